@@ -1,0 +1,2485 @@
+// biome-ignore-all format: generated
+// biome-ignore-all lint: generated
+/** Generated from the schemas beside it by scripts/generate-schemas.ts. Do not edit. */
+type JsonDocument = Readonly<Record<string, unknown>>;
+
+export const NODE_PAYLOAD_SCHEMA: JsonDocument = {
+ "$id": "https://monarch.meta.com/schemas/v1/node_payload",
+ "$schema": "https://json-schema.org/draft/2020-12/schema",
+ "title": "NodePayload",
+ "type": "object",
+ "properties": {
+  "identity": {
+   "type": "string"
+  },
+  "properties": {
+   "$ref": "#/$defs/NodeProperties"
+  },
+  "children": {
+   "type": "array",
+   "items": {
+    "type": "string"
+   }
+  },
+  "parent": {
+   "type": [
+    "string",
+    "null"
+   ]
+  },
+  "as_of": {
+   "type": "string"
+  }
+ },
+ "required": [
+  "identity",
+  "properties",
+  "children",
+  "as_of"
+ ],
+ "$defs": {
+  "ActiveHandler": {
+   "type": "object",
+   "properties": {
+    "name": {
+     "type": "string"
+    },
+    "active_count": {
+     "type": "integer",
+     "minimum": 0,
+     "format": "uint64"
+    },
+    "oldest_since": {
+     "type": "string"
+    }
+   },
+   "required": [
+    "name",
+    "active_count",
+    "oldest_since"
+   ]
+  },
+  "Execution": {
+   "type": "object",
+   "properties": {
+    "active_count": {
+     "type": "integer",
+     "minimum": 0,
+     "format": "uint64"
+    },
+    "active_handlers": {
+     "type": "array",
+     "items": {
+      "$ref": "#/$defs/ActiveHandler"
+     }
+    },
+    "complete": {
+     "type": "boolean"
+    },
+    "truncated": {
+     "type": "boolean"
+    }
+   },
+   "required": [
+    "active_count",
+    "active_handlers",
+    "complete",
+    "truncated"
+   ]
+  },
+  "FailureInfo": {
+   "type": "object",
+   "properties": {
+    "error_message": {
+     "type": "string"
+    },
+    "root_cause_actor": {
+     "type": "string"
+    },
+    "root_cause_name": {
+     "type": [
+      "string",
+      "null"
+     ]
+    },
+    "occurred_at": {
+     "type": "string"
+    },
+    "is_propagated": {
+     "type": "boolean"
+    }
+   },
+   "required": [
+    "error_message",
+    "root_cause_actor",
+    "occurred_at",
+    "is_propagated"
+   ]
+  },
+  "InboundOrdering": {
+   "type": "object",
+   "properties": {
+    "enabled": {
+     "type": "boolean"
+    },
+    "snapshot_complete": {
+     "type": "boolean"
+    },
+    "skipped_session_count": {
+     "type": "integer",
+     "minimum": 0,
+     "format": "uint"
+    },
+    "known_session_count": {
+     "type": "integer",
+     "minimum": 0,
+     "format": "uint"
+    },
+    "returned_buffered_session_count": {
+     "type": "integer",
+     "minimum": 0,
+     "format": "uint"
+    },
+    "returned_buffered_message_count": {
+     "type": "integer",
+     "minimum": 0,
+     "format": "uint"
+    },
+    "returned_max_buffered_count": {
+     "type": "integer",
+     "minimum": 0,
+     "format": "uint"
+    },
+    "sessions": {
+     "type": "array",
+     "items": {
+      "$ref": "#/$defs/OrderingSessionSnapshot"
+     }
+    }
+   },
+   "required": [
+    "enabled",
+    "snapshot_complete",
+    "skipped_session_count",
+    "known_session_count",
+    "returned_buffered_session_count",
+    "returned_buffered_message_count",
+    "returned_max_buffered_count",
+    "sessions"
+   ]
+  },
+  "NodeProperties": {
+   "oneOf": [
+    {
+     "type": "object",
+     "properties": {
+      "Root": {
+       "type": "object",
+       "properties": {
+        "num_hosts": {
+         "type": "integer",
+         "minimum": 0,
+         "format": "uint"
+        },
+        "started_at": {
+         "type": "string"
+        },
+        "started_by": {
+         "type": "string"
+        },
+        "system_children": {
+         "type": "array",
+         "items": {
+          "type": "string"
+         }
+        }
+       },
+       "required": [
+        "num_hosts",
+        "started_at",
+        "started_by",
+        "system_children"
+       ]
+      }
+     },
+     "required": [
+      "Root"
+     ],
+     "additionalProperties": false
+    },
+    {
+     "type": "object",
+     "properties": {
+      "Host": {
+       "type": "object",
+       "properties": {
+        "addr": {
+         "type": "string"
+        },
+        "num_procs": {
+         "type": "integer",
+         "minimum": 0,
+         "format": "uint"
+        },
+        "system_children": {
+         "type": "array",
+         "items": {
+          "type": "string"
+         }
+        },
+        "memory": {
+         "$ref": "#/$defs/ProcessMemoryStats"
+        }
+       },
+       "required": [
+        "addr",
+        "num_procs",
+        "system_children",
+        "memory"
+       ]
+      }
+     },
+     "required": [
+      "Host"
+     ],
+     "additionalProperties": false
+    },
+    {
+     "type": "object",
+     "properties": {
+      "Proc": {
+       "type": "object",
+       "properties": {
+        "proc_name": {
+         "type": "string"
+        },
+        "num_actors": {
+         "type": "integer",
+         "minimum": 0,
+         "format": "uint"
+        },
+        "system_children": {
+         "type": "array",
+         "items": {
+          "type": "string"
+         }
+        },
+        "stopped_children": {
+         "type": "array",
+         "items": {
+          "type": "string"
+         }
+        },
+        "stopped_retention_cap": {
+         "type": "integer",
+         "minimum": 0,
+         "format": "uint"
+        },
+        "is_poisoned": {
+         "type": "boolean"
+        },
+        "failed_actor_count": {
+         "type": "integer",
+         "minimum": 0,
+         "format": "uint"
+        },
+        "debug": {
+         "$ref": "#/$defs/ProcDebugStats"
+        }
+       },
+       "required": [
+        "proc_name",
+        "num_actors",
+        "system_children",
+        "stopped_children",
+        "stopped_retention_cap",
+        "is_poisoned",
+        "failed_actor_count",
+        "debug"
+       ]
+      }
+     },
+     "required": [
+      "Proc"
+     ],
+     "additionalProperties": false
+    },
+    {
+     "type": "object",
+     "properties": {
+      "Actor": {
+       "type": "object",
+       "properties": {
+        "actor_status": {
+         "type": "string"
+        },
+        "actor_type": {
+         "type": "string"
+        },
+        "instance_id": {
+         "type": "string"
+        },
+        "messages_processed": {
+         "type": "integer",
+         "minimum": 0,
+         "format": "uint64"
+        },
+        "created_at": {
+         "type": [
+          "string",
+          "null"
+         ]
+        },
+        "last_message_handler": {
+         "type": [
+          "string",
+          "null"
+         ]
+        },
+        "total_processing_time_us": {
+         "type": "integer",
+         "minimum": 0,
+         "format": "uint64"
+        },
+        "queue_depth": {
+         "type": "integer",
+         "minimum": 0,
+         "format": "uint64"
+        },
+        "flight_recorder": {
+         "type": [
+          "string",
+          "null"
+         ]
+        },
+        "is_system": {
+         "type": "boolean"
+        },
+        "inbound_ordering": {
+         "anyOf": [
+          {
+           "$ref": "#/$defs/InboundOrdering"
+          },
+          {
+           "type": "null"
+          }
+         ]
+        },
+        "failure_info": {
+         "anyOf": [
+          {
+           "$ref": "#/$defs/FailureInfo"
+          },
+          {
+           "type": "null"
+          }
+         ]
+        },
+        "execution": {
+         "anyOf": [
+          {
+           "$ref": "#/$defs/Execution"
+          },
+          {
+           "type": "null"
+          }
+         ]
+        }
+       },
+       "required": [
+        "actor_status",
+        "actor_type",
+        "instance_id",
+        "messages_processed",
+        "total_processing_time_us",
+        "queue_depth",
+        "is_system"
+       ]
+      }
+     },
+     "required": [
+      "Actor"
+     ],
+     "additionalProperties": false
+    },
+    {
+     "type": "object",
+     "properties": {
+      "Error": {
+       "type": "object",
+       "properties": {
+        "code": {
+         "type": "string"
+        },
+        "message": {
+         "type": "string"
+        }
+       },
+       "required": [
+        "code",
+        "message"
+       ]
+      }
+     },
+     "required": [
+      "Error"
+     ],
+     "additionalProperties": false
+    }
+   ]
+  },
+  "OrderingSessionSnapshot": {
+   "type": "object",
+   "properties": {
+    "session_id": {
+     "type": "string"
+    },
+    "sender": {
+     "type": [
+      "string",
+      "null"
+     ]
+    },
+    "last_released_seq": {
+     "type": "integer",
+     "minimum": 0,
+     "format": "uint64"
+    },
+    "expected_next_seq": {
+     "type": "integer",
+     "minimum": 0,
+     "format": "uint64"
+    },
+    "buffered_count": {
+     "type": "integer",
+     "minimum": 0,
+     "format": "uint"
+    },
+    "oldest_buffered_seq": {
+     "type": [
+      "integer",
+      "null"
+     ],
+     "minimum": 0,
+     "format": "uint64"
+    },
+    "newest_buffered_seq": {
+     "type": [
+      "integer",
+      "null"
+     ],
+     "minimum": 0,
+     "format": "uint64"
+    }
+   },
+   "required": [
+    "session_id",
+    "last_released_seq",
+    "expected_next_seq",
+    "buffered_count"
+   ]
+  },
+  "ProcDebugStats": {
+   "type": "object",
+   "properties": {
+    "memory": {
+     "$ref": "#/$defs/ProcessMemoryStats"
+    },
+    "actor_work_queue_depth_total": {
+     "type": "integer",
+     "minimum": 0,
+     "format": "uint64"
+    },
+    "actor_work_queue_depth_max": {
+     "type": "integer",
+     "minimum": 0,
+     "format": "uint64"
+    },
+    "actor_work_queue_depth_high_water_mark": {
+     "type": "integer",
+     "minimum": 0,
+     "format": "uint64"
+    },
+    "last_nonzero_queue_depth_age_ms": {
+     "type": [
+      "integer",
+      "null"
+     ],
+     "minimum": 0,
+     "format": "uint64"
+    }
+   },
+   "required": [
+    "memory",
+    "actor_work_queue_depth_total",
+    "actor_work_queue_depth_max",
+    "actor_work_queue_depth_high_water_mark"
+   ]
+  },
+  "ProcessMemoryStats": {
+   "type": "object",
+   "properties": {
+    "process_rss_bytes": {
+     "type": [
+      "integer",
+      "null"
+     ],
+     "minimum": 0,
+     "format": "uint64"
+    },
+    "process_vm_size_bytes": {
+     "type": [
+      "integer",
+      "null"
+     ],
+     "minimum": 0,
+     "format": "uint64"
+    }
+   }
+  }
+ }
+};
+
+export const ADMIN_INFO_SCHEMA: JsonDocument = {
+ "$id": "https://monarch.meta.com/schemas/v1/admin_info",
+ "$schema": "https://json-schema.org/draft/2020-12/schema",
+ "title": "AdminInfo",
+ "type": "object",
+ "properties": {
+  "actor_id": {
+   "type": "string"
+  },
+  "proc_id": {
+   "type": "string"
+  },
+  "host": {
+   "type": "string"
+  },
+  "url": {
+   "type": "string"
+  }
+ },
+ "required": [
+  "actor_id",
+  "proc_id",
+  "host",
+  "url"
+ ]
+};
+
+export const API_ERROR_SCHEMA: JsonDocument = {
+ "$id": "https://monarch.meta.com/schemas/v1/error",
+ "$schema": "https://json-schema.org/draft/2020-12/schema",
+ "title": "ApiErrorEnvelope",
+ "type": "object",
+ "properties": {
+  "error": {
+   "$ref": "#/$defs/ApiError"
+  }
+ },
+ "required": [
+  "error"
+ ],
+ "$defs": {
+  "ApiError": {
+   "type": "object",
+   "properties": {
+    "code": {
+     "type": "string"
+    },
+    "message": {
+     "type": "string"
+    },
+    "details": {}
+   },
+   "required": [
+    "code",
+    "message"
+   ]
+  }
+ }
+};
+
+export const OPENAPI_DOCUMENT: JsonDocument = {
+ "openapi": "3.1.0",
+ "info": {
+  "title": "meshscope mesh admin API",
+  "version": "1.0.0",
+  "description": "What a mesh of processes is doing right now. Nodes are named by references; start at /v1/root and follow `children`. Every error is an ApiErrorEnvelope; decide on `error.code`."
+ },
+ "paths": {
+  "/v1/admin": {
+   "get": {
+    "summary": "What this server says of itself",
+    "operationId": "getAdminInfo",
+    "description": "Its own actor and proc in the mesh, and the URL it is reached by.",
+    "responses": {
+     "200": {
+      "description": "Success.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/AdminInfo"
+        }
+       }
+      }
+     },
+     "401": {
+      "description": "A token is needed, or the token is wrong.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "403": {
+      "description": "The Host or Origin header is not allowed.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     }
+    }
+   }
+  },
+  "/v1/config/{proc_reference}": {
+   "get": {
+    "summary": "Configuration of a proc",
+    "operationId": "getConfig",
+    "description": "Effective values, defaults and where each value came from, sorted by name.",
+    "parameters": [
+     {
+      "name": "proc_reference",
+      "in": "path",
+      "required": true,
+      "description": "Percent-encoded reference of a proc.",
+      "schema": {
+       "type": "string"
+      }
+     }
+    ],
+    "responses": {
+     "200": {
+      "description": "Success.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "type": "object",
+         "properties": {
+          "entries": {
+           "type": "array",
+           "items": {
+            "type": "object",
+            "properties": {
+             "name": {
+              "type": "string"
+             },
+             "value": {
+              "type": "string"
+             },
+             "default_value": {
+              "type": [
+               "string",
+               "null"
+              ]
+             },
+             "source": {
+              "type": "string"
+             },
+             "changed_from_default": {
+              "type": "boolean"
+             },
+             "env_var": {
+              "type": [
+               "string",
+               "null"
+              ]
+             }
+            }
+           }
+          }
+         }
+        }
+       }
+      }
+     },
+     "400": {
+      "description": "The input is wrong: an empty or undecodable reference, something that is not a proc reference where one is needed, bad JSON, or options out of range.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "401": {
+      "description": "A token is needed, or the token is wrong.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "403": {
+      "description": "The Host or Origin header is not allowed.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "404": {
+      "description": "Nothing of that name is there.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "500": {
+      "description": "Something failed here, on the host, or in the telemetry service; the code says where.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "503": {
+      "description": "A bound was reached (see Retry-After), or py-spy is not installed on the host.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "504": {
+      "description": "The host or its agent did not answer in time.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     }
+    }
+   }
+  },
+  "/v1/pyspy/{proc_reference}": {
+   "get": {
+    "summary": "Python stacks of a proc, now",
+    "operationId": "getPyspy",
+    "description": "Answers 200 whatever became of the dump: Ok, BinaryNotFound or Failed.",
+    "parameters": [
+     {
+      "name": "proc_reference",
+      "in": "path",
+      "required": true,
+      "description": "Percent-encoded reference of a proc.",
+      "schema": {
+       "type": "string"
+      }
+     }
+    ],
+    "responses": {
+     "200": {
+      "description": "Success.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/PySpyResult"
+        }
+       }
+      }
+     },
+     "400": {
+      "description": "The input is wrong: an empty or undecodable reference, something that is not a proc reference where one is needed, bad JSON, or options out of range.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "401": {
+      "description": "A token is needed, or the token is wrong.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "403": {
+      "description": "The Host or Origin header is not allowed.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "404": {
+      "description": "Nothing of that name is there.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "500": {
+      "description": "Something failed here, on the host, or in the telemetry service; the code says where.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "503": {
+      "description": "A bound was reached (see Retry-After), or py-spy is not installed on the host.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "504": {
+      "description": "The host or its agent did not answer in time.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     }
+    }
+   }
+  },
+  "/v1/pyspy_dump/{proc_reference}": {
+   "post": {
+    "summary": "Take the Python stacks of a proc and store them",
+    "operationId": "pyspyDumpAndStore",
+    "description": "Only a dump that was captured is stored. A body is not looked at.",
+    "parameters": [
+     {
+      "name": "proc_reference",
+      "in": "path",
+      "required": true,
+      "description": "Percent-encoded reference of a proc.",
+      "schema": {
+       "type": "string"
+      }
+     }
+    ],
+    "responses": {
+     "200": {
+      "description": "Success.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/PyspyDumpAndStoreResponse"
+        }
+       }
+      }
+     },
+     "400": {
+      "description": "The input is wrong: an empty or undecodable reference, something that is not a proc reference where one is needed, bad JSON, or options out of range.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "401": {
+      "description": "A token is needed, or the token is wrong.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "403": {
+      "description": "The Host or Origin header is not allowed.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "404": {
+      "description": "Nothing of that name is there.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "500": {
+      "description": "Something failed here, on the host, or in the telemetry service; the code says where.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "503": {
+      "description": "A bound was reached (see Retry-After), or py-spy is not installed on the host.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "504": {
+      "description": "The host or its agent did not answer in time.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     }
+    }
+   }
+  },
+  "/v1/pyspy_profile_svg/{proc_reference}": {
+   "post": {
+    "summary": "Profile a proc, as a flame graph",
+    "operationId": "pyspyProfileSvg",
+    "description": "Samples for duration_s seconds (at most 300) and answers when the flame graph is drawn.",
+    "parameters": [
+     {
+      "name": "proc_reference",
+      "in": "path",
+      "required": true,
+      "description": "Percent-encoded reference of a proc.",
+      "schema": {
+       "type": "string"
+      }
+     }
+    ],
+    "requestBody": {
+     "required": true,
+     "content": {
+      "application/json": {
+       "schema": {
+        "$ref": "#/components/schemas/PySpyProfileOpts"
+       }
+      }
+     }
+    },
+    "responses": {
+     "200": {
+      "description": "Success.",
+      "content": {
+       "image/svg+xml": {}
+      }
+     },
+     "400": {
+      "description": "The input is wrong: an empty or undecodable reference, something that is not a proc reference where one is needed, bad JSON, or options out of range.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "401": {
+      "description": "A token is needed, or the token is wrong.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "403": {
+      "description": "The Host or Origin header is not allowed.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "404": {
+      "description": "Nothing of that name is there.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "413": {
+      "description": "The body is larger than 2 MiB.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "415": {
+      "description": "The body is not declared as JSON.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "422": {
+      "description": "The JSON has the wrong shape; the message names the field.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "500": {
+      "description": "Something failed here, on the host, or in the telemetry service; the code says where.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "503": {
+      "description": "A bound was reached (see Retry-After), or py-spy is not installed on the host.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "504": {
+      "description": "The host or its agent did not answer in time.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     }
+    }
+   }
+  },
+  "/v1/query": {
+   "post": {
+    "summary": "SQL over stored events, snapshots and dumps",
+    "operationId": "queryProxy",
+    "description": "One read-only statement. 64-bit integers are bare JSON numbers.",
+    "requestBody": {
+     "required": true,
+     "content": {
+      "application/json": {
+       "schema": {
+        "$ref": "#/components/schemas/QueryRequest"
+       }
+      }
+     }
+    },
+    "responses": {
+     "200": {
+      "description": "Success.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/QueryResponse"
+        }
+       }
+      }
+     },
+     "400": {
+      "description": "The input is wrong: an empty or undecodable reference, something that is not a proc reference where one is needed, bad JSON, or options out of range.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "401": {
+      "description": "A token is needed, or the token is wrong.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "403": {
+      "description": "The Host or Origin header is not allowed.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "404": {
+      "description": "Nothing of that name is there.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "413": {
+      "description": "The body is larger than 2 MiB.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "415": {
+      "description": "The body is not declared as JSON.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "422": {
+      "description": "The JSON has the wrong shape; the message names the field.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "500": {
+      "description": "Something failed here, on the host, or in the telemetry service; the code says where.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "503": {
+      "description": "A bound was reached (see Retry-After), or py-spy is not installed on the host.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "504": {
+      "description": "The host or its agent did not answer in time.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     }
+    }
+   }
+  },
+  "/v1/root": {
+   "get": {
+    "summary": "The root node",
+    "operationId": "getRoot",
+    "responses": {
+     "200": {
+      "description": "Success.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/NodePayload"
+        }
+       }
+      }
+     },
+     "401": {
+      "description": "A token is needed, or the token is wrong.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "403": {
+      "description": "The Host or Origin header is not allowed.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "500": {
+      "description": "Something failed here, on the host, or in the telemetry service; the code says where.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "503": {
+      "description": "A bound was reached (see Retry-After), or py-spy is not installed on the host.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "504": {
+      "description": "The host or its agent did not answer in time.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     }
+    }
+   }
+  },
+  "/v1/schema": {
+   "get": {
+    "summary": "JSON Schema of NodePayload",
+    "operationId": "getSchema",
+    "responses": {
+     "200": {
+      "description": "Success.",
+      "content": {
+       "application/json": {}
+      }
+     },
+     "401": {
+      "description": "A token is needed, or the token is wrong.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "403": {
+      "description": "The Host or Origin header is not allowed.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     }
+    }
+   }
+  },
+  "/v1/schema/admin": {
+   "get": {
+    "summary": "JSON Schema of AdminInfo",
+    "operationId": "getAdminSchema",
+    "responses": {
+     "200": {
+      "description": "Success.",
+      "content": {
+       "application/json": {}
+      }
+     },
+     "401": {
+      "description": "A token is needed, or the token is wrong.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "403": {
+      "description": "The Host or Origin header is not allowed.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     }
+    }
+   }
+  },
+  "/v1/schema/error": {
+   "get": {
+    "summary": "JSON Schema of the error envelope",
+    "operationId": "getErrorSchema",
+    "responses": {
+     "200": {
+      "description": "Success.",
+      "content": {
+       "application/json": {}
+      }
+     },
+     "401": {
+      "description": "A token is needed, or the token is wrong.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "403": {
+      "description": "The Host or Origin header is not allowed.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     }
+    }
+   }
+  },
+  "/v1/tree": {
+   "get": {
+    "summary": "The whole mesh as text, a link per line",
+    "operationId": "getTree",
+    "responses": {
+     "200": {
+      "description": "Success.",
+      "content": {
+       "text/plain": {}
+      }
+     },
+     "401": {
+      "description": "A token is needed, or the token is wrong.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "403": {
+      "description": "The Host or Origin header is not allowed.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "500": {
+      "description": "Something failed here, on the host, or in the telemetry service; the code says where.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "503": {
+      "description": "A bound was reached (see Retry-After), or py-spy is not installed on the host.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "504": {
+      "description": "The host or its agent did not answer in time.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     }
+    }
+   }
+  },
+  "/v1/{reference}": {
+   "get": {
+    "summary": "Any node by its reference",
+    "operationId": "resolveReference",
+    "parameters": [
+     {
+      "name": "reference",
+      "in": "path",
+      "required": true,
+      "description": "Percent-encoded reference of a node, as found in `children`.",
+      "schema": {
+       "type": "string"
+      }
+     }
+    ],
+    "responses": {
+     "200": {
+      "description": "Success.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/NodePayload"
+        }
+       }
+      }
+     },
+     "400": {
+      "description": "The input is wrong: an empty or undecodable reference, something that is not a proc reference where one is needed, bad JSON, or options out of range.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "401": {
+      "description": "A token is needed, or the token is wrong.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "403": {
+      "description": "The Host or Origin header is not allowed.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "404": {
+      "description": "Nothing of that name is there.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "500": {
+      "description": "Something failed here, on the host, or in the telemetry service; the code says where.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "503": {
+      "description": "A bound was reached (see Retry-After), or py-spy is not installed on the host.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "504": {
+      "description": "The host or its agent did not answer in time.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     }
+    }
+   }
+  }
+ },
+ "components": {
+  "schemas": {
+   "ActiveHandler": {
+    "type": "object",
+    "properties": {
+     "name": {
+      "type": "string"
+     },
+     "active_count": {
+      "type": "integer",
+      "minimum": 0,
+      "format": "uint64"
+     },
+     "oldest_since": {
+      "type": "string"
+     }
+    },
+    "required": [
+     "name",
+     "active_count",
+     "oldest_since"
+    ]
+   },
+   "AdminInfo": {
+    "title": "AdminInfo",
+    "type": "object",
+    "properties": {
+     "actor_id": {
+      "type": "string"
+     },
+     "proc_id": {
+      "type": "string"
+     },
+     "host": {
+      "type": "string"
+     },
+     "url": {
+      "type": "string"
+     }
+    },
+    "required": [
+     "actor_id",
+     "proc_id",
+     "host",
+     "url"
+    ]
+   },
+   "ApiError": {
+    "type": "object",
+    "properties": {
+     "code": {
+      "type": "string"
+     },
+     "message": {
+      "type": "string"
+     },
+     "details": {}
+    },
+    "required": [
+     "code",
+     "message"
+    ]
+   },
+   "ApiErrorEnvelope": {
+    "title": "ApiErrorEnvelope",
+    "type": "object",
+    "properties": {
+     "error": {
+      "$ref": "#/components/schemas/ApiError"
+     }
+    },
+    "required": [
+     "error"
+    ]
+   },
+   "Execution": {
+    "type": "object",
+    "properties": {
+     "active_count": {
+      "type": "integer",
+      "minimum": 0,
+      "format": "uint64"
+     },
+     "active_handlers": {
+      "type": "array",
+      "items": {
+       "$ref": "#/components/schemas/ActiveHandler"
+      }
+     },
+     "complete": {
+      "type": "boolean"
+     },
+     "truncated": {
+      "type": "boolean"
+     }
+    },
+    "required": [
+     "active_count",
+     "active_handlers",
+     "complete",
+     "truncated"
+    ]
+   },
+   "FailureInfo": {
+    "type": "object",
+    "properties": {
+     "error_message": {
+      "type": "string"
+     },
+     "root_cause_actor": {
+      "type": "string"
+     },
+     "root_cause_name": {
+      "type": [
+       "string",
+       "null"
+      ]
+     },
+     "occurred_at": {
+      "type": "string"
+     },
+     "is_propagated": {
+      "type": "boolean"
+     }
+    },
+    "required": [
+     "error_message",
+     "root_cause_actor",
+     "occurred_at",
+     "is_propagated"
+    ]
+   },
+   "InboundOrdering": {
+    "type": "object",
+    "properties": {
+     "enabled": {
+      "type": "boolean"
+     },
+     "snapshot_complete": {
+      "type": "boolean"
+     },
+     "skipped_session_count": {
+      "type": "integer",
+      "minimum": 0,
+      "format": "uint"
+     },
+     "known_session_count": {
+      "type": "integer",
+      "minimum": 0,
+      "format": "uint"
+     },
+     "returned_buffered_session_count": {
+      "type": "integer",
+      "minimum": 0,
+      "format": "uint"
+     },
+     "returned_buffered_message_count": {
+      "type": "integer",
+      "minimum": 0,
+      "format": "uint"
+     },
+     "returned_max_buffered_count": {
+      "type": "integer",
+      "minimum": 0,
+      "format": "uint"
+     },
+     "sessions": {
+      "type": "array",
+      "items": {
+       "$ref": "#/components/schemas/OrderingSessionSnapshot"
+      }
+     }
+    },
+    "required": [
+     "enabled",
+     "snapshot_complete",
+     "skipped_session_count",
+     "known_session_count",
+     "returned_buffered_session_count",
+     "returned_buffered_message_count",
+     "returned_max_buffered_count",
+     "sessions"
+    ]
+   },
+   "NodePayload": {
+    "title": "NodePayload",
+    "type": "object",
+    "properties": {
+     "identity": {
+      "type": "string"
+     },
+     "properties": {
+      "$ref": "#/components/schemas/NodeProperties"
+     },
+     "children": {
+      "type": "array",
+      "items": {
+       "type": "string"
+      }
+     },
+     "parent": {
+      "type": [
+       "string",
+       "null"
+      ]
+     },
+     "as_of": {
+      "type": "string"
+     }
+    },
+    "required": [
+     "identity",
+     "properties",
+     "children",
+     "as_of"
+    ]
+   },
+   "NodeProperties": {
+    "oneOf": [
+     {
+      "type": "object",
+      "properties": {
+       "Root": {
+        "type": "object",
+        "properties": {
+         "num_hosts": {
+          "type": "integer",
+          "minimum": 0,
+          "format": "uint"
+         },
+         "started_at": {
+          "type": "string"
+         },
+         "started_by": {
+          "type": "string"
+         },
+         "system_children": {
+          "type": "array",
+          "items": {
+           "type": "string"
+          }
+         }
+        },
+        "required": [
+         "num_hosts",
+         "started_at",
+         "started_by",
+         "system_children"
+        ]
+       }
+      },
+      "required": [
+       "Root"
+      ],
+      "additionalProperties": false
+     },
+     {
+      "type": "object",
+      "properties": {
+       "Host": {
+        "type": "object",
+        "properties": {
+         "addr": {
+          "type": "string"
+         },
+         "num_procs": {
+          "type": "integer",
+          "minimum": 0,
+          "format": "uint"
+         },
+         "system_children": {
+          "type": "array",
+          "items": {
+           "type": "string"
+          }
+         },
+         "memory": {
+          "$ref": "#/components/schemas/ProcessMemoryStats"
+         }
+        },
+        "required": [
+         "addr",
+         "num_procs",
+         "system_children",
+         "memory"
+        ]
+       }
+      },
+      "required": [
+       "Host"
+      ],
+      "additionalProperties": false
+     },
+     {
+      "type": "object",
+      "properties": {
+       "Proc": {
+        "type": "object",
+        "properties": {
+         "proc_name": {
+          "type": "string"
+         },
+         "num_actors": {
+          "type": "integer",
+          "minimum": 0,
+          "format": "uint"
+         },
+         "system_children": {
+          "type": "array",
+          "items": {
+           "type": "string"
+          }
+         },
+         "stopped_children": {
+          "type": "array",
+          "items": {
+           "type": "string"
+          }
+         },
+         "stopped_retention_cap": {
+          "type": "integer",
+          "minimum": 0,
+          "format": "uint"
+         },
+         "is_poisoned": {
+          "type": "boolean"
+         },
+         "failed_actor_count": {
+          "type": "integer",
+          "minimum": 0,
+          "format": "uint"
+         },
+         "debug": {
+          "$ref": "#/components/schemas/ProcDebugStats"
+         }
+        },
+        "required": [
+         "proc_name",
+         "num_actors",
+         "system_children",
+         "stopped_children",
+         "stopped_retention_cap",
+         "is_poisoned",
+         "failed_actor_count",
+         "debug"
+        ]
+       }
+      },
+      "required": [
+       "Proc"
+      ],
+      "additionalProperties": false
+     },
+     {
+      "type": "object",
+      "properties": {
+       "Actor": {
+        "type": "object",
+        "properties": {
+         "actor_status": {
+          "type": "string"
+         },
+         "actor_type": {
+          "type": "string"
+         },
+         "instance_id": {
+          "type": "string"
+         },
+         "messages_processed": {
+          "type": "integer",
+          "minimum": 0,
+          "format": "uint64"
+         },
+         "created_at": {
+          "type": [
+           "string",
+           "null"
+          ]
+         },
+         "last_message_handler": {
+          "type": [
+           "string",
+           "null"
+          ]
+         },
+         "total_processing_time_us": {
+          "type": "integer",
+          "minimum": 0,
+          "format": "uint64"
+         },
+         "queue_depth": {
+          "type": "integer",
+          "minimum": 0,
+          "format": "uint64"
+         },
+         "flight_recorder": {
+          "type": [
+           "string",
+           "null"
+          ]
+         },
+         "is_system": {
+          "type": "boolean"
+         },
+         "inbound_ordering": {
+          "anyOf": [
+           {
+            "$ref": "#/components/schemas/InboundOrdering"
+           },
+           {
+            "type": "null"
+           }
+          ]
+         },
+         "failure_info": {
+          "anyOf": [
+           {
+            "$ref": "#/components/schemas/FailureInfo"
+           },
+           {
+            "type": "null"
+           }
+          ]
+         },
+         "execution": {
+          "anyOf": [
+           {
+            "$ref": "#/components/schemas/Execution"
+           },
+           {
+            "type": "null"
+           }
+          ]
+         }
+        },
+        "required": [
+         "actor_status",
+         "actor_type",
+         "instance_id",
+         "messages_processed",
+         "total_processing_time_us",
+         "queue_depth",
+         "is_system"
+        ]
+       }
+      },
+      "required": [
+       "Actor"
+      ],
+      "additionalProperties": false
+     },
+     {
+      "type": "object",
+      "properties": {
+       "Error": {
+        "type": "object",
+        "properties": {
+         "code": {
+          "type": "string"
+         },
+         "message": {
+          "type": "string"
+         }
+        },
+        "required": [
+         "code",
+         "message"
+        ]
+       }
+      },
+      "required": [
+       "Error"
+      ],
+      "additionalProperties": false
+     }
+    ]
+   },
+   "OrderingSessionSnapshot": {
+    "type": "object",
+    "properties": {
+     "session_id": {
+      "type": "string"
+     },
+     "sender": {
+      "type": [
+       "string",
+       "null"
+      ]
+     },
+     "last_released_seq": {
+      "type": "integer",
+      "minimum": 0,
+      "format": "uint64"
+     },
+     "expected_next_seq": {
+      "type": "integer",
+      "minimum": 0,
+      "format": "uint64"
+     },
+     "buffered_count": {
+      "type": "integer",
+      "minimum": 0,
+      "format": "uint"
+     },
+     "oldest_buffered_seq": {
+      "type": [
+       "integer",
+       "null"
+      ],
+      "minimum": 0,
+      "format": "uint64"
+     },
+     "newest_buffered_seq": {
+      "type": [
+       "integer",
+       "null"
+      ],
+      "minimum": 0,
+      "format": "uint64"
+     }
+    },
+    "required": [
+     "session_id",
+     "last_released_seq",
+     "expected_next_seq",
+     "buffered_count"
+    ]
+   },
+   "ProcDebugStats": {
+    "type": "object",
+    "properties": {
+     "memory": {
+      "$ref": "#/components/schemas/ProcessMemoryStats"
+     },
+     "actor_work_queue_depth_total": {
+      "type": "integer",
+      "minimum": 0,
+      "format": "uint64"
+     },
+     "actor_work_queue_depth_max": {
+      "type": "integer",
+      "minimum": 0,
+      "format": "uint64"
+     },
+     "actor_work_queue_depth_high_water_mark": {
+      "type": "integer",
+      "minimum": 0,
+      "format": "uint64"
+     },
+     "last_nonzero_queue_depth_age_ms": {
+      "type": [
+       "integer",
+       "null"
+      ],
+      "minimum": 0,
+      "format": "uint64"
+     }
+    },
+    "required": [
+     "memory",
+     "actor_work_queue_depth_total",
+     "actor_work_queue_depth_max",
+     "actor_work_queue_depth_high_water_mark"
+    ]
+   },
+   "ProcessMemoryStats": {
+    "type": "object",
+    "properties": {
+     "process_rss_bytes": {
+      "type": [
+       "integer",
+       "null"
+      ],
+      "minimum": 0,
+      "format": "uint64"
+     },
+     "process_vm_size_bytes": {
+      "type": [
+       "integer",
+       "null"
+      ],
+      "minimum": 0,
+      "format": "uint64"
+     }
+    }
+   },
+   "PySpyCaptureMode": {
+    "oneOf": [
+     {
+      "type": "string",
+      "const": "python_only",
+      "description": "Python frames only; native frames were not captured."
+     },
+     {
+      "type": "string",
+      "const": "native",
+      "description": "Python frames and the native frames of Python threads."
+     },
+     {
+      "type": "string",
+      "const": "native_all",
+      "description": "Python frames and native frames, threads without Python included."
+     }
+    ]
+   },
+   "PySpyFrame": {
+    "type": "object",
+    "properties": {
+     "name": {
+      "type": "string"
+     },
+     "filename": {
+      "type": "string"
+     },
+     "module": {
+      "type": [
+       "string",
+       "null"
+      ]
+     },
+     "short_filename": {
+      "type": [
+       "string",
+       "null"
+      ]
+     },
+     "line": {
+      "type": "integer",
+      "format": "int32"
+     },
+     "locals": {
+      "type": [
+       "array",
+       "null"
+      ],
+      "items": {
+       "$ref": "#/components/schemas/PySpyLocalVariable"
+      }
+     },
+     "is_entry": {
+      "type": "boolean"
+     }
+    },
+    "required": [
+     "name",
+     "filename",
+     "line",
+     "is_entry"
+    ]
+   },
+   "PySpyLocalVariable": {
+    "type": "object",
+    "properties": {
+     "name": {
+      "type": "string"
+     },
+     "addr": {
+      "type": "integer",
+      "minimum": 0,
+      "format": "uint"
+     },
+     "arg": {
+      "type": "boolean"
+     },
+     "repr": {
+      "type": [
+       "string",
+       "null"
+      ]
+     }
+    },
+    "required": [
+     "name",
+     "addr",
+     "arg"
+    ]
+   },
+   "PySpyProfileOpts": {
+    "title": "PySpyProfileOpts",
+    "type": "object",
+    "properties": {
+     "duration_s": {
+      "type": "integer",
+      "minimum": 1,
+      "format": "uint32"
+     },
+     "rate_hz": {
+      "type": "integer",
+      "minimum": 1,
+      "format": "uint32",
+      "maximum": 1000
+     },
+     "native": {
+      "type": "boolean"
+     },
+     "threads": {
+      "type": "boolean"
+     },
+     "nonblocking": {
+      "type": "boolean"
+     }
+    },
+    "required": [
+     "duration_s",
+     "rate_hz",
+     "native",
+     "threads",
+     "nonblocking"
+    ]
+   },
+   "PySpyResult": {
+    "title": "PySpyResult",
+    "oneOf": [
+     {
+      "type": "object",
+      "properties": {
+       "Ok": {
+        "type": "object",
+        "properties": {
+         "pid": {
+          "type": "integer",
+          "minimum": 0,
+          "format": "uint32"
+         },
+         "binary": {
+          "type": "string"
+         },
+         "capture_mode": {
+          "$ref": "#/components/schemas/PySpyCaptureMode"
+         },
+         "stack_traces": {
+          "type": "array",
+          "items": {
+           "$ref": "#/components/schemas/PySpyStackTrace"
+          }
+         },
+         "warnings": {
+          "type": "array",
+          "items": {
+           "type": "string"
+          }
+         }
+        },
+        "required": [
+         "pid",
+         "binary",
+         "capture_mode",
+         "stack_traces",
+         "warnings"
+        ]
+       }
+      },
+      "required": [
+       "Ok"
+      ],
+      "additionalProperties": false
+     },
+     {
+      "type": "object",
+      "properties": {
+       "BinaryNotFound": {
+        "type": "object",
+        "properties": {
+         "searched": {
+          "type": "array",
+          "items": {
+           "type": "string"
+          }
+         }
+        },
+        "required": [
+         "searched"
+        ]
+       }
+      },
+      "required": [
+       "BinaryNotFound"
+      ],
+      "additionalProperties": false
+     },
+     {
+      "type": "object",
+      "properties": {
+       "Failed": {
+        "type": "object",
+        "properties": {
+         "pid": {
+          "type": "integer",
+          "minimum": 0,
+          "format": "uint32"
+         },
+         "binary": {
+          "type": "string"
+         },
+         "exit_code": {
+          "type": [
+           "integer",
+           "null"
+          ],
+          "format": "int32"
+         },
+         "stderr": {
+          "type": "string"
+         }
+        },
+        "required": [
+         "pid",
+         "binary",
+         "stderr"
+        ]
+       }
+      },
+      "required": [
+       "Failed"
+      ],
+      "additionalProperties": false
+     }
+    ]
+   },
+   "PySpyStackTrace": {
+    "type": "object",
+    "properties": {
+     "pid": {
+      "type": "integer",
+      "format": "int32"
+     },
+     "thread_id": {
+      "type": "integer",
+      "minimum": 0,
+      "format": "uint64"
+     },
+     "thread_name": {
+      "type": [
+       "string",
+       "null"
+      ]
+     },
+     "os_thread_id": {
+      "type": [
+       "integer",
+       "null"
+      ],
+      "minimum": 0,
+      "format": "uint64"
+     },
+     "active": {
+      "type": "boolean"
+     },
+     "owns_gil": {
+      "type": "boolean"
+     },
+     "frames": {
+      "type": "array",
+      "items": {
+       "$ref": "#/components/schemas/PySpyFrame"
+      }
+     }
+    },
+    "required": [
+     "pid",
+     "thread_id",
+     "active",
+     "owns_gil",
+     "frames"
+    ]
+   },
+   "PyspyDumpAndStoreResponse": {
+    "title": "PyspyDumpAndStoreResponse",
+    "type": "object",
+    "properties": {
+     "dump_id": {
+      "type": "string"
+     }
+    },
+    "required": [
+     "dump_id"
+    ]
+   },
+   "QueryRequest": {
+    "title": "QueryRequest",
+    "type": "object",
+    "properties": {
+     "sql": {
+      "type": "string"
+     }
+    },
+    "required": [
+     "sql"
+    ]
+   },
+   "QueryResponse": {
+    "title": "QueryResponse",
+    "type": "object",
+    "properties": {
+     "rows": {}
+    },
+    "required": [
+     "rows"
+    ]
+   }
+  }
+ }
+};

@@ -1,0 +1,12 @@
+/** Timestamps on the wire: exactly `YYYY-MM-DDThh:mm:ss.mmmZ`, UTC, milliseconds truncated. */
+import * as v from 'valibot';
+
+export function timestamp(epochMs: number): string {
+  return new Date(epochMs).toISOString();
+}
+
+/** What a client may send or a peer may push: any number of fraction digits, `Z` or `+00:00`. */
+export const Timestamp = v.pipe(
+  v.string(),
+  v.regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|\+00:00)$/, 'must be a UTC timestamp'),
+);
