@@ -1,0 +1,149 @@
+/**
+ * Answering the gateway's calls. Each runs by itself, bounded in number and by the deadline that came with it; nothing
+ * here waits in the agent's way. The pid of a stack or profile is the one in the registry, never one that was sent (PS-1).
+ */
+import {
+  type AgentFrame,
+  ANSWER_MAX_CHARS,
+  ANSWER_PART_CHARS,
+  type CallRequest,
+  type ConfigDumpResult,
+  failure,
+  type NodePayload,
+  type NodeRef,
+  type Outcome,
+  type PySpyFailed,
+  parseNodeRef,
+  procOf,
+  refKey,
+  success,
+} from '../../contract/index.ts';
+import { LIMITS } from '../limits.ts';
+import { type AgentInfo, actorOf, hostAgentNode, hostNode, procNode, serviceNode } from './node-view.ts';
+import { isEnded, type ProcRecord } from './proc-record.ts';
+import { identify, type ProcessIdentity } from './procfs/index.ts';
+import type { PySpy } from './pyspy/index.ts';
+import type { ProcRegistry } from './registry.ts';
+
+export interface CallOptions {
+  readonly agent: AgentInfo;
+  readonly registry: ProcRegistry;
+  readonly pyspy: PySpy;
+  readonly config: () => ConfigDumpResult;
+  readonly send: (frame: AgentFrame) => void;
+}
+
+export class Calls {
+  readonly #options: CallOptions;
+  readonly #running = new Map<number, AbortController>();
+
+  constructor(options: CallOptions) {
+    this.#options = options;
+  }
+
+  async answer(call: number, request: CallRequest, deadline_ms: number): Promise<void> {
+    if (this.#running.size >= LIMITS.calls_max) {
+      const message = `the agent is busy with ${LIMITS.calls_max} calls; ask again`;
+      this.#options.send({ type: 'fault', call, error: { code: 'service_unavailable', message } });
+      return;
+    }
+    const controller = new AbortController();
+    this.#running.set(call, controller);
+    const timer = setTimeout(() => controller.abort(), deadline_ms);
+    const outcome = await this.#perform(request, controller.signal);
+    clearTimeout(timer);
+    this.#running.delete(call);
+    // Whoever cancelled, or set the deadline, does not wait any more.
+    if (!controller.signal.aborted) this.#reply(call, outcome);
+  }
+
+  cancel(call: number): void {
+    this.#running.get(call)?.abort();
+  }
+
+  /** Ends everything that is under way: the link it came by is gone, and with it whoever asked. */
+  cancelAll(): void {
+    for (const controller of this.#running.values()) controller.abort();
+  }
+
+  #reply(call: number, outcome: Outcome<unknown>): void {
+    const text = outcome.ok ? JSON.stringify(outcome.value) : '';
+    if (!outcome.ok) {
+      this.#options.send({ type: 'fault', call, error: outcome.failure });
+    } else if (text.length > ANSWER_MAX_CHARS) {
+      const message = `the answer has ${text.length} characters, more than the ${ANSWER_MAX_CHARS} that may be sent`;
+      this.#options.send({ type: 'fault', call, error: { code: 'internal_error', message } });
+    } else {
+      for (let at = 0; at < text.length; at += ANSWER_PART_CHARS) {
+        const part = text.slice(at, at + ANSWER_PART_CHARS);
+        this.#options.send({ type: 'answer', call, part, more: at + ANSWER_PART_CHARS < text.length });
+      }
+    }
+  }
+
+  async #perform(request: CallRequest, signal: AbortSignal): Promise<Outcome<unknown>> {
+    const parsed = parseNodeRef(request.reference);
+    if (!parsed.ok) return failure('bad_request', `invalid reference '${request.reference}': ${parsed.error}`);
+    const ref = parsed.value;
+    if (request.method === 'introspect') return this.#introspect(ref, request.reference);
+    const target = this.#target(ref, request.reference);
+    if (!target.ok) return target;
+    switch (request.method) {
+      case 'config_dump':
+        return success(this.#options.config());
+      case 'pyspy_dump':
+        if (target.value.identity === null) return success({ Failed: noProcess(target.value.record) });
+        return success(await this.#options.pyspy.dump(target.value.identity, signal));
+      case 'pyspy_profile':
+        if (target.value.identity === null) {
+          const { stderr, exit_code } = noProcess(target.value.record);
+          return success({ kind: 'exit_failure', exit_code, stderr });
+        }
+        return success(await this.#options.pyspy.profile(target.value.identity, request.opts, signal));
+    }
+  }
+
+  /** The node of a reference as it is at this moment. */
+  #introspect(ref: NodeRef, text: string): Outcome<NodePayload> {
+    const { agent, registry } = this.#options;
+    const key = refKey(ref);
+    if (key === refKey(agent.refs.host)) return success(hostNode(agent, registry.records()));
+    if (key === refKey(agent.refs.service)) return success(serviceNode(agent));
+    if (key === refKey(agent.refs.host_agent)) return success(hostAgentNode(agent));
+    if (ref.kind === 'proc') {
+      const record = registry.find(key);
+      if (record !== undefined) return success(procNode(agent, record));
+    }
+    if (ref.kind === 'actor') {
+      const record = registry.find(refKey(procOf(ref)));
+      const node = record === undefined ? null : actorOf(record, key);
+      if (node !== null) return success(node);
+    }
+    return failure('not_found', `child ${text} not found`);
+  }
+
+  /** The process behind a proc: its own, the agent's for the service proc, none when it has ended. */
+  #target(
+    ref: NodeRef,
+    text: string,
+  ): Outcome<{ readonly identity: ProcessIdentity | null; readonly record: ProcRecord | null }> {
+    const key = refKey(ref);
+    if (key === refKey(this.#options.agent.refs.service)) {
+      return success({ identity: identify(process.pid), record: null });
+    }
+    const record = this.#options.registry.find(key);
+    if (record === undefined) return failure('not_found', `proc does not have a reachable handler (${text})`);
+    return success({ identity: isEnded(record) ? null : record.identity, record });
+  }
+}
+
+function noProcess(record: ProcRecord | null): PySpyFailed {
+  const state = record?.state;
+  const how = state?.kind === 'failed' || state?.kind === 'stopped' ? `it has ended: ${state.reason}` : 'there is none';
+  return {
+    pid: record?.identity?.pid ?? 0,
+    binary: '',
+    exit_code: null,
+    stderr: `no process to look at: ${how}`,
+  };
+}

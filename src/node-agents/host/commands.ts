@@ -1,0 +1,129 @@
+/** The commands that an agent was asked to run: starting their copies, following them to their end, stopping them. */
+import path from 'node:path';
+import { type Guardian, RUN_MARKER } from './guardian.ts';
+import { hashUid, procRefs, programLabel, uuidV7 } from './identity.ts';
+import { type Launched, launch } from './launcher.ts';
+import { createOutputTail, type OutputStream } from './output-tail.ts';
+import { type ProcRecord, stateForExit, UNKNOWN_EXIT } from './proc-record.ts';
+import type { ProcSpec } from './proc-spec.ts';
+import { bootId, identify, redactCommandLine, startTimeMs } from './procfs/index.ts';
+import type { ProcRegistry } from './registry.ts';
+
+export interface CommandsOptions {
+  readonly host_name: string;
+  readonly run: string;
+  /** Folder that relative `cwd`s start from. */
+  readonly base_dir: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** Variables of the agent's own that must not reach a command: its access to the gateway. */
+  readonly withheld_env: readonly string[];
+  readonly onOutput: (name: string, stream: OutputStream, line: string) => void;
+  readonly onEnd: (record: ProcRecord) => void;
+}
+
+interface Running {
+  readonly record: ProcRecord;
+  readonly process: Launched;
+}
+
+export class Commands {
+  readonly #options: CommandsOptions;
+  readonly #registry: ProcRegistry;
+  readonly #guardian: Guardian;
+  readonly #running = new Set<Running>();
+  #stopping = false;
+
+  constructor(options: CommandsOptions, registry: ProcRegistry, guardian: Guardian) {
+    this.#options = options;
+    this.#registry = registry;
+    this.#guardian = guardian;
+  }
+
+  /** Starts every copy of a spec. A copy that cannot be started becomes a failed proc that says why. */
+  async start(spec: ProcSpec): Promise<void> {
+    for (let rank = 0; rank < spec.procs && !this.#stopping; rank += 1) await this.#startCopy(spec, rank);
+  }
+
+  /** Ends all commands: TERM, then KILL after `grace_ms`. Settles when all have ended. */
+  async stop(grace_ms: number): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(
+      [...this.#running].map(({ record, process }) => {
+        this.#registry.move(record, { kind: 'stopping' });
+        return process.terminate(grace_ms);
+      }),
+    );
+  }
+
+  /** Ends all commands at once. */
+  kill(): void {
+    this.#stopping = true;
+    for (const { process } of this.#running) process.kill();
+  }
+
+  async #startCopy(spec: ProcSpec, rank: number): Promise<void> {
+    const { host_name } = this.#options;
+    const name = spec.procs === 1 ? spec.name : `${spec.name}-${rank}`;
+    const program = programLabel(spec.command);
+    const output = createOutputTail((stream, line) => this.#options.onOutput(name, stream, line));
+    const env = this.#environment(spec, rank);
+    const cwd = path.resolve(this.#options.base_dir, spec.cwd ?? '.');
+    const launched = await launch({ command: spec.command, cwd, env, output }, this.#guardian);
+    const identity = launched.ok ? identify(launched.value.pid) : null;
+    const number =
+      identity === null
+        ? hashUid('unstarted', this.#options.run, name)
+        : hashUid('process', bootId() ?? '', identity.pid, identity.start_ticks);
+    const record: ProcRecord = {
+      refs: procRefs(host_name, name, program, number),
+      name,
+      origin: 'started',
+      identity,
+      command: redactCommandLine(spec.command),
+      parent_pid: process.pid,
+      parent: null,
+      rank: spec.procs === 1 ? null : rank,
+      local_rank: spec.procs === 1 ? null : rank,
+      started_at_ms: (identity === null ? null : startTimeMs(identity.start_ticks)) ?? Date.now(),
+      instance_ids: { proc_agent: uuidV7(), command: uuidV7() },
+      output,
+      state: launched.ok
+        ? { kind: 'starting' }
+        : { kind: 'failed', reason: launched.failure.message, ended_at_ms: Date.now(), exit: UNKNOWN_EXIT },
+    };
+    if (!this.#registry.add(record)) {
+      if (launched.ok) launched.value.kill();
+      return;
+    }
+    if (!launched.ok) return this.#options.onEnd(record);
+    await this.#follow({ record, process: launched.value });
+  }
+
+  async #follow(running: Running): Promise<void> {
+    const { record, process } = running;
+    this.#running.add(running);
+    process.exited.then((exit) => {
+      this.#running.delete(running);
+      this.#registry.move(record, stateForExit(exit, Date.now(), this.#stopping));
+      this.#options.onEnd(record);
+    });
+    // Output that a grandchild kept back may still change what the failure shows.
+    process.drained.then(() => this.#registry.touch(record));
+    await process.run();
+    if (record.state.kind === 'starting') this.#registry.move(record, { kind: 'running' });
+  }
+
+  #environment(spec: ProcSpec, rank: number): Record<string, string> {
+    const ranks = { RANK: String(rank), LOCAL_RANK: String(rank), WORLD_SIZE: String(spec.procs) };
+    const env: Record<string, string | undefined> = {
+      ...this.#options.env,
+      // Without this, what a Python program printed before it hung would still be in its buffer.
+      PYTHONUNBUFFERED: '1',
+      ...(spec.procs > 1 ? ranks : {}),
+      ...spec.env,
+      [RUN_MARKER]: this.#options.run,
+    };
+    for (const name of this.#options.withheld_env) delete env[name];
+    return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * The host agent: what runs on one machine and answers for it.
+ *
+ * It starts and follows commands, finds other processes, keeps the registry of procs, and is the one writer of the
+ * host's nodes. Changes flow one way: a process ends or is found → the registry moves → the publisher sends the nodes on
+ * the link, and the events go to the spool. Questions come in as calls and are answered from the registry and procfs.
+ */
+import { randomUUID } from 'node:crypto';
+import {
+  failure,
+  type GatewayFrame,
+  HostName,
+  LINK_VERSION,
+  type Outcome,
+  parseSafely,
+  success,
+  timestamp,
+} from '../../contract/index.ts';
+import { dumpConfig } from '../config/settings.ts';
+import { LIMITS } from '../limits.ts';
+import { type Link, startLink } from '../link/link.ts';
+import { HostEvents, type MeshPlace } from '../telemetry/host-events.ts';
+import { Spool } from '../telemetry/spool.ts';
+import { Calls } from './calls.ts';
+import { Commands } from './commands.ts';
+import { Discovery } from './discovery.ts';
+import { startGuardian } from './guardian.ts';
+import { hostRefs, uuidV7 } from './identity.ts';
+import type { AgentInfo } from './node-view.ts';
+import type { OutputStream } from './output-tail.ts';
+import type { ProcRecord } from './proc-record.ts';
+import type { ProcSpec } from './proc-spec.ts';
+import { identify } from './procfs/index.ts';
+import { Publisher } from './publisher.ts';
+import { createPySpy } from './pyspy/index.ts';
+import { ProcRegistry } from './registry.ts';
+
+export type LogLevel = 'info' | 'warn' | 'error';
+
+export interface HostAgentOptions {
+  /** Base URL of the gateway, `http(s)://…`. */
+  readonly gateway_url: string;
+  readonly token: string;
+  /** What the host is called; two agents of one gateway must differ in it. */
+  readonly host_name: string;
+  readonly version: string;
+  /** Commands to start, default none. */
+  readonly specs?: readonly ProcSpec[];
+  /** Folder that the specs' relative folders start from, default the current one. */
+  readonly base_dir?: string;
+  /** Command lines to watch for, default none. */
+  readonly watch?: readonly RegExp[];
+  /** Processes to watch, default none. */
+  readonly pids?: readonly number[];
+  /** From TERM to KILL, default 10 s. */
+  readonly terminate_grace_ms?: number;
+  /** Environment of the agent, default `process.env`. */
+  readonly env?: NodeJS.ProcessEnv;
+  readonly log: (level: LogLevel, message: string) => void;
+  /** Each line that a command writes. */
+  readonly onOutput?: (name: string, stream: OutputStream, line: string) => void;
+  /** Told once, when the gateway shows this host for the first time. */
+  readonly onReady?: () => void;
+}
+
+export interface HostAgent {
+  /** Ends the commands (TERM, then KILL after the grace), says goodbye, and leaves nothing behind. */
+  stop(reason: string): Promise<void>;
+  /** Ends the commands at once; `stop` then has nothing to wait for. */
+  killCommands(): void;
+}
+
+/** The token is for the agent: a command that it starts has no business with the gateway. */
+const WITHHELD_ENV = ['MESHSCOPE_TOKEN', 'MESHSCOPE_PARENT_FD'];
+
+/** How long the last events may take to be acknowledged when the agent stops. */
+const DRAIN_MS = 1_000;
+
+/**
+ * Starts the agent. It keeps dialling when the gateway cannot be reached: the commands run all the same.
+ *
+ * @returns the agent, or `bad_request` naming the option that is wrong
+ */
+export async function startHostAgent(options: HostAgentOptions): Promise<Outcome<HostAgent>> {
+  const wrong = optionsError(options);
+  if (wrong !== null) return failure('bad_request', wrong);
+  const env = options.env ?? process.env;
+  const grace_ms = options.terminate_grace_ms ?? LIMITS.terminate_grace_ms;
+  const started_at_ms = Date.now();
+  const incarnation = randomUUID();
+  const agent: AgentInfo = { refs: hostRefs(options.host_name), instance_id: uuidV7(), started_at_ms };
+  const places = placesOf(options.specs ?? []);
+
+  // The parts know each other through these two, which are set below before anything can happen.
+  let link: Link;
+  let publisher: Publisher;
+  const spool = new Spool(incarnation, (batch) => link.send({ type: 'events', batch }));
+  const events = new HostEvents(spool, options.host_name);
+  const registry = new ProcRegistry({
+    added(record) {
+      publisher.added(record);
+      events.procAdded(record, places.get(record.name) ?? { mesh: record.name, rank: 0, size: 1 });
+    },
+    changed(record) {
+      publisher.changed(record);
+      events.procChanged(record);
+    },
+    removed: (record) => publisher.removed(record),
+  });
+  const guardian = startGuardian(incarnation, (message) => options.log('warn', message));
+  const commands = new Commands(
+    {
+      host_name: options.host_name,
+      run: incarnation,
+      base_dir: options.base_dir ?? process.cwd(),
+      env,
+      withheld_env: WITHHELD_ENV,
+      onOutput: options.onOutput ?? (() => {}),
+      onEnd: (record) => options.log(...describeEnd(record)),
+    },
+    registry,
+    guardian,
+  );
+  const discovery = new Discovery(registry, {
+    host_name: options.host_name,
+    run: incarnation,
+    watch: options.watch ?? [],
+    pids: options.pids ?? [],
+  });
+  const calls = new Calls({
+    agent,
+    registry,
+    pyspy: createPySpy({ pyspy_bin: () => env.PYSPY_BIN ?? '' }),
+    config: () =>
+      dumpConfig(
+        {
+          gateway_url: options.gateway_url,
+          host_name: options.host_name,
+          pyspy_bin: env.PYSPY_BIN ?? '',
+          terminate_grace_ms: grace_ms,
+        },
+        env,
+      ),
+    send: (frame) => link.send(frame),
+  });
+  publisher = new Publisher(
+    agent,
+    () => registry.records(),
+    (nodes, removed) => link.publish(nodes, removed),
+  );
+
+  let isReady = false;
+  events.hostStarted(agent.refs);
+  link = startLink({
+    url: options.gateway_url,
+    token: options.token,
+    hello: {
+      type: 'hello',
+      version: LINK_VERSION,
+      host: options.host_name,
+      incarnation,
+      agent_version: options.version,
+      started_at: timestamp(started_at_ms),
+    },
+    state: () => publisher.state(),
+    onOpen() {
+      options.log('info', `connected to ${options.gateway_url} as ${options.host_name}`);
+      spool.linkOpened();
+      if (!isReady) options.onReady?.();
+      isReady = true;
+    },
+    onTrouble(message, refused) {
+      calls.cancelAll();
+      const what = refused ? 'the gateway refused this agent' : 'no link to the gateway';
+      options.log('warn', `${what} (${options.gateway_url}): ${message}; trying again`);
+    },
+    onFrame: (frame) => onFrame(frame, calls, spool),
+  });
+
+  const timers = [
+    setInterval(() => void discovery.scan(), LIMITS.scan_interval_ms),
+    setInterval(() => discovery.checkLiveness(), LIMITS.liveness_interval_ms),
+    setInterval(() => publisher.refreshMemory(registry.live()), LIMITS.memory_interval_ms),
+  ];
+  const starting = Promise.all((options.specs ?? []).map((spec) => commands.start(spec)));
+  void discovery.scan();
+
+  return success({
+    killCommands: () => commands.kill(),
+    async stop(reason) {
+      for (const timer of timers) clearInterval(timer);
+      // A copy that is just being started must be known before all are stopped.
+      const stopped = commands.stop(grace_ms);
+      await starting;
+      await stopped;
+      events.hostStopping(agent.refs, reason);
+      if (link.isOpen) await spool.drain(DRAIN_MS);
+      calls.cancelAll();
+      publisher.close();
+      spool.close();
+      await link.stop(reason);
+      const isSwept = await guardian.close();
+      if (!isSwept) options.log('error', 'some processes of commands could not be ended');
+    },
+  });
+}
+
+function onFrame(frame: GatewayFrame, calls: Calls, spool: Spool): void {
+  if (frame.type === 'call') void calls.answer(frame.call, frame.request, frame.deadline_ms);
+  else if (frame.type === 'cancel') calls.cancel(frame.call);
+  else if (frame.type === 'ack') spool.acknowledge(frame.producer, frame.seq);
+}
+
+function optionsError(options: HostAgentOptions): string | null {
+  const name = parseSafely(HostName, options.host_name);
+  if (!name.ok) return `host name "${options.host_name}": ${name.failure.message}`;
+  if (!URL.canParse(options.gateway_url) || !/^https?:$/.test(new URL(options.gateway_url).protocol)) {
+    return `gateway "${options.gateway_url}" is not a URL of the form http://HOST:PORT`;
+  }
+  for (const pid of options.pids ?? []) {
+    if (identify(pid) === null) return `pid ${pid}: there is no such process on this machine`;
+  }
+  return null;
+}
+
+/** Where each copy of each spec stands in the mesh of its spec. */
+function placesOf(specs: readonly ProcSpec[]): Map<string, MeshPlace> {
+  const places = new Map<string, MeshPlace>();
+  for (const { name, procs } of specs) {
+    if (procs === 1) places.set(name, { mesh: name, rank: 0, size: 1 });
+    else for (let rank = 0; rank < procs; rank += 1) places.set(`${name}-${rank}`, { mesh: name, rank, size: procs });
+  }
+  return places;
+}
+
+function describeEnd(record: ProcRecord): [LogLevel, string] {
+  const { state } = record;
+  if (state.kind === 'failed') return ['warn', `${record.name} failed: ${state.reason}`];
+  return ['info', `${record.name} ${state.kind === 'stopped' ? `stopped: ${state.reason}` : 'ended'}`];
+}

@@ -1,0 +1,86 @@
+/** How things on a host get their names: uids from what a process is, labels from what it runs. */
+import { createHash, randomBytes } from 'node:crypto';
+import path from 'node:path';
+import {
+  type ActorRef,
+  actorIn,
+  type HostRef,
+  hostLocation,
+  type ProcRef,
+  stripLabel,
+  type Uid,
+} from '../../contract/index.ts';
+
+/** The first 64 bits of a SHA-256 over the parts: stable over runs, and different for different things. */
+export function hashUid(...parts: readonly (string | number)[]): bigint {
+  const digest = createHash('sha256').update(parts.join('\0')).digest();
+  return digest.readBigUInt64BE(0);
+}
+
+/** A version 7 UUID: time-ordered, as instance ids are. */
+export function uuidV7(now_ms: number = Date.now()): string {
+  const bytes = randomBytes(16);
+  bytes.writeUIntBE(now_ms, 0, 6);
+  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x70, 6);
+  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
+  const hex = bytes.toString('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+const SERVICE: Uid = { kind: 'singleton', label: 'service' };
+const HOST_AGENT: Uid = { kind: 'singleton', label: 'host_agent' };
+const PROC_AGENT: Uid = { kind: 'singleton', label: 'proc_agent' };
+
+export interface HostRefs {
+  readonly host: HostRef;
+  readonly service: ProcRef;
+  readonly host_agent: ActorRef;
+}
+
+export function hostRefs(hostName: string): HostRefs {
+  const service: ProcRef = { kind: 'proc', proc: SERVICE, location: hostLocation(hostName) };
+  const host_agent = actorIn(service, HOST_AGENT);
+  return { host: { kind: 'host', agent: host_agent }, service, host_agent };
+}
+
+export interface ProcRefs {
+  readonly proc: ProcRef;
+  readonly proc_agent: ActorRef;
+  readonly command: ActorRef;
+}
+
+/**
+ * The references of a proc and its two actors.
+ *
+ * @param label the proc's name, decoration of the uid
+ * @param program the label of the command's actor
+ */
+export function procRefs(hostName: string, label: string, program: string, number: bigint): ProcRefs {
+  const proc: ProcRef = {
+    kind: 'proc',
+    proc: { kind: 'instance', number, label },
+    location: hostLocation(hostName),
+  };
+  const command: Uid = { kind: 'instance', number: hashUid('command', number.toString()), label: program };
+  return { proc, proc_agent: actorIn(proc, PROC_AGENT), command: actorIn(proc, command) };
+}
+
+const SCRIPT_HOSTS = /^(python|pypy|node|deno|bun|ruby|perl|bash|sh|dash|zsh)[0-9.]*$/;
+
+/** The label of what a command runs: the script or module for an interpreter, the program otherwise. */
+export function programLabel(command: readonly string[]): string {
+  const [program = '', ...args] = command;
+  const base = path.basename(program);
+  if (!SCRIPT_HOSTS.test(base)) return stripLabel(withoutExtension(base));
+  const module = args.indexOf('-m');
+  const script = args.findIndex((argument) => !argument.startsWith('-'));
+  if (module >= 0 && (script < 0 || module < script))
+    return stripLabel((args[module + 1] ?? base).split('.').pop() ?? base);
+  // The argument of `-c` is code, not a name.
+  if (args.includes('-c') || script < 0) return stripLabel(base);
+  return stripLabel(withoutExtension(path.basename(args[script] ?? base)));
+}
+
+function withoutExtension(name: string): string {
+  return name.replace(/\.(py|pyc|js|mjs|cjs|ts|mts|sh|rb|pl)$/, '');
+}
