@@ -3,9 +3,10 @@
  *
  * 1. The agent opens `GET /v1/link` with `Authorization: Bearer <token>` and subprotocol `meshscope.link.1`, and sends
  *    `hello`. The gateway answers `welcome`, or `refuse` and closes; nothing else is sent before that.
- * 2. The agent sends its whole state as one or more `sync` frames, the last with `more: false`, and the gateway shows the
- *    new state only then, all at once. Changes follow as `delta` frames. Both carry one running number; a gap in it makes
- *    the gateway drop what it has of the stream and send `resync`, which the agent answers with a new `sync`.
+ * 2. The agent sends its whole state as one or more `sync` frames, the first with the Host node in it and the last with
+ *    `more: false`, and the gateway shows the new state only then, all at once. Changes follow as `delta` frames. Both
+ *    carry one running number; a gap in it makes the gateway drop what it has of the stream and send `resync`, which the
+ *    agent answers with a new `sync`.
  * 3. The gateway asks with `call`; the agent answers with `answer` parts, the last with `more: false`, or with `fault`.
  *    The gateway may `cancel`. An answer to a call that is unknown or over is dropped.
  * 4. The agent sends telemetry as `events`; the gateway sends `ack` when the store has committed. Without an `ack` the

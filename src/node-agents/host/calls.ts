@@ -66,8 +66,8 @@ export class Calls {
     for (const controller of this.#running.values()) controller.abort();
   }
 
-  #reply(call: number, outcome: Outcome<unknown>): void {
-    const text = outcome.ok ? JSON.stringify(outcome.value) : '';
+  #reply(call: number, outcome: Outcome<string>): void {
+    const text = outcome.ok ? outcome.value : '';
     if (!outcome.ok) {
       this.#options.send({ type: 'fault', call, error: outcome.failure });
     } else if (text.length > ANSWER_MAX_CHARS) {
@@ -81,25 +81,26 @@ export class Calls {
     }
   }
 
-  async #perform(request: CallRequest, signal: AbortSignal): Promise<Outcome<unknown>> {
+  /** Does what is asked; the value is JSON text, since a large dump is better never a value in this thread. */
+  async #perform(request: CallRequest, signal: AbortSignal): Promise<Outcome<string>> {
     const parsed = parseNodeRef(request.reference);
     if (!parsed.ok) return failure('bad_request', `invalid reference '${request.reference}': ${parsed.error}`);
     const ref = parsed.value;
-    if (request.method === 'introspect') return this.#introspect(ref, request.reference);
+    if (request.method === 'introspect') return asText(this.#introspect(ref, request.reference));
     const target = this.#target(ref, request.reference);
     if (!target.ok) return target;
     switch (request.method) {
       case 'config_dump':
-        return success(this.#options.config());
+        return asText(success(this.#options.config()));
       case 'pyspy_dump':
-        if (target.value.identity === null) return success({ Failed: noProcess(target.value.record) });
-        return success(await this.#options.pyspy.dump(target.value.identity, signal));
+        if (target.value.identity === null) return asText(success({ Failed: noProcess(target.value.record) }));
+        return success(await this.#options.pyspy.dumpJson(target.value.identity, signal));
       case 'pyspy_profile':
         if (target.value.identity === null) {
           const { stderr, exit_code } = noProcess(target.value.record);
-          return success({ kind: 'exit_failure', exit_code, stderr });
+          return asText(success({ kind: 'exit_failure', exit_code, stderr }));
         }
-        return success(await this.#options.pyspy.profile(target.value.identity, request.opts, signal));
+        return asText(success(await this.#options.pyspy.profile(target.value.identity, request.opts, signal)));
     }
   }
 
@@ -135,6 +136,10 @@ export class Calls {
     if (record === undefined) return failure('not_found', `proc does not have a reachable handler (${text})`);
     return success({ identity: isEnded(record) ? null : record.identity, record });
   }
+}
+
+function asText(outcome: Outcome<unknown>): Outcome<string> {
+  return outcome.ok ? success(JSON.stringify(outcome.value)) : outcome;
 }
 
 function noProcess(record: ProcRecord | null): PySpyFailed {

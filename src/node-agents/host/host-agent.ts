@@ -24,7 +24,7 @@ import { Spool } from '../telemetry/spool.ts';
 import { Calls } from './calls.ts';
 import { Commands } from './commands.ts';
 import { Discovery } from './discovery.ts';
-import { startGuardian } from './guardian.ts';
+import { RUN_MARKER, startGuardian } from './guardian.ts';
 import { hostRefs, uuidV7 } from './identity.ts';
 import type { AgentInfo } from './node-view.ts';
 import type { OutputStream } from './output-tail.ts';
@@ -70,8 +70,8 @@ export interface HostAgent {
   killCommands(): void;
 }
 
-/** The token is for the agent: a command that it starts has no business with the gateway. */
-const WITHHELD_ENV = ['MESHSCOPE_TOKEN', 'MESHSCOPE_PARENT_FD'];
+/** What is the agent's own: access to the gateway is no business of a command, and its Node settings are not ours. */
+const WITHHELD_ENV = ['MESHSCOPE_TOKEN', 'MESHSCOPE_PARENT_FD', 'NODE_COMPILE_CACHE'];
 
 /** How long the last events may take to be acknowledged when the agent stops. */
 const DRAIN_MS = 1_000;
@@ -127,10 +127,12 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
     watch: options.watch ?? [],
     pids: options.pids ?? [],
   });
+  // The marker makes a py-spy that outlives a killed agent part of the guardian's sweep.
+  const pyspy = createPySpy({ pyspy_bin: () => env.PYSPY_BIN ?? '', environment: { [RUN_MARKER]: incarnation } });
   const calls = new Calls({
     agent,
     registry,
-    pyspy: createPySpy({ pyspy_bin: () => env.PYSPY_BIN ?? '' }),
+    pyspy,
     config: () =>
       dumpConfig(
         {
@@ -196,6 +198,7 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
       events.hostStopping(agent.refs, reason);
       if (link.isOpen) await spool.drain(DRAIN_MS);
       calls.cancelAll();
+      await pyspy.close();
       publisher.close();
       spool.close();
       await link.stop(reason);

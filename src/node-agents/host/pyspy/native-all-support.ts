@@ -1,0 +1,48 @@
+/**
+ * Which binaries are known not to take `--native-all`. The released py-spy does not, so without this memory every dump
+ * would start it twice, the first time in vain. A binary is known by path, time of change and size: another py-spy put
+ * in its place is tried again.
+ */
+import { stat } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { PYSPY_LIMITS } from './limits.ts';
+
+export class NativeAllSupport {
+  readonly #refused_at_ms = new Map<string, number>();
+
+  /** Whether this program, as it is now, refused the flag within the last ten minutes. */
+  async isKnownToLack(program: string): Promise<boolean> {
+    if (this.#refused_at_ms.size === 0) return false;
+    const key = await keyOf(program);
+    const refused_at_ms = key === null ? undefined : this.#refused_at_ms.get(key);
+    return refused_at_ms !== undefined && performance.now() - refused_at_ms < PYSPY_LIMITS.downgrade_memory_ms;
+  }
+
+  async remember(program: string): Promise<void> {
+    const key = await keyOf(program);
+    if (key === null) return;
+    this.#refused_at_ms.delete(key);
+    this.#refused_at_ms.set(key, performance.now());
+    const [oldest] = this.#refused_at_ms.keys();
+    if (this.#refused_at_ms.size > PYSPY_LIMITS.downgrades_max && oldest !== undefined) {
+      this.#refused_at_ms.delete(oldest);
+    }
+  }
+}
+
+/** Null when the file is not found, which is then not remembered. A name without a slash is looked up as `exec` does. */
+async function keyOf(program: string): Promise<string | null> {
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  const paths = program.includes('/')
+    ? [program]
+    : folders.map((folder) => join(folder === '' ? '.' : folder, program));
+  for (const path of paths) {
+    try {
+      const { mtimeMs, size, mode } = await stat(path);
+      if ((mode & 0o111) !== 0) return `${path}\n${mtimeMs}\n${size}`;
+    } catch {
+      // Not in this folder.
+    }
+  }
+  return null;
+}
