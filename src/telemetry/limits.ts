@@ -1,0 +1,97 @@
+/**
+ * Every bound of the telemetry service, with its number, its unit and what happens at it.
+ *
+ * A test may replace single numbers through `TelemetryOptions.limits`; nothing else changes them.
+ */
+export const LIMITS = {
+  /** Body of `POST /ingest`, bytes. Beyond: `payload_too_large`. */
+  ingest_body_max_bytes: 8 * 1024 * 1024,
+  /** Body of `POST /dumps`, bytes. Beyond: `payload_too_large`. */
+  dump_body_max_bytes: 32 * 1024 * 1024,
+  /** Body of `POST /query`, bytes: room for `sql_max_bytes` however it is escaped. Beyond: `payload_too_large`. */
+  query_body_max_bytes: 512 * 1024,
+  /** All request bodies being read or worked on, bytes together. Beyond: `service_unavailable`. */
+  bodies_in_flight_max_bytes: 64 * 1024 * 1024,
+  /** Open connections. Beyond: new ones are closed at once. */
+  connections_max: 512,
+  /** Time in which a request must have arrived whole, milliseconds. Beyond: the connection is answered 408 and closed. */
+  request_timeout_ms: 30_000,
+
+  /** Writes that wait for their commit. Beyond: `service_unavailable`, and the producer sends again. */
+  writes_waiting_max: 256,
+  /**
+   * Rows of one commit, unless a single write alone has more. Stays under one row group (122,880), so that DuckDB never
+   * writes rows into the data file ahead of a checkpoint.
+   */
+  commit_rows_max: 50_000,
+  /** Threads and local variables of one stored dump, rows together with its frames. Beyond: `bad_request`. */
+  dump_rows_max: 100_000,
+  /** Producers remembered. Beyond: those longest unheard are forgotten, and their losses kept in the total. */
+  producers_max: 10_000,
+  /** Memory of DuckDB in the owner process, MiB. */
+  owner_memory_mib: 96,
+  /** Log of commits not yet moved into the data file, MiB; a checkpoint follows. */
+  owner_wal_mib: 8,
+
+  /** Characters of SQL text, bytes of UTF-8. Beyond: `bad_request`. */
+  sql_max_bytes: 64 * 1024,
+  /** Nesting of the parsed statement. Beyond: `bad_request`. */
+  sql_depth_max: 2_000,
+  /**
+   * Time of one query, milliseconds. Beyond: its process is killed, `gateway_timeout`. With the wait for a process it stays
+   * under the 10 s that a gateway waits, so that the answer comes from who knows the reason.
+   */
+  sql_timeout_ms: 7_000,
+  /** Rows of one result. Beyond: `bad_request`. */
+  sql_rows_max: 100_000,
+  /** JSON text of one result, characters. Beyond: `bad_request`. */
+  sql_result_max_chars: 16 * 1024 * 1024,
+  /** Query processes, each running one query at a time. Beyond: queries wait. */
+  sql_workers_max: 2,
+  /** Queries that wait for a process. Beyond: `service_unavailable`. */
+  sql_queue_max: 32,
+  /** Time that a query waits for a process, milliseconds. Beyond: `service_unavailable`. */
+  sql_queue_timeout_ms: 2_000,
+  /** Time in which a query process must have copied the store and be ready, milliseconds. Beyond: it is killed. */
+  sql_start_timeout_ms: 20_000,
+  /** Rest after which a query process ends, milliseconds. */
+  sql_idle_ms: 60_000,
+  /** Memory of DuckDB in a query process, MiB. Beyond: `bad_request`. */
+  sql_memory_mib: 256,
+  /** Data segment of a query process, MiB, held by the kernel: what DuckDB's own accounting misses. */
+  sql_process_memory_mib: 1_536,
+  /** Committed rows after which an idle query process is brought up to date without waiting for a query. */
+  replica_push_rows: 5_000,
+  /** Committed rows that wait for a busy query process. Beyond: it is replaced, with a fresh copy, by the next query. */
+  replica_backlog_max_rows: 200_000,
+  /** Rows that a query process takes over in memory before it moves them into its own data file. */
+  replica_checkpoint_rows: 100_000,
+
+  /** Pause between retention sweeps, milliseconds. */
+  sweep_interval_ms: 60_000,
+  /** Age at which status changes, messages, spans, events and metric points go, milliseconds. */
+  event_window_ms: 24 * 3_600_000,
+  /** Rows that each of those tables, and `actors` and `meshes`, keep at most; the oldest go. */
+  event_rows_max: 2_000_000,
+  /** Captures kept whatever their age. */
+  snapshots_keep_min: 16,
+  /** Age at which other captures go, milliseconds. */
+  snapshot_window_ms: 3_600_000,
+  /** Captures kept at most, however young. */
+  snapshots_keep_max: 512,
+  /** Stored dumps kept, the newest. */
+  dumps_keep_max: 1_000,
+
+  /** Time for what is in flight to finish when the service closes, milliseconds. Beyond: connections are cut. */
+  close_timeout_ms: 5_000,
+} as const;
+
+export type TelemetryLimits = { readonly [K in keyof typeof LIMITS]: number };
+
+/** The limits with some replaced. Every number must be a positive integer. */
+export function resolveLimits(changes: Partial<TelemetryLimits> = {}): TelemetryLimits {
+  for (const [name, value] of Object.entries(changes)) {
+    if (!Number.isSafeInteger(value) || value <= 0) throw new RangeError(`limits.${name}: ${value} is not above 0`);
+  }
+  return { ...LIMITS, ...changes };
+}

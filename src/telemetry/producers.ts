@@ -1,0 +1,119 @@
+/**
+ * What the store remembers of each producer: the number of its last committed batch, and what it lost.
+ *
+ * The map in memory is the table's image after the last commit; it is changed only once a commit has succeeded.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { INTERNAL_SCHEMA, quoteText } from './ddl.ts';
+
+export interface ProducerMark {
+  readonly producer: string;
+  readonly seq: number;
+  readonly lost_rows: number;
+}
+
+export interface ProducerState {
+  readonly last_seq: number;
+  readonly lost_rows: number;
+  readonly stored_rows: number;
+  readonly heard_us: number;
+}
+
+export class Producers {
+  readonly #states: Map<string, ProducerState>;
+  /** Losses of producers that are no longer remembered one by one. */
+  #forgottenLostRows: number;
+
+  private constructor(states: Map<string, ProducerState>, forgottenLostRows: number) {
+    this.#states = states;
+    this.#forgottenLostRows = forgottenLostRows;
+  }
+
+  static async load(connection: DuckDBConnection): Promise<Producers> {
+    const reader = await connection.runAndReadAll(
+      `SELECT producer, last_seq, lost_rows, stored_rows, heard_us FROM ${INTERNAL_SCHEMA}.producers`,
+    );
+    const states = new Map(
+      reader.getRows().map(([producer, last_seq, lost_rows, stored_rows, heard_us]): [string, ProducerState] => [
+        String(producer),
+        {
+          last_seq: Number(last_seq),
+          lost_rows: Number(lost_rows),
+          stored_rows: Number(stored_rows),
+          heard_us: Number(heard_us),
+        },
+      ]),
+    );
+    const forgotten = await connection.runAndReadAll(
+      `SELECT coalesce(sum(lost_rows), 0)::DOUBLE FROM ${INTERNAL_SCHEMA}.forgotten`,
+    );
+    return new Producers(states, Number(forgotten.getRows()[0]?.[0] ?? 0));
+  }
+
+  get(producer: string): ProducerState | undefined {
+    return this.#states.get(producer);
+  }
+
+  /** The state after the marked batch with `rows` rows; `before` is the state within the same transaction. */
+  next(before: ProducerState | undefined, mark: ProducerMark, rows: number, now_us: number): ProducerState {
+    return {
+      last_seq: mark.seq,
+      lost_rows: (before?.lost_rows ?? 0) + mark.lost_rows,
+      stored_rows: (before?.stored_rows ?? 0) + rows,
+      heard_us: now_us,
+    };
+  }
+
+  /** SQL that writes the given states; `null` when there are none. */
+  upsertSql(states: ReadonlyMap<string, ProducerState>): string | null {
+    if (states.size === 0) return null;
+    const values = [...states].map(
+      ([producer, state]) =>
+        `(${quoteText(producer)}, ${state.last_seq}, ${state.lost_rows}, ${state.stored_rows}, ${state.heard_us})`,
+    );
+    return `INSERT INTO ${INTERNAL_SCHEMA}.producers VALUES ${values.join(', ')} ON CONFLICT (producer) DO UPDATE SET
+      last_seq = excluded.last_seq, lost_rows = excluded.lost_rows, stored_rows = excluded.stored_rows,
+      heard_us = excluded.heard_us`;
+  }
+
+  committed(states: ReadonlyMap<string, ProducerState>): void {
+    for (const [producer, state] of states) this.#states.set(producer, state);
+  }
+
+  /** The producers beyond the newest `keep_max`, longest unheard first. */
+  excess(keep_max: number): string[] {
+    const surplus = this.#states.size - keep_max;
+    if (surplus <= 0) return [];
+    return [...this.#states]
+      .sort(([, a], [, b]) => a.heard_us - b.heard_us)
+      .slice(0, surplus)
+      .map(([producer]) => producer);
+  }
+
+  /** SQL that forgets producers, keeping the sum of their losses. */
+  forgetSql(producers: readonly string[]): string[] {
+    const list = producers.map(quoteText).join(', ');
+    return [
+      `INSERT INTO ${INTERNAL_SCHEMA}.forgotten SELECT coalesce(sum(lost_rows), 0)::UBIGINT
+         FROM ${INTERNAL_SCHEMA}.producers WHERE producer IN (${list})`,
+      `DELETE FROM ${INTERNAL_SCHEMA}.producers WHERE producer IN (${list})`,
+    ];
+  }
+
+  forgotten(producers: readonly string[]): void {
+    for (const producer of producers) {
+      this.#forgottenLostRows += this.#states.get(producer)?.lost_rows ?? 0;
+      this.#states.delete(producer);
+    }
+  }
+
+  totals(): { producers: number; lost_rows: number; stored_rows: number } {
+    let lost_rows = this.#forgottenLostRows;
+    let stored_rows = 0;
+    for (const state of this.#states.values()) {
+      lost_rows += state.lost_rows;
+      stored_rows += state.stored_rows;
+    }
+    return { producers: this.#states.size, lost_rows, stored_rows };
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * Retention: every table has a bound.
+ *
+ * 1. Events, messages, spans and metric points go by age (`timestamp_us` at or before the cut-off) and by number of rows.
+ *    `actors` and `meshes`, which describe what the others refer to, go by number only.
+ * 2. Captures: the newest few stay whatever their age; others go by age, and beyond a number. A capture's rows go together,
+ *    its row in `snapshots` last. Rows of a capture that never got its row in `snapshots` go by age.
+ * 3. Stored dumps: the newest stay, and go whole.
+ * 4. One sweep is one transaction, and says what to delete by values, so that copies of the store can repeat it.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { TABLES } from '../contract/index.ts';
+import { quoteIdentifier, quoteText } from './ddl.ts';
+import type { TelemetryLimits } from './limits.ts';
+
+const SNAPSHOT_TABLES = TABLES.filter((table) => table.group === 'snapshot' && table.name !== 'snapshots');
+const PYSPY_TABLES = TABLES.filter((table) => table.group === 'pyspy');
+const ENTITY_TABLES = ['actors', 'meshes'];
+const EVENT_TABLES = TABLES.filter((table) => ['core', 'trace', 'metric'].includes(table.group));
+
+/** The statements of one sweep at `now_us`, microseconds; empty when nothing is over its bound. */
+export async function sweepStatements(
+  connection: DuckDBConnection,
+  limits: TelemetryLimits,
+  now_us: number,
+): Promise<string[]> {
+  return [
+    ...(await eventStatements(connection, limits, now_us)),
+    ...(await snapshotStatements(connection, limits, now_us)),
+    ...(await dumpStatements(connection, limits)),
+  ];
+}
+
+async function eventStatements(
+  connection: DuckDBConnection,
+  limits: TelemetryLimits,
+  now_us: number,
+): Promise<string[]> {
+  const statements: string[] = [];
+  for (const { name } of EVENT_TABLES) {
+    const table = quoteIdentifier(name);
+    const byAge = ENTITY_TABLES.includes(name) ? [] : [now_us - limits.event_window_ms * 1000];
+    // Zone maps answer these two without reading the table in the usual case, where nothing is over.
+    const [oldest] = await column(connection, `SELECT min(timestamp_us) FROM main.${table}`);
+    const [rows] = await column(connection, `SELECT count(*) FROM main.${table}`);
+    if (oldest === undefined || oldest === null) continue;
+    const byNumber =
+      Number(rows) > limits.event_rows_max
+        ? await column(
+            connection,
+            `SELECT timestamp_us FROM main.${table} ORDER BY timestamp_us DESC LIMIT 1 OFFSET ${limits.event_rows_max}`,
+          )
+        : [];
+    const cutoff = [...byAge, ...byNumber.map(Number)].reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+    if (Number(oldest) <= cutoff) statements.push(`DELETE FROM main.${table} WHERE timestamp_us <= ${cutoff}`);
+  }
+  return statements;
+}
+
+async function snapshotStatements(
+  connection: DuckDBConnection,
+  limits: TelemetryLimits,
+  now_us: number,
+): Promise<string[]> {
+  const cutoff = now_us - limits.snapshot_window_ms * 1000;
+  const expired = await column(
+    connection,
+    `SELECT snapshot_id FROM (SELECT snapshot_id, snapshot_ts,
+         row_number() OVER (ORDER BY snapshot_ts DESC, snapshot_id) AS place FROM main.snapshots)
+     WHERE place > ${limits.snapshots_keep_max} OR (place > ${limits.snapshots_keep_min} AND snapshot_ts <= ${cutoff})`,
+  );
+  const unfinished = await column(
+    connection,
+    `SELECT snapshot_id FROM main.nodes WHERE snapshot_id NOT IN (SELECT snapshot_id FROM main.snapshots)
+     GROUP BY snapshot_id HAVING max(as_of) <= ${cutoff}`,
+  );
+  return [
+    ...deleteBy(
+      'snapshot_id',
+      SNAPSHOT_TABLES.map((table) => table.name),
+      [...expired, ...unfinished],
+    ),
+    ...deleteBy('snapshot_id', ['snapshots'], expired),
+  ];
+}
+
+async function dumpStatements(connection: DuckDBConnection, limits: TelemetryLimits): Promise<string[]> {
+  const expired = await column(
+    connection,
+    `SELECT dump_id FROM main.pyspy_dumps ORDER BY timestamp_us DESC, dump_id OFFSET ${limits.dumps_keep_max}`,
+  );
+  return deleteBy(
+    'dump_id',
+    PYSPY_TABLES.map((table) => table.name),
+    expired,
+  );
+}
+
+function deleteBy(key: string, tables: readonly string[], values: readonly unknown[]): string[] {
+  if (values.length === 0) return [];
+  const list = values.map((value) => quoteText(String(value))).join(', ');
+  return tables.map((table) => `DELETE FROM main.${quoteIdentifier(table)} WHERE ${key} IN (${list})`);
+}
+
+async function column(connection: DuckDBConnection, sql: string): Promise<unknown[]> {
+  return (await connection.runAndReadAll(sql)).getRows().map((row) => row[0]);
+}

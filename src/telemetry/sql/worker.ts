@@ -1,0 +1,235 @@
+/**
+ * One query process, as the service sees it (see `messages.ts` for what is said).
+ *
+ * The process is killed, never asked to stop: DuckDB does not reliably interrupt a statement. What was committed while it
+ * was busy waits here, in order, and goes to it before its next query; if too much waits, the process is stale.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { failure, type Outcome, success } from '../../contract/index.ts';
+import { messageOf } from '../database.ts';
+import type { TelemetryLimits } from '../limits.ts';
+import type { Store } from '../store.ts';
+import type { Change } from '../writer.ts';
+import type { FromWorker, ToWorker } from './messages.ts';
+
+/** Beside this file, whether it runs as source or built. */
+const ENTRY = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? './worker-entry.ts' : './worker-entry.js', import.meta.url),
+);
+/** The shell sets the limit of the data segment, for which Node has no call, and becomes the process. */
+const LAUNCH = 'ulimit -d "$0" 2>/dev/null; ulimit -c 0 2>/dev/null; exec "$@"';
+
+type Answer = (message: FromWorker) => void;
+
+export class SqlWorker {
+  readonly #store: Store;
+  readonly #limits: TelemetryLimits;
+  readonly #folder: string;
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<void>;
+  #pending: Answer | null = null;
+  #backlog: Change[] = [];
+  #backlogRows = 0;
+  /** Messages with changes that the process has not answered yet. */
+  #applying = 0;
+  #opened = false;
+  #started = false;
+  #dead = false;
+  #stale = false;
+
+  private constructor(store: Store, limits: TelemetryLimits, folder: string) {
+    this.#store = store;
+    this.#limits = limits;
+    this.#folder = folder;
+    this.#child = spawn(
+      '/bin/sh',
+      [
+        '-c',
+        LAUNCH,
+        String(limits.sql_process_memory_mib * 1024),
+        process.execPath,
+        '--max-old-space-size=256',
+        '--disable-warning=ExperimentalWarning',
+        ENTRY,
+      ],
+      // An empty environment and a folder of its own: nothing to find there.
+      { cwd: folder, env: { HOME: folder }, stdio: ['ignore', 'ignore', 'ignore', 'ipc'], serialization: 'advanced' },
+    );
+    this.#ended = new Promise((resolve) => {
+      this.#child.once('error', (error) => this.#end(`cannot be started: ${error.message}`, resolve));
+      this.#child.once('exit', (code, signal) => this.#end(`ended (${signal ?? `exit code ${code}`})`, resolve));
+    });
+    this.#child.on('message', (message: FromWorker) => this.#settle(message));
+  }
+
+  /**
+   * Starts a process on a fresh copy of the store, in a folder below `parent_folder`.
+   * @returns failure `service_unavailable` when it does not come up in `sql_start_timeout_ms`
+   */
+  static async start(store: Store, limits: TelemetryLimits, parent_folder: string): Promise<Outcome<SqlWorker>> {
+    let worker: SqlWorker;
+    try {
+      await mkdir(parent_folder, { recursive: true, mode: 0o700 });
+      worker = new SqlWorker(store, limits, await mkdtemp(join(parent_folder, 'copy-')));
+    } catch (error) {
+      return failure('service_unavailable', `query process cannot be started: ${messageOf(error)}`);
+    }
+    const opened = await worker.#open();
+    if (opened.ok) return success(worker);
+    await worker.stop();
+    return opened;
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** Whether it can take a query, now or when it has answered the one it has. */
+  get usable(): boolean {
+    return !this.#dead && !this.#stale;
+  }
+
+  /**
+   * Runs one query; the caller has one at a time running.
+   * @param signal aborted when nobody waits for the answer any more: the process is killed
+   * @returns `gateway_timeout` when it was killed at `sql_timeout_ms`; `bad_request` when refused, or when it brought its
+   *          process down, which only its use of memory can do; `not started` when the process had ended before it
+   */
+  async run(sql: string, signal?: AbortSignal): Promise<Outcome<string> | 'not started'> {
+    const { sql_timeout_ms, sql_process_memory_mib } = this.#limits;
+    this.#flush();
+    // Nobody waits for an abandoned query any more, but it would hold its process until its time limit.
+    const abandon = (): void => void this.#child.kill('SIGKILL');
+    signal?.addEventListener('abort', abandon, { once: true });
+    if (signal?.aborted) abandon();
+    this.#started = false;
+    const answer = await this.#ask({ kind: 'query', sql }, sql_timeout_ms);
+    signal?.removeEventListener('abort', abandon);
+    if (signal?.aborted && answer !== 'timeout' && answer.kind !== 'rows') {
+      await this.stop();
+      return failure('gateway_timeout', 'sql: stopped, since its client went away');
+    }
+    if (answer === 'timeout') {
+      await this.stop();
+      return failure('gateway_timeout', `sql: stopped at its time limit of ${sql_timeout_ms} ms`);
+    }
+    this.#push();
+    if (answer.kind === 'rows') return success(answer.text);
+    if (answer.kind === 'refused') return failure('bad_request', answer.message);
+    await this.stop();
+    if (answer.kind === 'failed' && answer.reason === 'engine') {
+      return failure('internal_error', `sql: the engine failed on this query: ${answer.message}`);
+    }
+    if (!this.#started) return 'not started';
+    const limit = `most likely it needed more than ${sql_process_memory_mib} MiB of memory`;
+    return failure('bad_request', `sql: the query brought its process down; ${limit}`);
+  }
+
+  /** Kills the process, waits for its end and removes its copy. */
+  async stop(): Promise<void> {
+    this.#store.unfollow(this.#follow);
+    this.#child.kill('SIGKILL');
+    await this.#ended;
+    await rm(this.#folder, { recursive: true, force: true }).catch(() => undefined);
+  }
+
+  async #open(): Promise<Outcome<null>> {
+    const lease = await this.#store.lend(this.#follow).catch((error: unknown) => messageOf(error));
+    if (typeof lease === 'string') return failure('service_unavailable', `telemetry cannot be copied: ${lease}`);
+    const { sql_start_timeout_ms } = this.#limits;
+    const answer = await this.#ask(
+      { kind: 'open', source_path: lease.path, folder: this.#folder, limits: this.#limits },
+      sql_start_timeout_ms,
+    );
+    // Before the lease ends, a process that is still copying must be gone.
+    if (answer === 'timeout') await this.stop();
+    await lease.release().catch(() => undefined);
+    if (answer === 'timeout') {
+      return failure('service_unavailable', `query process was not ready within ${sql_start_timeout_ms} ms`);
+    }
+    if (answer.kind === 'opened') {
+      this.#opened = true;
+      return success(null);
+    }
+    return failure(
+      'service_unavailable',
+      `query process ${answer.kind === 'failed' ? answer.message : 'broke its protocol'}`,
+    );
+  }
+
+  readonly #follow = (change: Change): void => {
+    if (this.#dead || this.#stale) return;
+    this.#backlog.push(change);
+    this.#backlogRows += change.rows;
+    this.#push();
+    if (this.#backlogRows > this.#limits.replica_backlog_max_rows) {
+      this.#stale = true;
+      this.#backlog = [];
+      this.#store.unfollow(this.#follow);
+    }
+  };
+
+  /** Brings a process at rest up to date, once enough has come together. */
+  #push(): void {
+    const isAtRest = this.#opened && this.#pending === null && this.#applying === 0;
+    if (isAtRest && this.#backlogRows >= this.#limits.replica_push_rows) this.#flush();
+  }
+
+  #flush(): void {
+    if (this.#backlog.length === 0 || this.#dead) return;
+    const changes = this.#backlog;
+    this.#backlog = [];
+    this.#backlogRows = 0;
+    this.#applying += 1;
+    this.#send({ kind: 'changes', changes });
+  }
+
+  #ask(message: ToWorker, timeout_ms: number): Promise<FromWorker | 'timeout'> {
+    return new Promise((resolve) => {
+      if (this.#dead) {
+        resolve({ kind: 'failed', reason: 'ended', message: 'has ended' });
+        return;
+      }
+      const timer = setTimeout(() => {
+        this.#pending = null;
+        resolve('timeout');
+      }, timeout_ms);
+      this.#pending = (answer) => {
+        clearTimeout(timer);
+        this.#pending = null;
+        resolve(answer);
+      };
+      this.#send(message);
+    });
+  }
+
+  #send(message: ToWorker): void {
+    // A channel that is gone means that the process is: its exit is what gets answered.
+    this.#child.send(message, () => undefined);
+  }
+
+  #settle(message: FromWorker): void {
+    if (message.kind === 'started') {
+      this.#started = true;
+      return;
+    }
+    if (message.kind === 'applied') {
+      this.#applying -= 1;
+      this.#push();
+      return;
+    }
+    if (message.kind === 'failed') this.#stale = true;
+    this.#pending?.(message);
+  }
+
+  #end(how: string, ended: () => void): void {
+    this.#dead = true;
+    this.#backlog = [];
+    this.#store.unfollow(this.#follow);
+    this.#pending?.({ kind: 'failed', reason: 'ended', message: how });
+    ended();
+  }
+}

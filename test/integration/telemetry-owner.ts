@@ -1,0 +1,10 @@
+/** A telemetry service as a process of its own, for tests that kill it: `node telemetry-owner.ts DATA_DIR`. */
+import { startService } from './telemetry-support.ts';
+
+const service = await startService(process.argv[2] ?? '').catch((error: unknown) => String(error));
+if (typeof service === 'string') {
+  console.log(JSON.stringify({ error: service }));
+  process.exit(1);
+}
+console.log(JSON.stringify({ url: service.url, pid: process.pid }));
+process.on('SIGTERM', () => void service.close().then(() => process.exit(0)));

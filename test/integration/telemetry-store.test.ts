@@ -1,0 +1,381 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { COLUMN_TYPES, TABLES } from '../../src/contract/index.ts';
+import { startTelemetry, type TelemetryLimits, type TelemetryService } from '../../src/telemetry/index.ts';
+import {
+  batch,
+  dumpRequest,
+  isAlive,
+  post,
+  query,
+  rowsOf,
+  startService,
+  statusRow,
+  TOKEN,
+  temporaryFolder,
+  until,
+} from './telemetry-support.ts';
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+const services: TelemetryService[] = [];
+const owners: ChildProcess[] = [];
+
+beforeEach(async () => {
+  folder = await temporaryFolder();
+});
+
+afterEach(async () => {
+  for (const owner of owners.splice(0)) owner.kill('SIGKILL');
+  await Promise.all(services.splice(0).map((service) => service.close()));
+  await folder.remove();
+});
+
+async function start(limits: Partial<TelemetryLimits> = {}): Promise<TelemetryService> {
+  const service = await startService(folder.path, limits);
+  services.push(service);
+  return service;
+}
+
+async function startOwner(): Promise<{ child: ChildProcess; said: { url?: string; error?: string } }> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'telemetry-owner.ts'), folder.path], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  owners.push(child);
+  const lines = createInterface({ input: child.stdout ?? process.stdin });
+  const said = await new Promise<string>((resolve) => lines.once('line', resolve));
+  return { child, said: JSON.parse(said) as { url?: string; error?: string } };
+}
+
+describe('tables', () => {
+  test('information_schema shows the 29 tables of the contract, empty, with their columns in order', async () => {
+    const { url } = await start();
+    const columns = await rowsOf(
+      url,
+      `select table_catalog, table_schema, table_name, column_name, data_type, is_nullable
+         from information_schema.columns order by table_name, ordinal_position`,
+    );
+    const expected = [...TABLES]
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .flatMap((table) =>
+        table.columns.map((column) => ({
+          table_catalog: 'telemetry',
+          table_schema: 'main',
+          table_name: table.name,
+          column_name: column.name,
+          data_type: COLUMN_TYPES[column.type],
+          is_nullable: column.nullable ? 'YES' : 'NO',
+        })),
+      );
+    expect(expected).toHaveLength(211);
+    expect(columns).toEqual(expected);
+    const counts = await rowsOf(url, TABLES.map(({ name }) => `select count(*) as n from ${name}`).join(' union all '));
+    expect(counts).toEqual(TABLES.map(() => ({ n: 0 })));
+  });
+
+  test('the folder and the file are closed to other users', async () => {
+    const data_dir = join(folder.path, 'data');
+    services.push(await startService(data_dir));
+    expect((await stat(data_dir)).mode & 0o777).toBe(0o700);
+    expect((await stat(join(data_dir, 'telemetry.duckdb'))).mode & 0o777).toBe(0o600);
+  });
+});
+
+describe('ingestion', () => {
+  test('a batch counts once, however often and in whatever company it is sent', async () => {
+    const { url } = await start();
+    const producer = randomUUID();
+    expect((await post(url, '/ingest', batch(producer, 1, [statusRow(1), statusRow(2)], 3))).json).toEqual({
+      acked: 1,
+    });
+    expect((await post(url, '/ingest', batch(producer, 1, [statusRow(1), statusRow(2)], 3))).json).toEqual({
+      acked: 1,
+    });
+    const again = Array.from({ length: 20 }, () => post(url, '/ingest', batch(producer, 2, [statusRow(3)])));
+    for (const answer of await Promise.all(again)) expect(answer.json).toEqual({ acked: 2 });
+    expect((await post(url, '/ingest', batch(producer, 1, [statusRow(9)]))).json).toEqual({ acked: 1 });
+    expect(await rowsOf(url, 'select id from actor_status_events order by id')).toEqual([
+      { id: 1 },
+      { id: 2 },
+      { id: 3 },
+    ]);
+    const health = (await (await fetch(`${url}/healthz`)).json()) as Record<string, unknown>;
+    expect(health).toMatchObject({ ok: true, rows_stored: 3, producers: 1, lost_rows: 3, duplicate_batches: 21 });
+  });
+
+  test('batches that wait together share commits', async () => {
+    const { url } = await start();
+    const sends = Array.from({ length: 100 }, (_, index) =>
+      post(url, '/ingest', batch(randomUUID(), 1, [statusRow(index)])),
+    );
+    for (const answer of await Promise.all(sends)) expect(answer.status).toBe(200);
+    const health = (await (await fetch(`${url}/healthz`)).json()) as { commits: number };
+    expect(health.commits).toBeLessThan(60);
+    expect(await rowsOf(url, 'select count(distinct id) as n from actor_status_events')).toEqual([{ n: 100 }]);
+  });
+
+  test('64-bit integers, doubles, nulls and text come back exactly', async () => {
+    const { url } = await start();
+    const gauge = ['g', '-9223372036854775808', null, 's', 'By', '{"é":"\\u0000"}', '{}', 0.1, '9223372036854775807'];
+    const tables = {
+      actors: [['18446744073709551615', 1, 0, '9007199254740993', 'näme\n"q"', null]],
+      metric_gauges: [[...gauge, '18446744073709551614']],
+    };
+    expect((await post(url, '/ingest', { producer: randomUUID(), seq: 1, lost_rows: 0, tables })).status).toBe(200);
+    const actors = await query(url, 'select * exclude (timestamp_us, mesh_id) from actors');
+    expect(actors.text).toContain(
+      '{"id":18446744073709551615,"rank":9007199254740993,"full_name":"näme\\n\\"q\\"","display_name":null}',
+    );
+    const gauges = await query(url, 'select * from metric_gauges');
+    for (const exact of ['-9223372036854775808', '9223372036854775807', '18446744073709551614', ':0.1,']) {
+      expect(gauges.text).toContain(exact);
+    }
+    const sum = await query(url, 'select sum(id) + 1 as s from actors');
+    expect(sum.text).toContain('{"s":18446744073709551616}');
+  });
+
+  test.each([
+    ['no such table', { tables: { nobody: [] } }, 'tables.nobody'],
+    ['row too short', { tables: { span_events: [[1, 2]] } }, 'tables.span_events[0]'],
+    ['null where none may be', { tables: { span_events: [[1, 2, null, 3]] } }, 'event_type'],
+    ['integer out of range', { tables: { span_events: [['18446744073709551616', 2, 'enter', 3]] } }, 'id'],
+    ['producer that is no uuid', { producer: 'x' }, 'producer'],
+    ['number 0', { seq: 0 }, 'seq'],
+    ['no batch at all', { tables: 7 }, 'tables'],
+  ])('a bad batch is refused, naming the place, and stores nothing: %s', async (_, change, place) => {
+    const { url } = await start();
+    const answer = await post(url, '/ingest', { producer: randomUUID(), seq: 1, lost_rows: 0, tables: {}, ...change });
+    expect([answer.status, answer.code]).toEqual([400, 'bad_request']);
+    expect(answer.message).toContain(place);
+    expect((await (await fetch(`${url}/healthz`)).json()) as object).toMatchObject({ rows_stored: 0, producers: 0 });
+  });
+
+  test('rows per batch: 10,000 are stored, 10,001 refused', async () => {
+    const { url } = await start();
+    const rows = Array.from({ length: 10_000 }, (_, index) => statusRow(index));
+    expect((await post(url, '/ingest', batch(randomUUID(), 1, rows))).status).toBe(200);
+    const more = await post(url, '/ingest', batch(randomUUID(), 1, [...rows, statusRow(1)]));
+    expect([more.status, more.message]).toEqual([400, expect.stringContaining('10000')]);
+    expect(await rowsOf(url, 'select count(*) as n from actor_status_events')).toEqual([{ n: 10_000 }]);
+  });
+});
+
+describe('stored dumps', () => {
+  test('a dump is found by its id in all four tables as soon as it is acknowledged', async () => {
+    const { url } = await start();
+    for (let round = 0; round < 3; round++) {
+      const request = dumpRequest();
+      const before_us = Date.now() * 1000;
+      expect((await post(url, '/dumps', request)).json).toEqual({ dump_id: request.dump_id });
+      const where = `where dump_id = '${request.dump_id}'`;
+      const [dump] = await rowsOf(url, `select * from pyspy_dumps ${where}`);
+      expect(dump).toMatchObject({
+        pid: 4242,
+        proc_ref: request.proc_ref,
+        capture_mode: 'python_only',
+        warnings_json: '["late \\"frame\\""]',
+      });
+      expect(dump?.timestamp_us).toBeGreaterThanOrEqual(before_us);
+      expect(
+        await rowsOf(url, `select thread_name, active, owns_gil, os_thread_id from pyspy_stack_traces ${where}`),
+      ).toEqual([{ thread_name: 'MainThread', active: true, owns_gil: true, os_thread_id: 4242 }]);
+      expect(
+        await rowsOf(url, `select frame_depth, name, line from pyspy_frames ${where} order by frame_depth`),
+      ).toEqual([
+        { frame_depth: 0, name: 'train_step', line: 12 },
+        { frame_depth: 1, name: '<module>', line: 12 },
+      ]);
+      expect(await rowsOf(url, `select name, arg, repr from pyspy_local_variables ${where}`)).toEqual([
+        { name: 'step', arg: true, repr: '7' },
+      ]);
+    }
+  });
+
+  test('rows per dump: n are stored, n + 1 refused', async () => {
+    const { url } = await start({ dump_rows_max: 5 });
+    const request = dumpRequest();
+    expect((await post(url, '/dumps', request)).status).toBe(200);
+    request.result.stack_traces.push({ ...dumpRequest().result.stack_traces[0], frames: [] } as never);
+    const more = await post(url, '/dumps', request);
+    expect([more.status, more.message]).toEqual([400, expect.stringContaining('at most 5')]);
+  });
+
+  test('a dump that is not the contract’s is refused, naming the field', async () => {
+    const { url } = await start();
+    const answer = await post(url, '/dumps', { ...dumpRequest(), dump_id: 'mine' });
+    expect([answer.status, answer.message]).toEqual([400, expect.stringContaining('dump_id')]);
+  });
+});
+
+describe('ownership', () => {
+  test('a second owner gets an error that names the first, and the first goes on, copies or not', async () => {
+    const { said, child } = await startOwner();
+    // Copying the file for a query must not give up the lock on it.
+    await rowsOf(said.url ?? '', 'select 1 as one');
+    const second = await startTelemetry({ data_dir: folder.path, token: TOKEN });
+    expect(second).toMatchObject({ ok: false, failure: { code: 'service_unavailable' } });
+    expect(second.ok ? '' : second.failure.message).toContain(`process ${child.pid}`);
+    expect((await post(said.url ?? '', '/ingest', batch(randomUUID(), 1, [statusRow(1)]))).status).toBe(200);
+    child.kill('SIGTERM');
+    await until('the first owner ends', () => child.exitCode !== null);
+    expect(child.exitCode).toBe(0);
+    expect(await readdir(folder.path)).toEqual(['telemetry.duckdb']);
+    const third = await start();
+    expect(await rowsOf(third.url, 'select id from actor_status_events')).toEqual([{ id: 1 }]);
+  });
+
+  test('a second owner in the same process is refused too', async () => {
+    await start();
+    const second = await startTelemetry({ data_dir: folder.path, token: TOKEN });
+    expect(second).toMatchObject({ ok: false, failure: { code: 'service_unavailable' } });
+  });
+});
+
+describe('recovery', () => {
+  test('kill -9 under load: every acknowledged batch is there exactly once, and its query process is gone', async () => {
+    const acknowledged = new Map<string, number>();
+    for (let round = 0; round < 3; round++) {
+      const { said, child } = await startOwner();
+      const url = said.url ?? '';
+      expect(said.error).toBeUndefined();
+      await rowsOf(url, 'select 1 as one');
+      const worker = await childOf(child.pid ?? 0);
+      let sent = 0;
+      const load = Array.from({ length: 6 }, async () => {
+        const producer = randomUUID();
+        for (let seq = 1; ; seq++) {
+          const rows = Array.from({ length: 50 }, () => [...statusRow(seq).slice(0, 4), producer]);
+          // The answer may be lost to the kill, so each batch is sent twice, as a producer would.
+          for (const _ of [1, 2]) {
+            const answer = await post(url, '/ingest', batch(producer, seq, rows)).catch(() => null);
+            if (answer === null) return;
+            expect(answer.json).toEqual({ acked: seq });
+            acknowledged.set(producer, seq);
+            sent += 1;
+          }
+        }
+      });
+      await until('load is on', () => sent > 60 + 40 * round);
+      child.kill('SIGKILL');
+      await Promise.all(load);
+      await until('the query process ends with its owner', () => !isAlive(worker));
+    }
+    expect(await readdir(folder.path)).toContain('telemetry-copies');
+    const { url } = await start();
+    expect(await readdir(folder.path)).not.toContain('telemetry-copies');
+    const rows = await rowsOf(
+      url,
+      'select reason as producer, id as seq, count(*) as n from actor_status_events group by all order by all',
+    );
+    const batches = new Map<string, number>();
+    for (const { producer, seq, n } of rows) {
+      expect(n).toBe(50);
+      expect(seq).toBe((batches.get(String(producer)) ?? 0) + 1);
+      batches.set(String(producer), Number(seq));
+    }
+    expect(acknowledged.size).toBe(18);
+    for (const [producer, seq] of acknowledged) {
+      // What was committed but not acknowledged in time may be there too: at most the one batch that was on its way.
+      expect([seq, seq + 1]).toContain(batches.get(producer));
+      const repeated = await post(url, '/ingest', batch(producer, seq, [statusRow(0)]));
+      expect(repeated.json).toEqual({ acked: seq });
+    }
+    expect(await rowsOf(url, 'select count(*) as n from actor_status_events where id = 0')).toEqual([{ n: 0 }]);
+  });
+});
+
+describe('retention', () => {
+  const now_ms = Date.now();
+  const now_us = now_ms * 1000;
+
+  test('status events: by age, strictly, and by number', async () => {
+    const { url, sweep } = await start({ event_window_ms: 1_000, event_rows_max: 3 });
+    const at = [now_us - 1_000_000, now_us - 999_999, now_us, now_us + 1];
+    await post(
+      url,
+      '/ingest',
+      batch(
+        randomUUID(),
+        1,
+        at.map((timestamp_us, index) => statusRow(index, timestamp_us)),
+      ),
+    );
+    expect(await rowsOf(url, 'select count(*) as n from actor_status_events')).toEqual([{ n: 4 }]);
+    await sweep(now_ms);
+    expect(await rowsOf(url, 'select id from actor_status_events order by id')).toEqual([
+      { id: 1 },
+      { id: 2 },
+      { id: 3 },
+    ]);
+    await post(url, '/ingest', batch(randomUUID(), 1, [statusRow(4, now_us + 2)]));
+    await sweep(now_ms);
+    expect(await rowsOf(url, 'select id from actor_status_events order by id')).toEqual([
+      { id: 2 },
+      { id: 3 },
+      { id: 4 },
+    ]);
+  });
+
+  test('captures: the newest stay, others go whole by age and beyond a number; unfinished ones go by age', async () => {
+    const limits = { snapshots_keep_min: 2, snapshots_keep_max: 3, snapshot_window_ms: 1_000 };
+    const { url, sweep } = await start(limits);
+    const capture = async (name: string, ts: number, finished = true): Promise<void> => {
+      const tables = {
+        nodes: [[name, 'root', 'root', ts]],
+        children: [[name, 'root', 'host:a', 0, false, false]],
+        ...(finished ? { snapshots: [[name, ts]] } : {}),
+      };
+      await post(url, '/ingest', { producer: randomUUID(), seq: 1, lost_rows: 0, tables });
+    };
+    for (const [index, name] of ['a', 'b', 'c', 'd'].entries()) await capture(name, now_us - 5_000_000 + index);
+    await capture('half-old', now_us - 5_000_000, false);
+    await capture('half-new', now_us, false);
+    await sweep(now_ms);
+    const left =
+      'select (select list(snapshot_id order by 1) from snapshots) as s, list(snapshot_id order by 1) as n from ';
+    expect(await rowsOf(url, `${left} nodes`)).toEqual([{ s: ['c', 'd'], n: ['c', 'd', 'half-new'] }]);
+    expect(await rowsOf(url, `${left} children`)).toEqual([{ s: ['c', 'd'], n: ['c', 'd', 'half-new'] }]);
+    for (const name of ['x', 'y']) await capture(name, now_us);
+    await sweep(now_ms);
+    expect(await rowsOf(url, 'select list(snapshot_id order by 1) as s from snapshots')).toEqual([{ s: ['x', 'y'] }]);
+    for (const name of ['z', 'zz']) await capture(name, now_us);
+    await sweep(now_ms);
+    expect(await rowsOf(url, 'select count(*) as n from snapshots')).toEqual([{ n: 3 }]);
+  });
+
+  test('dumps: the newest stay, the others go whole', async () => {
+    const { url, sweep } = await start({ dumps_keep_max: 2 });
+    const ids: string[] = [];
+    for (let index = 0; index < 3; index++) {
+      const request = dumpRequest();
+      ids.push(request.dump_id);
+      await post(url, '/dumps', request);
+      const stored_ms = Date.now();
+      await until('the clock moves on', () => Date.now() > stored_ms);
+    }
+    await sweep();
+    for (const table of ['pyspy_dumps', 'pyspy_stack_traces', 'pyspy_frames', 'pyspy_local_variables']) {
+      const [left] = await rowsOf(url, `select list(distinct dump_id order by dump_id) as ids from ${table}`);
+      expect(left?.ids).toEqual(ids.slice(1).sort());
+    }
+  });
+
+  test('producers: those longest unheard are forgotten, their losses are not', async () => {
+    const { url, sweep } = await start({ producers_max: 2 });
+    for (let index = 0; index < 3; index++) await post(url, '/ingest', batch(randomUUID(), 1, [], 5));
+    await sweep();
+    expect(await (await fetch(`${url}/healthz`)).json()).toMatchObject({ producers: 2, lost_rows: 15 });
+    await services.pop()?.close();
+    const again = await start();
+    expect(await (await fetch(`${again.url}/healthz`)).json()).toMatchObject({ producers: 2, lost_rows: 15 });
+  });
+});
+
+async function childOf(pid: number): Promise<number> {
+  const { readFile } = await import('node:fs/promises');
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  return Number(text.trim().split(' ')[0]);
+}
