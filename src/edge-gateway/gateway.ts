@@ -1,0 +1,186 @@
+/**
+ * The HTTP API: one Hono app over the ports.
+ *
+ * A request goes: raw path (http/decode) → route (routes) → access (access) → a handler of a few lines, in the table
+ * below → the mesh or telemetry → http/respond. Every failure anywhere leaves as the error envelope. `HEAD` is accepted
+ * wherever `GET` is. There is no CORS.
+ */
+import { type Context, Hono } from 'hono';
+import {
+  ADMIN_INFO_SCHEMA,
+  API_ERROR_SCHEMA,
+  NODE_PAYLOAD_SCHEMA,
+  OPENAPI_DOCUMENT,
+} from '../contract/generated/schemas.ts';
+import { type Failure, LINK_PATH, type Outcome, QueryRequest } from '../contract/index.ts';
+import { readJsonBody } from './http/body.ts';
+import { captureReference, rawPath } from './http/decode.ts';
+import { failureResponse, jsonResponse, textResponse } from './http/respond.ts';
+import {
+  type AccessPolicy,
+  type GatewayIdentity,
+  type Link,
+  type LinkReceiver,
+  type Log,
+  type Mesh,
+  SILENT,
+  type Telemetry,
+  type UpgradeLink,
+} from './ports.ts';
+import { handleConfig, handleDump, handleProfile, handleStoredDump, NO_TELEMETRY } from './proc-calls.ts';
+import { createMatcher, type Route } from './routes.ts';
+import { GatewaySelf } from './self.ts';
+import { renderSkill } from './skill.ts';
+import { renderTree } from './tree.ts';
+
+export interface GatewayPorts {
+  readonly identity: GatewayIdentity;
+  readonly mesh: Mesh & { accept(link: Link): LinkReceiver };
+  readonly access: AccessPolicy;
+  readonly upgradeLink: UpgradeLink;
+  /** Null: no store is configured. Then queries and stored dumps are `not_found`. */
+  readonly telemetry: Telemetry | null;
+  /** Default: nothing is logged. */
+  readonly log?: Log;
+}
+
+export function createGateway(ports: GatewayPorts): Hono {
+  const { access } = ports;
+  const log = ports.log ?? SILENT;
+  const match = createMatcher(listRoutes(ports));
+  const app = new Hono({ getPath: (request, options) => rawPath(request, options?.env) });
+  // One handler, so that an answer that is at hand leaves without waiting for anything.
+  app.all('*', (c) => {
+    const request = c.req.raw;
+    const { path } = c.req;
+    const matched = match(path);
+    const refusal = access.refuse(matched?.route.level ?? 'topology', request.headers);
+    if (refusal !== null) return failureResponse(request, refusal);
+    if (matched === null) return failureResponse(request, noSuchPath(path));
+    const { route, rest } = matched;
+    if (request.method === route.method || (request.method === 'HEAD' && route.method === 'GET')) {
+      return route.handler(c, rest);
+    }
+    const allow = route.method === 'GET' ? 'GET,HEAD' : route.method;
+    const message = `${request.method} is not allowed on this path, use ${allow.replace(',', ' or ')}`;
+    return failureResponse(request, { code: 'method_not_allowed', message }, { allow });
+  });
+  app.onError((error, c) => {
+    // What went wrong inside is for the log; the caller gets a name for it.
+    const incident = crypto.randomUUID();
+    log.warn(`request failed: ${error.message}`, { incident, path: c.req.path, stack: error.stack });
+    const message = `internal error ${incident}; the log has more`;
+    return failureResponse(c.req.raw, { code: 'internal_error', message });
+  });
+  return app;
+}
+
+function noSuchPath(path: string): Failure {
+  return { code: 'not_found', message: `no such path: ${path}; GET /SKILL.md lists the paths there are` };
+}
+
+function listRoutes({ identity, mesh, telemetry, upgradeLink }: GatewayPorts): Route[] {
+  const self = new GatewaySelf(identity);
+  const schema = (path: string, document: unknown): Route => {
+    const text = JSON.stringify(document);
+    return { method: 'GET', path, level: 'topology', handler: (c) => jsonResponse(c.req.raw, text) };
+  };
+  return [
+    {
+      method: 'GET',
+      path: '/healthz',
+      level: 'open',
+      handler: (c) => jsonResponse(c.req.raw, health(mesh, telemetry)),
+    },
+    {
+      method: 'GET',
+      path: '/SKILL.md',
+      level: 'topology',
+      handler: (c) => textResponse(c.req.raw, renderSkill(baseUrl(c, 'https')), 'text/markdown; charset=utf-8'),
+    },
+    {
+      method: 'GET',
+      path: '/v1/admin',
+      level: 'topology',
+      handler: (c) => jsonResponse(c.req.raw, JSON.stringify(self.adminInfo())),
+    },
+    schema('/v1/schema', NODE_PAYLOAD_SCHEMA),
+    schema('/v1/schema/admin', ADMIN_INFO_SCHEMA),
+    schema('/v1/schema/error', API_ERROR_SCHEMA),
+    schema('/v1/openapi.json', OPENAPI_DOCUMENT),
+    {
+      method: 'GET',
+      path: '/v1/tree',
+      level: 'topology',
+      handler: (c) => textResponse(c.req.raw, renderTree(mesh, baseUrl(c, 'http')), 'text/plain; charset=utf-8'),
+    },
+    { method: 'GET', path: LINK_PATH, level: 'publish', handler: (c) => upgrade(c, mesh, upgradeLink) },
+    { method: 'POST', path: '/v1/query', level: 'inspect', handler: (c) => query(c, telemetry) },
+    {
+      method: 'GET',
+      path: '/v1/pyspy/{*proc_reference}',
+      level: 'inspect',
+      handler: (c, raw) => handleDump(mesh, c.req.raw, raw),
+    },
+    {
+      method: 'POST',
+      path: '/v1/pyspy_dump/{*proc_reference}',
+      level: 'inspect',
+      handler: (c, raw) => handleStoredDump(mesh, telemetry, c.req.raw, raw),
+    },
+    {
+      method: 'POST',
+      path: '/v1/pyspy_profile_svg/{*proc_reference}',
+      level: 'inspect',
+      handler: (c, raw) => handleProfile(mesh, c.req.raw, raw),
+    },
+    {
+      method: 'GET',
+      path: '/v1/config/{*proc_reference}',
+      level: 'inspect',
+      handler: (c, raw) => handleConfig(mesh, c.req.raw, raw),
+    },
+    { method: 'GET', path: '/v1/{*reference}', level: 'topology', handler: (c, raw) => node(c, raw, mesh, self) },
+  ];
+}
+
+/** Not async: most nodes are at hand, and then so is the answer. */
+function node(c: Context, raw: string, mesh: Mesh, self: GatewaySelf): Response | Promise<Response> {
+  const request = c.req.raw;
+  const captured = captureReference(raw, 'reference');
+  if (!captured.ok) return failureResponse(request, captured.failure);
+  const { reference } = captured.value;
+  const respond = (outcome: Outcome<string>) => {
+    if (outcome.ok) return jsonResponse(request, outcome.value);
+    const own = outcome.failure.code === 'not_found' ? self.read(reference) : null;
+    return own === null ? failureResponse(request, outcome.failure) : jsonResponse(request, own);
+  };
+  const read = mesh.read(reference, request);
+  return read instanceof Promise ? read.then(respond) : respond(read);
+}
+
+async function query(c: Context, telemetry: Telemetry | null): Promise<Response> {
+  const request = c.req.raw;
+  const body = await readJsonBody(request, QueryRequest);
+  if (!body.ok) return failureResponse(request, body.failure);
+  if (telemetry === null) return failureResponse(request, NO_TELEMETRY);
+  const answer = await telemetry.query(body.value.sql, request.signal);
+  return answer.ok ? jsonResponse(request, answer.value) : failureResponse(request, answer.failure);
+}
+
+function upgrade(c: Context, mesh: GatewayPorts['mesh'], upgradeLink: UpgradeLink): Response | Promise<Response> {
+  if (c.req.header('upgrade')?.toLowerCase() === 'websocket') return upgradeLink(c, (link) => mesh.accept(link));
+  const message = `${LINK_PATH} is where host agents dial in by WebSocket; start one with 'meshscope agent'`;
+  return failureResponse(c.req.raw, { code: 'bad_request', message });
+}
+
+function health(mesh: Mesh, telemetry: Telemetry | null): string {
+  return JSON.stringify({ ok: true, ...mesh.counts(), telemetry: telemetry !== null });
+}
+
+/** Scheme from `x-forwarded-proto`, where a proxy says one, and the authority that the client used. */
+function baseUrl(c: Context, fallback: string): string {
+  const forwarded = c.req.header('x-forwarded-proto') ?? '';
+  const scheme = /^[A-Za-z][A-Za-z0-9+.-]*$/.test(forwarded) ? forwarded : fallback;
+  return `${scheme}://${c.req.header('host') ?? 'localhost'}`;
+}

@@ -1,0 +1,81 @@
+/**
+ * Paths, as the contract reads them: matched raw, decoded twice.
+ *
+ *  1. The text after the route's prefix is decoded; bytes that are not UTF-8 are refused.
+ *  2. All leading slashes go; nothing left is refused.
+ *  3. What is left is decoded again, for clients that encode twice; the same refusal.
+ *
+ * A `%` without two hex digits is kept as it is, in both passes.
+ */
+import { failure, type Outcome, success } from '../../contract/index.ts';
+
+/** Percent-decodes; null when the bytes are not UTF-8. */
+export function percentDecode(text: string): string | null {
+  if (!text.includes('%')) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return decodeTolerantly(text);
+  }
+}
+
+function decodeTolerantly(text: string): string | null {
+  const source = new TextEncoder().encode(text);
+  const bytes = new Uint8Array(source.length);
+  let length = 0;
+  for (let i = 0; i < source.length; i += 1) {
+    const value = source[i] === 0x25 ? hexByte(source[i + 1], source[i + 2]) : -1;
+    if (value >= 0) i += 2;
+    bytes[length] = value >= 0 ? value : (source[i] ?? 0);
+    length += 1;
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes.subarray(0, length));
+  } catch {
+    return null;
+  }
+}
+
+function hexByte(high: number | undefined, low: number | undefined): number {
+  const [a, b] = [hexDigit(high), hexDigit(low)];
+  return a < 0 || b < 0 ? -1 : a * 16 + b;
+}
+
+function hexDigit(code = 0): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  const lower = code | 0x20;
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
+}
+
+export interface CapturedReference {
+  /** Decoded once, as messages and stored dumps show it. */
+  readonly captured: string;
+  /** Decoded twice and without leading slashes: what is looked up. */
+  readonly reference: string;
+}
+
+/** @param raw the path's text after the route's prefix, still encoded. @param name `reference` or `proc_reference`. */
+export function captureReference(raw: string, name: 'reference' | 'proc_reference'): Outcome<CapturedReference> {
+  const captured = percentDecode(raw);
+  if (captured === null) return failure('bad_request', `Invalid URL: Invalid UTF-8 in \`${name}\``);
+  const stripped = captured.replace(/^\/+/, '');
+  if (stripped === '') return failure('bad_request', `empty ${name.replace('_', ' ')}`);
+  const reference = percentDecode(stripped);
+  if (reference === null) {
+    return failure('bad_request', 'malformed percent-encoding: decoded bytes are not valid UTF-8');
+  }
+  return success({ captured, reference });
+}
+
+/** The path of a request as it came, without the query; the target hands it over where a URL parser would alter it. */
+export function rawPath(request: Request, env: unknown): string {
+  const given = typeof env === 'object' && env !== null && 'rawPath' in env ? env.rawPath : undefined;
+  const target = typeof given === 'string' && given.startsWith('/') ? given : pathOfUrl(request.url);
+  const query = target.indexOf('?');
+  return query < 0 ? target : target.slice(0, query);
+}
+
+function pathOfUrl(url: string): string {
+  const start = url.indexOf('/', url.indexOf('://') + 3);
+  return start < 0 ? '/' : url.slice(start);
+}

@@ -1,0 +1,44 @@
+/** Answers: JSON text as it stands, and the error envelope for everything that is not a success. */
+import { ERROR_STATUS, type Failure } from '../../contract/index.ts';
+
+const JSON_TYPE = 'application/json';
+
+/** @param extra headers beside the content type. */
+export function textResponse(
+  request: Request,
+  body: string,
+  type: string,
+  status = 200,
+  extra: Readonly<Record<string, string>> = {},
+): Response {
+  const headers: Record<string, string> = { 'content-type': type, ...extra };
+  // The body of a HEAD is dropped on the way out, its length is not known there.
+  if (request.method === 'HEAD') headers['content-length'] = String(new TextEncoder().encode(body).length);
+  return new Response(body, { status, headers });
+}
+
+export function jsonResponse(request: Request, json: string): Response {
+  return textResponse(request, json, JSON_TYPE);
+}
+
+export function envelope({ code, message, details }: Failure): string {
+  return JSON.stringify({ error: details === undefined ? { code, message } : { code, message, details } });
+}
+
+/** The envelope with the code's status, and the headers that go with it. */
+export function failureResponse(
+  request: Request,
+  failure: Failure,
+  extra: Readonly<Record<string, string>> = {},
+): Response {
+  const headers: Record<string, string> = { ...extra };
+  if (failure.code === 'unauthorized') headers['www-authenticate'] = 'Bearer realm="meshscope"';
+  const retry_after_s = retryAfter(failure.details);
+  if (retry_after_s !== null) headers['retry-after'] = String(retry_after_s);
+  return textResponse(request, envelope(failure), JSON_TYPE, ERROR_STATUS[failure.code], headers);
+}
+
+function retryAfter(details: unknown): number | null {
+  if (typeof details !== 'object' || details === null || !('retry_after_s' in details)) return null;
+  return typeof details.retry_after_s === 'number' ? details.retry_after_s : null;
+}

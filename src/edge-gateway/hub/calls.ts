@@ -1,0 +1,130 @@
+/**
+ * Calls on one link, from question to answer:
+ *
+ *  1. Each call gets a number of its own on the link, a deadline, and a place in two counts (this host's and all).
+ *  2. Answer parts are put together in the order they come; `more: false` or a `fault` ends the call.
+ *  3. At the deadline, or when nobody waits any more, the call is cancelled: the agent is told, and what it still sends
+ *     is dropped, as is an answer to a number that is unknown or over.
+ *  4. When the link breaks, every call on it ends as lost.
+ */
+import {
+  ANSWER_MAX_CHARS,
+  type CallRequest,
+  type Failure,
+  type GatewayFrame,
+  isErrorCode,
+} from '../../contract/index.ts';
+import { ANSWERS_MAX_CHARS, CALLS_MAX, CALLS_PER_HOST_MAX } from '../limits.ts';
+
+/** How a call ended. `full` is a bound, and says which. */
+export type CallEnd =
+  | { readonly kind: 'answer'; readonly text: string }
+  | { readonly kind: 'fault'; readonly failure: Failure }
+  | { readonly kind: 'late' }
+  | { readonly kind: 'lost' }
+  | { readonly kind: 'cancelled' }
+  | { readonly kind: 'full'; readonly what: string };
+
+export interface StartedCall {
+  readonly end: Promise<CallEnd>;
+  cancel(): void;
+}
+
+/** Counts shared by all links of a hub. */
+export class CallBudget {
+  calls = 0;
+  chars = 0;
+  late_answers = 0;
+}
+
+interface Pending {
+  parts: string[];
+  chars: number;
+  readonly timer: ReturnType<typeof setTimeout>;
+  readonly settle: (end: CallEnd) => void;
+}
+
+export class CallTable {
+  readonly #pending = new Map<number, Pending>();
+  readonly #send: (frame: GatewayFrame) => void;
+  readonly #budget: CallBudget;
+  #lastNumber = 0;
+  #isOver = false;
+
+  constructor(send: (frame: GatewayFrame) => void, budget: CallBudget) {
+    this.#send = send;
+    this.#budget = budget;
+  }
+
+  /** @param deadline_ms milliseconds until the call ends as late. */
+  start(request: CallRequest, deadline_ms: number): StartedCall {
+    const ended = (end: CallEnd): StartedCall => ({ end: Promise.resolve(end), cancel: () => {} });
+    if (this.#isOver) return ended({ kind: 'lost' });
+    if (this.#pending.size >= CALLS_PER_HOST_MAX) return ended({ kind: 'full', what: 'calls on this host' });
+    if (this.#budget.calls >= CALLS_MAX) return ended({ kind: 'full', what: 'calls in all' });
+    this.#lastNumber += 1;
+    const call = this.#lastNumber;
+    const { promise, resolve } = Promise.withResolvers<CallEnd>();
+    const timer = setTimeout(() => this.#abandon(call, { kind: 'late' }), deadline_ms);
+    this.#budget.calls += 1;
+    this.#pending.set(call, { parts: [], chars: 0, timer, settle: resolve });
+    this.#send({ type: 'call', call, deadline_ms, request });
+    return { end: promise, cancel: () => this.#abandon(call, { kind: 'cancelled' }) };
+  }
+
+  answer(call: number, part: string, more: boolean) {
+    const pending = this.#pending.get(call);
+    if (pending === undefined) {
+      this.#budget.late_answers += 1;
+      return;
+    }
+    if (!more && pending.parts.length === 0) {
+      if (part.length <= ANSWER_MAX_CHARS) return this.#finish(call, { kind: 'answer', text: part });
+    }
+    if (pending.chars + part.length > ANSWER_MAX_CHARS) {
+      return this.#abandon(call, { kind: 'full', what: `an answer of more than ${ANSWER_MAX_CHARS} characters` });
+    }
+    if (this.#budget.chars + part.length > ANSWERS_MAX_CHARS) {
+      return this.#abandon(call, { kind: 'full', what: 'answers being assembled' });
+    }
+    pending.parts.push(part);
+    pending.chars += part.length;
+    this.#budget.chars += part.length;
+    if (!more) this.#finish(call, { kind: 'answer', text: pending.parts.join('') });
+  }
+
+  fault(call: number, error: { code: string; message: string; details?: unknown }) {
+    if (!this.#pending.has(call)) {
+      this.#budget.late_answers += 1;
+      return;
+    }
+    const failure: Failure = {
+      code: isErrorCode(error.code) ? error.code : 'internal_error',
+      message: error.message,
+      ...(error.details === undefined ? {} : { details: error.details }),
+    };
+    this.#finish(call, { kind: 'fault', failure });
+  }
+
+  /** The link has ended. */
+  loseAll() {
+    this.#isOver = true;
+    for (const call of [...this.#pending.keys()]) this.#finish(call, { kind: 'lost' });
+  }
+
+  #abandon(call: number, end: CallEnd) {
+    if (!this.#pending.has(call)) return;
+    this.#finish(call, end);
+    this.#send({ type: 'cancel', call });
+  }
+
+  #finish(call: number, end: CallEnd) {
+    const pending = this.#pending.get(call);
+    if (pending === undefined) return;
+    this.#pending.delete(call);
+    clearTimeout(pending.timer);
+    this.#budget.calls -= 1;
+    this.#budget.chars -= pending.chars;
+    pending.settle(end);
+  }
+}

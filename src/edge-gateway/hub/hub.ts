@@ -1,0 +1,383 @@
+/**
+ * The hub: every host of the mesh, its published state, and the links over which its agent is asked.
+ *
+ * Names. A host name belongs to one incarnation at a time. A hello with a name that another link holds
+ *  - of the same incarnation: replaces it at once, for an agent that dials again knows that its old link is dead;
+ *  - of another incarnation: waits. The next frame on the older link proves that it lives, and the newcomer is refused
+ *    (`host_name_taken`, no retry: two agents with one name is a mistake that only a person can mend). When the older
+ *    has been silent for one and a half heartbeats, the newcomer replaces it (close code 4001).
+ *
+ * Reading. Host and Proc nodes are answered from what was published, as the text that was written when it came in. An
+ * Actor is asked of its agent; after ACTOR_FRESH_WAIT_MS its last published state is shown instead, and `as_of` tells
+ * (S1). A host whose link is gone answers 504 with its last known payload: nothing old is ever shown as new.
+ */
+import {
+  type ActorRef,
+  type CallRequest,
+  CLOSE,
+  type Failure,
+  failure,
+  HEARTBEAT_MS,
+  type HelloFrame,
+  hostLocationOf,
+  type NodeRef,
+  type Outcome,
+  type ProcRef,
+  parseNodeRef,
+  refKey,
+  renderChannelAddress,
+  renderRef,
+  success,
+  timestamp,
+} from '../../contract/index.ts';
+import {
+  ACTOR_FRESH_WAIT_MS,
+  CONTENDERS_MAX,
+  GONE_HOST_KEPT_MS,
+  GONE_HOSTS_MAX,
+  HOSTS_MAX,
+  LINKS_MAX,
+  RESOLVE_WAIT_MS,
+  RETRY_AFTER_S,
+  TAKEOVER_SILENCE_HEARTBEATS,
+  WAITERS_MAX,
+} from '../limits.ts';
+import {
+  type CallOptions,
+  type GatewayIdentity,
+  type HostView,
+  type Link,
+  type LinkReceiver,
+  type Log,
+  type Mesh,
+  type MeshCounts,
+  SILENT,
+  type Telemetry,
+} from '../ports.ts';
+import { CallBudget, type CallEnd } from './calls.ts';
+import { EventCounts } from './event-relay.ts';
+import { HostState, type IntrospectEnd, type LocatedNode } from './host.ts';
+import type { PublishedNode } from './published.ts';
+import { hostKey } from './references.ts';
+import { RootText } from './root.ts';
+import { HubCounts, hostKeyOf, LinkSession, type SessionOwner } from './session.ts';
+
+interface Client {
+  readonly signal: AbortSignal;
+}
+
+export interface HubOptions {
+  readonly identity: Pick<GatewayIdentity, 'started_at' | 'started_by' | 'version'>;
+  /** Where events go. Default null: none is acknowledged. */
+  readonly telemetry?: Telemetry | null;
+  /** Default: nothing is logged. */
+  readonly log?: Log;
+  /** Silence after which a side sends a heartbeat, milliseconds, at least 20. Default 5,000. */
+  readonly heartbeat_ms?: number;
+}
+
+export class MeshHub implements Mesh, SessionOwner {
+  readonly heartbeat_ms: number;
+  readonly gateway_version: string;
+  readonly budget = new CallBudget();
+  readonly linkCounts = new HubCounts();
+  readonly eventCounts = new EventCounts();
+  readonly telemetry: Telemetry | null;
+  readonly log: Log;
+  readonly #hosts = new Map<string, HostState>();
+  readonly #texts = new Map<string, LocatedNode>();
+  readonly #sessions = new Set<LinkSession>();
+  readonly #contenders = new Map<string, LinkSession[]>();
+  readonly #root: RootText;
+  readonly #ticker: ReturnType<typeof setInterval>;
+  #waiters = 0;
+
+  constructor(options: HubOptions) {
+    this.heartbeat_ms = options.heartbeat_ms ?? HEARTBEAT_MS;
+    if (!(this.heartbeat_ms >= 20)) throw new RangeError(`heartbeat_ms must be at least 20, got ${this.heartbeat_ms}`);
+    this.gateway_version = options.identity.version;
+    this.telemetry = options.telemetry ?? null;
+    this.log = options.log ?? SILENT;
+    this.#root = new RootText(options.identity, () => this.hosts());
+    this.#ticker = setInterval(() => this.#tick(), Math.max(10, this.heartbeat_ms / 5));
+  }
+
+  /** Takes an open WebSocket; the runtime then hands over what it receives. */
+  accept(link: Link): LinkReceiver {
+    const session = new LinkSession(link, this);
+    if (this.#sessions.size >= LINKS_MAX) session.refuse('too_many_links', `at most ${LINKS_MAX} links`, true);
+    else this.#sessions.add(session);
+    return session;
+  }
+
+  read(text: string, client?: Client): Outcome<string> | Promise<Outcome<string>> {
+    if (text === 'root') return success(this.#root.text());
+    const located = this.#texts.get(text);
+    if (located !== undefined && located.node.kind !== 'actor' && located.host.isLinked) {
+      return { ok: true, value: located.node.text };
+    }
+    const parsed = parseNodeRef(text);
+    if (!parsed.ok) return failure('not_found', `invalid reference '${text}': ${parsed.error}`);
+    return this.#read(parsed.value, client);
+  }
+
+  async call(proc: ProcRef, request: CallRequest, options: CallOptions): Promise<Outcome<string>> {
+    const host = this.#hosts.get(hostKey(proc));
+    const node = host?.find(refKey(proc));
+    if (host === undefined || node === undefined) return { ok: false, failure: options.unknown };
+    if (host.session === null || !host.isLinked) return { ok: false, failure: this.#gone(host, node) };
+    if (this.#waiters >= WAITERS_MAX) return { ok: false, failure: atCapacity('requests waiting for agents') };
+    const started = host.session.calls.start({ ...request, reference: node.identity }, options.deadline_ms);
+    const end = await this.#waiting(started.end, options.signal, started.cancel);
+    if (end.kind === 'answer') return success(end.text);
+    if (end.kind === 'late') return { ok: false, failure: options.late };
+    return { ok: false, failure: this.#callFailure(host, node, end) };
+  }
+
+  hosts(): readonly HostView[] {
+    return [...this.#hosts.values()].filter(({ hasState }) => hasState).sort(byName);
+  }
+
+  counts(): MeshCounts {
+    const hosts = [...this.#hosts.values()];
+    return {
+      hosts: hosts.filter(({ hasState }) => hasState).length,
+      links: hosts.filter(({ isLinked }) => isLinked).length,
+      nodes: this.#texts.size,
+      calls: this.budget.calls,
+      late_answers: this.budget.late_answers,
+      gaps: this.linkCounts.gaps,
+      stale_frames: this.linkCounts.stale_frames,
+      poison_batches: this.eventCounts.poison_batches,
+      dropped_batches: this.eventCounts.dropped_batches,
+    };
+  }
+
+  /** Closes every link with 1001; agents then dial again, here or elsewhere. */
+  close() {
+    clearInterval(this.#ticker);
+    for (const session of [...this.#sessions]) session.close(CLOSE.going_away, 'gateway is stopping');
+  }
+
+  claim(session: LinkSession, hello: HelloFrame) {
+    const key = hostKeyOf(hello);
+    const host = this.#hosts.get(key);
+    const older = host?.session ?? null;
+    if (host === undefined && !this.#makeRoom()) {
+      return session.refuse('too_many_hosts', `this gateway holds at most ${HOSTS_MAX} hosts`, true);
+    }
+    if (older === null) return this.#admit(session, hello, key);
+    if (host?.hello.incarnation === hello.incarnation || this.#isSilent(older)) {
+      older.close(CLOSE.replaced, 'replaced by a newer link of this host');
+      // Closing it may have let in somebody who waited for the name; then this one waits in turn.
+      this.claim(session, hello);
+      return;
+    }
+    const contenders = this.#contenders.get(key) ?? [];
+    if (contenders.length >= CONTENDERS_MAX) return this.#refuseTaken(session, hello);
+    this.#contenders.set(key, [...contenders, session]);
+    session.contest();
+  }
+
+  published(host: HostState) {
+    this.log.info(`host ${host.name}: ${host.size} nodes`);
+    this.#root.invalidate();
+  }
+
+  ended(session: LinkSession, isBye: boolean) {
+    this.#sessions.delete(session);
+    const { host, hello } = session;
+    if (host === null || host.session !== session) {
+      if (hello !== null) this.#withdraw(hostKeyOf(hello), session);
+      return;
+    }
+    host.session = null;
+    if (isBye || !host.hasState) this.#forget(host);
+    else this.log.warn(`the link of host ${host.name} is gone; its last state is kept`);
+    this.#trimGone();
+    const [heir] = this.#contenders.get(host.key) ?? [];
+    if (heir?.hello != null) {
+      this.#withdraw(host.key, heir);
+      this.claim(heir, heir.hello);
+    }
+  }
+
+  #admit(session: LinkSession, hello: HelloFrame, key: string) {
+    const host = this.#hosts.get(key) ?? new HostState(hello, this.#texts);
+    this.#hosts.set(key, host);
+    host.hello = hello;
+    host.session = session;
+    this.log.info(`host ${hello.host} linked`, { incarnation: hello.incarnation, agent_version: hello.agent_version });
+    session.welcome(host);
+  }
+
+  #refuseTaken(session: LinkSession, { host }: HelloFrame) {
+    const message =
+      `another agent holds the host name '${host}' and is alive: ` +
+      `stop it, or give this one a name of its own with --name`;
+    session.refuse('host_name_taken', message, false);
+  }
+
+  #withdraw(key: string, session: LinkSession) {
+    const rest = (this.#contenders.get(key) ?? []).filter((each) => each !== session);
+    if (rest.length > 0) this.#contenders.set(key, rest);
+    else this.#contenders.delete(key);
+  }
+
+  #isSilent(session: LinkSession): boolean {
+    return performance.now() - session.heard_at_ms >= TAKEOVER_SILENCE_HEARTBEATS * this.heartbeat_ms;
+  }
+
+  #tick() {
+    const now_ms = performance.now();
+    for (const session of [...this.#sessions]) session.tick(now_ms);
+    for (const [key, contenders] of [...this.#contenders]) this.#judge(key, contenders);
+    const oldest_ms = Date.now() - GONE_HOST_KEPT_MS;
+    for (const host of [...this.#hosts.values()]) {
+      if (host.session === null && host.heard_at_ms < oldest_ms) this.#forget(host);
+    }
+  }
+
+  /** Has the holder of a contested name been heard since the first newcomer came, or is it silent? */
+  #judge(key: string, contenders: readonly LinkSession[]) {
+    const holder = this.#hosts.get(key)?.session ?? null;
+    const [first] = contenders;
+    if (first?.hello == null) return;
+    if (holder === null || this.#isSilent(holder)) {
+      this.#withdraw(key, first);
+      return this.claim(first, first.hello);
+    }
+    for (const contender of contenders) {
+      if (contender.hello === null || holder.heard_at_ms <= contender.contested_at_ms) continue;
+      this.#withdraw(key, contender);
+      this.#refuseTaken(contender, contender.hello);
+    }
+  }
+
+  #read(ref: NodeRef, client: Client | undefined): Outcome<string> | Promise<Outcome<string>> {
+    const location = hostLocationOf(ref);
+    if (location === null) return success(this.#root.text());
+    const host = this.#hosts.get(hostKey(ref));
+    if (host === undefined || !host.hasState) {
+      return failure('not_found', `host not found: ${renderChannelAddress(location.url)}`);
+    }
+    const node = host.find(refKey(ref));
+    if (!host.isLinked) return { ok: false, failure: this.#gone(host, node) };
+    if (ref.kind === 'actor') return this.#readActor(host, ref, node, client?.signal);
+    if (node !== undefined) return success(node.text);
+    return failure('not_found', `${ref.kind} not found: host ${host.name} has no ${renderRef(ref)}`);
+  }
+
+  async #readActor(
+    host: HostState,
+    ref: ActorRef,
+    node: PublishedNode | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Outcome<string>> {
+    if (this.#waiters >= WAITERS_MAX) return { ok: false, failure: atCapacity('requests waiting for agents') };
+    const asked = host.introspect(ref, node?.identity ?? renderRef(ref));
+    if (asked === null) return { ok: false, failure: this.#gone(host, node) };
+    const patience_ms = node === undefined ? RESOLVE_WAIT_MS : ACTOR_FRESH_WAIT_MS;
+    const remaining_ms = Math.max(0, asked.call.started_at_ms + patience_ms - performance.now());
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const patience = new Promise<IntrospectEnd>((resolve) => {
+      timer = setTimeout(() => resolve({ kind: 'late' }), remaining_ms);
+    });
+    const end = await this.#waiting(Promise.race([asked.call.answer, patience]), signal, () => {});
+    clearTimeout(timer);
+    asked.leave();
+    if (end.kind === 'fresh') return success(end.text);
+    if (end.kind === 'failed') return { ok: false, failure: end.failure };
+    const last = host.find(refKey(ref));
+    if (end.kind === 'late') {
+      return last === undefined ? failure('gateway_timeout', 'timed out resolving reference') : success(last.text);
+    }
+    return { ok: false, failure: this.#callFailure(host, last, end) };
+  }
+
+  /** Counts a waiting request, and lets it go when its client does. */
+  async #waiting<T extends { kind: string }>(
+    end: Promise<T>,
+    signal: AbortSignal | undefined,
+    cancel: () => void,
+  ): Promise<T | { kind: 'cancelled' }> {
+    this.#waiters += 1;
+    try {
+      if (signal === undefined) return await end;
+      const { promise: gone, resolve } = Promise.withResolvers<{ kind: 'cancelled' }>();
+      const onAbort = () => resolve({ kind: 'cancelled' });
+      if (signal.aborted) onAbort();
+      else signal.addEventListener('abort', onAbort, { once: true });
+      const first = await Promise.race([end, gone]);
+      signal.removeEventListener('abort', onAbort);
+      if (first.kind === 'cancelled') cancel();
+      return first;
+    } finally {
+      this.#waiters -= 1;
+    }
+  }
+
+  #callFailure(host: HostState, node: PublishedNode | undefined, end: CallEnd | { kind: string }): Failure {
+    if (end.kind === 'fault' && 'failure' in end) return end.failure;
+    if (end.kind === 'full' && 'what' in end) return atCapacity(end.what);
+    if (end.kind === 'lost') return this.#gone(host, node);
+    return { code: 'gateway_timeout', message: 'the request was cancelled before its answer came' };
+  }
+
+  #gone(host: HostState, node: PublishedNode | undefined): Failure {
+    const { age_ms } = host;
+    const why =
+      host.session === null
+        ? `its link to this gateway is gone and it was last heard ${(age_ms / 1_000).toFixed(1)} s ago`
+        : 'it has just linked again and is still sending its state';
+    return {
+      code: 'gateway_timeout',
+      message: `host ${host.name} is out of reach: ${why}; details.last_known is what it said last`,
+      details: {
+        host: host.name,
+        last_seen: timestamp(host.heard_at_ms),
+        age_ms,
+        last_known: node === undefined ? null : JSON.parse(node.text),
+      },
+    };
+  }
+
+  #makeRoom(): boolean {
+    if (this.#hosts.size < HOSTS_MAX) return true;
+    const [longest] = this.#goneHosts();
+    if (longest !== undefined) this.#forget(longest);
+    return longest !== undefined;
+  }
+
+  #trimGone() {
+    const gone = this.#goneHosts();
+    for (const host of gone.slice(0, Math.max(0, gone.length - GONE_HOSTS_MAX))) this.#forget(host);
+  }
+
+  /** Longest gone first. */
+  #goneHosts(): HostState[] {
+    return [...this.#hosts.values()]
+      .filter(({ session }) => session === null)
+      .sort((a, b) => a.heard_at_ms - b.heard_at_ms);
+  }
+
+  #forget(host: HostState) {
+    this.#hosts.delete(host.key);
+    host.forget();
+    this.#root.invalidate();
+  }
+}
+
+function atCapacity(what: string): Failure {
+  return {
+    code: 'service_unavailable',
+    message: `too many concurrent introspection requests (${what}); try again in ${RETRY_AFTER_S} s`,
+    details: { retry_after_s: RETRY_AFTER_S },
+  };
+}
+
+const COLLATOR = new Intl.Collator('en', { numeric: true });
+
+function byName(a: HostView, b: HostView): number {
+  return COLLATOR.compare(a.name, b.name);
+}

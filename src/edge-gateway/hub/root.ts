@@ -1,0 +1,34 @@
+/** The root node, which the hub makes itself: written anew when the set of hosts changes, dated at each read (LC-1). */
+import { timestamp } from '../../contract/index.ts';
+import type { GatewayIdentity, HostView } from '../ports.ts';
+
+export class RootText {
+  readonly #identity: Pick<GatewayIdentity, 'started_at' | 'started_by'>;
+  readonly #hosts: () => readonly HostView[];
+  /** Everything before the date; null when the set of hosts has changed since it was written. */
+  #head: string | null = null;
+
+  /** @param hosts the hosts to list, in order; asked when the root is read after a change. */
+  constructor(identity: Pick<GatewayIdentity, 'started_at' | 'started_by'>, hosts: () => readonly HostView[]) {
+    this.#identity = identity;
+    this.#hosts = hosts;
+  }
+
+  /** The set of hosts has changed. Cheap, so that a thousand hosts that come back at once are written as one list. */
+  invalidate(): void {
+    this.#head = null;
+  }
+
+  text(): string {
+    this.#head ??= this.#write();
+    return `${this.#head}${timestamp(Date.now())}"}`;
+  }
+
+  #write(): string {
+    const children = this.#hosts().map(({ identity }) => identity);
+    const { started_at, started_by } = this.#identity;
+    const Root = { num_hosts: children.length, started_at, started_by, system_children: [] };
+    const node = { identity: 'root', properties: { Root }, children, parent: null };
+    return `${JSON.stringify(node).slice(0, -1)},"as_of":"`;
+  }
+}

@@ -1,0 +1,74 @@
+/** Every bound of the gateway, with its number. What happens at a bound is said beside it. */
+
+/** Hosts known at once, live and gone together. At the bound a new host is refused, `retry` true. */
+export const HOSTS_MAX = 4_096;
+/** Hosts kept after their link broke. Above it, the one that has been gone longest is forgotten. */
+export const GONE_HOSTS_MAX = 1_024;
+/** How long a host whose link broke is kept, milliseconds. */
+export const GONE_HOST_KEPT_MS = 24 * 60 * 60 * 1_000;
+/** Nodes that one host may publish. Above it the link is closed with 1008. */
+export const NODES_PER_HOST_MAX = 20_000;
+/** Characters of JSON that one host's nodes may take together. Above it the link is closed with 1008. */
+export const STATE_PER_HOST_MAX_CHARS = 128 * 1024 * 1024;
+/** References remembered as already checked; at the bound the memory is emptied and filled anew. */
+export const CHECKED_REFERENCES_MAX = 100_000;
+
+/** Links open at once, hosts and those that have not said hello. Above it a link is refused, `retry` true. */
+export const LINKS_MAX = HOSTS_MAX + 1_024;
+/** How long a link may wait before its `hello`, and before its first whole `sync`, milliseconds. Then 1008. */
+export const HELLO_WAIT_MS = 10_000;
+export const SYNC_WAIT_MS = 30_000;
+/** Silence, in heartbeats, after which a link counts as dead for a newcomer that claims the same host name. */
+export const TAKEOVER_SILENCE_HEARTBEATS = 1.5;
+/** Newcomers that may wait at once for the same host name. Above it they are refused. */
+export const CONTENDERS_MAX = 4;
+
+/** Relayed calls in flight, per host and in all. Above it the request is answered 503 with `Retry-After`. */
+export const CALLS_PER_HOST_MAX = 4_096;
+export const CALLS_MAX = 16_384;
+/** Requests that wait for relayed calls, which many may share. Above it 503 with `Retry-After`. */
+export const WAITERS_MAX = 16_384;
+/** Characters of answers being assembled, in all. Above it the call whose part came last fails with 503. */
+export const ANSWERS_MAX_CHARS = 256 * 1024 * 1024;
+/** `Retry-After` of a 503 at one of these bounds, seconds. */
+export const RETRY_AFTER_S = 1;
+
+/** Event batches of one link that wait for the store. Above it a batch is dropped unacknowledged: it comes again. */
+export const EVENT_BATCHES_PER_LINK_MAX = 8;
+
+/** Body of a POST, bytes. Above it 413. */
+export const BODY_MAX_BYTES = 2 * 1024 * 1024;
+/** Bodies being read, bytes in all. Above it 503 with `Retry-After`. */
+export const BODIES_MAX_BYTES = 64 * 1024 * 1024;
+/** Request line and headers together, bytes: a reference of 10,000 characters must get an orderly answer. Above it 431. */
+export const HEAD_MAX_BYTES = 80 * 1024;
+/** Answer of the telemetry service, bytes. Above it 500 `proxy_error`. */
+export const TELEMETRY_ANSWER_MAX_BYTES = 64 * 1024 * 1024;
+/** Token of a request, characters. A longer one is wrong. */
+export const TOKEN_MAX_CHARS = 1_024;
+
+/** Longest profile, seconds. Above it 400. */
+export const PROFILE_MAX_S = 300;
+
+/** How long the gateway waits, milliseconds. Each of these ends in 504 unless said otherwise. */
+export const RESOLVE_WAIT_MS = 3_000;
+/** After this an actor's last published state is shown instead of a fresh one. */
+export const ACTOR_FRESH_WAIT_MS = 500;
+export const DUMP_WAIT_MS = 13_000;
+/** Added to the duration of a profile. */
+export const PROFILE_EXTRA_WAIT_MS = 20_000;
+export const CONFIG_WAIT_MS = 5_000;
+export const TELEMETRY_WAIT_MS = 10_000;
+
+/** Snapshots: period, tries per batch, wait between tries (doubling), rows and characters per batch. */
+export const SNAPSHOT_INTERVAL_MS = 30_000;
+export const SNAPSHOT_TRIES_MAX = 4;
+export const SNAPSHOT_RETRY_MS = 500;
+export const SNAPSHOT_BATCH_ROWS = 5_000;
+export const SNAPSHOT_BATCH_CHARS = 512 * 1024;
+/** Nodes turned into rows before other work gets its turn. */
+export const SNAPSHOT_SLICE_NODES = 250;
+
+/** How long an idle connection is kept, above the 90 s of common clients, and how long `close()` waits, milliseconds. */
+export const KEEP_ALIVE_MS = 95_000;
+export const CLOSE_WAIT_MS = 2_000;

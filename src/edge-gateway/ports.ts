@@ -1,0 +1,111 @@
+/**
+ * What the gateway needs from outside: a handful of small types. Targets and the composition root supply adapters; no
+ * file of the core knows what is behind one.
+ */
+import type { Context } from 'hono';
+import type { CallRequest, EventBatch, Failure, Outcome, ProcRef, StoreDumpRequest } from '../contract/index.ts';
+
+/** One line for people who run the gateway; `fields` are for machines that read the log. */
+export interface Log {
+  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+export const SILENT: Log = { info: () => {}, warn: () => {} };
+
+/** The telemetry store. Every call has a deadline of its own and never throws. */
+export interface Telemetry {
+  /** Runs one read-only query; gives the JSON text of the answer, untouched, so that 64-bit integers stay exact. */
+  query(sql: string, signal?: AbortSignal): Promise<Outcome<string>>;
+  storeDump(request: StoreDumpRequest): Promise<Outcome<void>>;
+  /** Success means committed. `bad_request` means that the batch can never be stored. */
+  ingest(batch: EventBatch): Promise<Outcome<void>>;
+}
+
+/** The sending half of an open WebSocket. Neither call throws; both do nothing once the socket has closed. */
+export interface Link {
+  send(text: string): void;
+  close(code: number, reason: string): void;
+}
+
+/** The receiving half, which the runtime calls: once per text message, and once at the end. */
+export interface LinkReceiver {
+  receive(text: string): void;
+  closed(): void;
+}
+
+/** Makes a link out of a request that asks for a WebSocket, and gives the answer to the request. */
+export type UpgradeLink = (c: Context, accept: (link: Link) => LinkReceiver) => Response | Promise<Response>;
+
+/** Who may do what. `inspect` is stacks, profiles, configuration and SQL; `publish` is the agents' link. */
+export type AccessLevel = 'open' | 'topology' | 'inspect' | 'publish';
+
+export interface AccessPolicy {
+  /** Null when the request may go on at this level, else the refusal. Reads headers only, so it can run first. */
+  refuse(level: AccessLevel, headers: Headers): Failure | null;
+}
+
+/** What the gateway says of itself. `url` is asked when it is needed, since port 0 becomes a port only on listening. */
+export interface GatewayIdentity {
+  url(): string;
+  /** When this gateway started, a contract timestamp. */
+  readonly started_at: string;
+  /** User name of who started it. */
+  readonly started_by: string;
+  readonly version: string;
+}
+
+export interface NodeView {
+  readonly identity: string;
+  /** The node's payload as JSON text, written once when it was published. */
+  readonly text: string;
+  readonly children: readonly string[];
+}
+
+export interface HostView {
+  readonly name: string;
+  /** The `host:` reference. */
+  readonly identity: string;
+  /** The host's channel address in colon form; null when its node says an error instead. */
+  readonly addr: string | null;
+  readonly isLinked: boolean;
+  /** Milliseconds since anything was heard from the host. */
+  readonly age_ms: number;
+  node(reference: string): NodeView | undefined;
+  nodes(): Iterable<NodeView>;
+}
+
+export interface CallOptions {
+  readonly deadline_ms: number;
+  /** Aborted when the client has gone away: the call is then cancelled. */
+  readonly signal?: AbortSignal;
+  /** What to answer when no host knows the proc, and when the deadline passes. */
+  readonly unknown: Failure;
+  readonly late: Failure;
+}
+
+/** The mesh as the routes see it. In memory today; the same face can stand before shards elsewhere. */
+export interface Mesh {
+  /**
+   * The payload of a node as JSON text. Answered at once where the published state is the answer. `client` is whoever
+   * asks (a `Request` will do); its signal is looked at only when there is something to wait for.
+   */
+  read(text: string, client?: { readonly signal: AbortSignal }): Outcome<string> | Promise<Outcome<string>>;
+  /** Asks the agent of a proc; gives the whole answer's text, assembled and within bounds, not yet validated. */
+  call(proc: ProcRef, request: CallRequest, options: CallOptions): Promise<Outcome<string>>;
+  /** Hosts with published state, by name, those whose link is gone included. */
+  hosts(): readonly HostView[];
+  counts(): MeshCounts;
+}
+
+export interface MeshCounts {
+  readonly hosts: number;
+  readonly links: number;
+  readonly nodes: number;
+  readonly calls: number;
+  readonly late_answers: number;
+  readonly gaps: number;
+  readonly stale_frames: number;
+  readonly poison_batches: number;
+  readonly dropped_batches: number;
+}

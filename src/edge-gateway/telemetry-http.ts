@@ -1,0 +1,114 @@
+/**
+ * The telemetry service by HTTP: `POST {url}/query`, `/dumps` and `/ingest`, JSON both ways, `Authorization: Bearer`.
+ *
+ * A success is any 2xx. Anything else carries the error envelope. Refusals of the caller's input keep their code; what
+ * only the gateway can be blamed for (its token, an unknown path, a broken answer, no answer) is `proxy_error`.
+ */
+
+import * as v from 'valibot';
+import { ApiErrorEnvelope, type ErrorCode, failure, type Outcome, success } from '../contract/index.ts';
+import { TELEMETRY_ANSWER_MAX_BYTES, TELEMETRY_WAIT_MS } from './limits.ts';
+import type { Telemetry } from './ports.ts';
+
+export interface TelemetryOptions {
+  /** Base URL of the service, `http` or `https`, without a trailing slash. */
+  readonly url: string;
+  readonly token: string;
+  /** Deadline of one call, milliseconds, at least 1. Default 10,000. */
+  readonly timeout_ms?: number;
+}
+
+/** Codes of the service that say something about the caller's request, and what the caller is told. */
+const PASSED_ON: ReadonlyMap<string, ErrorCode> = new Map([
+  ['bad_request', 'bad_request'],
+  ['unprocessable', 'bad_request'],
+  ['payload_too_large', 'bad_request'],
+  ['gateway_timeout', 'gateway_timeout'],
+  ['service_unavailable', 'service_unavailable'],
+]);
+
+/** @throws RangeError when the URL is not one of http or https, or the timeout is not positive. */
+export function telemetryOverHttp({ url, token, timeout_ms = TELEMETRY_WAIT_MS }: TelemetryOptions): Telemetry {
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+    throw new RangeError(`url must be http(s), got '${url}'`);
+  if (!(timeout_ms >= 1)) throw new RangeError(`timeout_ms must be at least 1, got ${timeout_ms}`);
+  const base = url.replace(/\/+$/, '');
+  const post = (path: string, body: unknown, signal?: AbortSignal) =>
+    exchange(`${base}${path}`, token, JSON.stringify(body), timeout_ms, signal);
+  const ignoring = async (answer: Promise<Outcome<string>>): Promise<Outcome<void>> => {
+    const outcome = await answer;
+    return outcome.ok ? success(undefined) : outcome;
+  };
+  return {
+    query: (sql, signal) => post('/query', { sql }, signal),
+    storeDump: (request) => ignoring(post('/dumps', request)),
+    ingest: (batch) => ignoring(post('/ingest', batch)),
+  };
+}
+
+async function exchange(
+  url: string,
+  token: string,
+  body: string,
+  timeout_ms: number,
+  signal: AbortSignal | undefined,
+): Promise<Outcome<string>> {
+  const deadline = AbortSignal.timeout(timeout_ms);
+  try {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body,
+      redirect: 'error',
+      signal: signal === undefined ? deadline : AbortSignal.any([deadline, signal]),
+    });
+    const text = await readBounded(response);
+    if (text === null)
+      return failure('proxy_error', `telemetry answered more than ${TELEMETRY_ANSWER_MAX_BYTES} bytes`);
+    return response.ok ? success(text) : refused(response.status, text);
+  } catch (error) {
+    if (signal?.aborted === true) return failure('gateway_timeout', 'the request was cancelled before its answer came');
+    if (deadline.aborted) {
+      return failure('gateway_timeout', `the telemetry service did not answer within ${timeout_ms / 1_000} s`);
+    }
+    return failure('proxy_error', `the telemetry service could not be reached: ${reasonOf(error)}; is it running?`);
+  }
+}
+
+async function readBounded(response: Response): Promise<string | null> {
+  const reader = response.body?.getReader();
+  const decoder = new TextDecoder();
+  let text = '';
+  let size_bytes = 0;
+  for (let read = await reader?.read(); read !== undefined && !read.done; read = await reader?.read()) {
+    const chunk: Uint8Array = read.value;
+    size_bytes += chunk.byteLength;
+    if (size_bytes > TELEMETRY_ANSWER_MAX_BYTES) {
+      await reader?.cancel();
+      return null;
+    }
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+function refused(status: number, text: string): Outcome<never> {
+  let json: unknown = null;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    // What is not an envelope is told by its status alone.
+  }
+  const answer = v.safeParse(ApiErrorEnvelope, json);
+  if (!answer.success)
+    return failure('proxy_error', `the telemetry service answered HTTP ${status} without an error envelope`);
+  const { code, message, details } = answer.output.error;
+  const passedOn = PASSED_ON.get(code);
+  if (passedOn !== undefined) return failure(passedOn, message, details);
+  return failure('proxy_error', `the telemetry service answered HTTP ${status} ${code}: ${message}`);
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? error.cause.message || String(error.cause) : error.message;
+}

@@ -1,0 +1,56 @@
+/** A real gateway on a free loopback port, and a raw HTTP client that sends a path exactly as it is written. */
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import type { ServeOptions } from '../../src/edge-gateway/targets/node.ts';
+import { type RunningGateway, serveNode } from '../../src/edge-gateway/targets/node.ts';
+
+export const TOKEN = 'test-token-0123456789abcdef';
+export const AUTHORIZED = { authorization: `Bearer ${TOKEN}` };
+
+export async function startGateway(options: Partial<ServeOptions> = {}): Promise<RunningGateway> {
+  const started = await serveNode({
+    host: '127.0.0.1',
+    port: 0,
+    version: '0.0.0-test',
+    started_by: 'tester',
+    token: TOKEN,
+    tokenSource: 'test/support/gateway.ts',
+    anonymous: 'topology',
+    snapshot_interval_ms: 0,
+    ...options,
+  });
+  if (!started.ok) throw new Error(started.failure.message);
+  return started.value;
+}
+
+export interface RawAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+/** Unlike `fetch`, leaves path, Host and Origin alone. */
+export function rawRequest(
+  url: string,
+  method: string,
+  path: string,
+  headers: Readonly<Record<string, string>> = {},
+  body?: string,
+): Promise<RawAnswer> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(
+      { host: hostname.replace(/[[\]]/g, ''), port, method, path, headers, agent: false },
+      (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => {
+          text += chunk;
+        });
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }));
+        response.on('error', reject);
+      },
+    );
+    request.on('error', reject);
+    request.end(body);
+  });
+}
