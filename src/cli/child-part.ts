@@ -1,0 +1,66 @@
+/**
+ * A part of meshscope that runs as a process of its own below `meshscope up`: telemetry, or the agent.
+ *
+ * The child is this same command line. It says over IPC when it is ready; the channel's end, however it comes about, tells
+ * it that its parent is gone.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { CommandError } from './exit.ts';
+
+const MAIN = process.argv[1] ?? '';
+/** Longest time in which a part that was asked to end does so; commands get their own grace on top. */
+const END_WAIT_MS = 10_000;
+
+export interface ChildPart {
+  /** What the part said of itself when it was ready. */
+  readonly ready: Promise<Readonly<Record<string, string>>>;
+  /** Settles with a description when the part has ended, asked or not. */
+  readonly ended: Promise<string>;
+  readonly pid: number | undefined;
+  /** Asks the part to end, and ends it when it does not within `wait_ms` (default 10 s). */
+  stop(wait_ms?: number): Promise<void>;
+  /** Passes an impatient interrupt on. */
+  interrupt(): void;
+}
+
+/**
+ * @param args the subcommand and its options
+ * @param env variables for the child on top of ours
+ */
+export function startChildPart(args: readonly string[], env: Readonly<Record<string, string>>): ChildPart {
+  const child: ChildProcess = spawn(process.execPath, [...process.execArgv, MAIN, ...args], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    env: { ...process.env, ...env },
+    // The terminal's Ctrl-C is for the parent, which ends its parts in their order.
+    detached: true,
+  });
+  let isReady = false;
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : signal));
+  });
+  const ready = new Promise<Readonly<Record<string, string>>>((resolve, reject) => {
+    child.on('message', (message: { readonly type?: string } & Readonly<Record<string, string>>) => {
+      if (message.type !== 'ready') return;
+      isReady = true;
+      resolve(message);
+    });
+    ended.then((how) => {
+      if (!isReady) reject(new CommandError(`${args[0]} could not be started (${how}); what it said is above`));
+    });
+  });
+  // Whoever does not wait for readiness must not be brought down by its failure; `ended` tells it too.
+  ready.catch(() => {});
+  return {
+    ready,
+    ended,
+    pid: child.pid,
+    interrupt: () => child.kill('SIGINT'),
+    async stop(wait_ms = END_WAIT_MS) {
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), wait_ms);
+      await ended;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,127 @@
+/** The client of a gateway: requests with a deadline, and errors that a person can act on. */
+import * as v from 'valibot';
+import { ApiErrorEnvelope, encodeRef, type NodePayload } from '../contract/index.ts';
+import { type Invocation, text } from './command.ts';
+import { dataDir, readToken, tokenFile } from './data-dir.ts';
+import { CommandError, EXIT, type ExitCode } from './exit.ts';
+
+export const URL_DEFAULT = 'http://127.0.0.1:1729';
+
+/** The options of every command that asks a gateway. */
+export const CLIENT_OPTIONS = {
+  url: { type: 'string' },
+  data: { type: 'string' },
+} as const;
+
+export const CLIENT_HELP = `  --url URL          the gateway (MESHSCOPE_URL, default ${URL_DEFAULT})
+  --data DIR         the data folder with the token (MESHSCOPE_DATA, default .meshscope)
+`;
+
+/** Longest waits, milliseconds: a little above the gateway's own deadlines, so that its answer comes first. */
+const WAIT_MS = { node: 5_000, tree: 15_000, stack: 20_000, config: 8_000, query: 30_000, profile_extra: 30_000 };
+
+export interface Client {
+  readonly url: string;
+  /** The answer to a request, whatever its status. */
+  request(method: string, path: string, wait_ms: number, body?: unknown): Promise<Response>;
+  /** The answer's text; a status that is not 2xx ends the command. */
+  text(method: string, path: string, wait_ms: number, body?: unknown): Promise<string>;
+  /** A node by its reference. */
+  node(reference: string): Promise<NodePayload>;
+  /** A node by its reference, or why it cannot be had. */
+  tryNode(reference: string): Promise<NodePayload | CommandError>;
+  stack(procReference: string): Promise<string>;
+  query(sql: string): Promise<string>;
+  profile(procReference: string, opts: { duration_s: number } & Record<string, unknown>): Promise<string>;
+}
+
+export function createClient(invocation: Invocation): Client {
+  const url = (text(invocation, 'url') ?? process.env.MESHSCOPE_URL ?? URL_DEFAULT).replace(/\/+$/, '');
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+    throw new CommandError(`"${url}" is not a URL of the form http://HOST:PORT`, EXIT.usage);
+  }
+  const dir = dataDir(text(invocation, 'data'));
+  const token = readToken(dir);
+
+  const request: Client['request'] = async (method, path, wait_ms, body) => {
+    const headers: Record<string, string> = {};
+    if (token !== null) headers.authorization = `Bearer ${token}`;
+    if (body !== undefined) headers['content-type'] = 'application/json';
+    try {
+      return await fetch(url + path, {
+        method,
+        headers,
+        signal: AbortSignal.timeout(wait_ms),
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    } catch (error) {
+      throw unreachable(url, error, wait_ms);
+    }
+  };
+
+  const readText: Client['text'] = async (method, path, wait_ms, body) => {
+    const response = await request(method, path, wait_ms, body);
+    let answer: string;
+    try {
+      answer = await response.text();
+    } catch (error) {
+      throw unreachable(url, error, wait_ms);
+    }
+    if (response.ok) return answer;
+    throw describeRefusal(response.status, answer, token === null ? `no token was found in ${tokenFile(dir)}` : null);
+  };
+
+  return {
+    url,
+    request,
+    text: readText,
+    node: async (reference) => JSON.parse(await readText('GET', `/v1/${encodeRef(reference)}`, WAIT_MS.node)),
+    async tryNode(reference) {
+      try {
+        return await this.node(reference);
+      } catch (error) {
+        if (error instanceof CommandError && error.exitCode !== EXIT.unauthorized) return error;
+        throw error;
+      }
+    },
+    stack: (reference) => readText('GET', `/v1/pyspy/${encodeRef(reference)}`, WAIT_MS.stack),
+    query: (sql) => readText('POST', '/v1/query', WAIT_MS.query, { sql }),
+    profile: (reference, opts) =>
+      readText(
+        'POST',
+        `/v1/pyspy_profile_svg/${encodeRef(reference)}`,
+        opts.duration_s * 1000 + WAIT_MS.profile_extra,
+        opts,
+      ),
+  };
+}
+
+function unreachable(url: string, error: unknown, wait_ms: number): CommandError {
+  let cause = error;
+  while (cause instanceof Error && cause.cause !== undefined) cause = cause.cause;
+  const isLate = cause instanceof Error && cause.name === 'TimeoutError';
+  const why = isLate ? `no answer within ${wait_ms / 1000} s` : cause instanceof Error ? cause.message : String(cause);
+  return new CommandError(
+    `cannot reach the gateway at ${url} (${why}); is it running? "meshscope up" starts one, --url names another`,
+    EXIT.unreachable,
+  );
+}
+
+function describeRefusal(status: number, answer: string, noToken: string | null): CommandError {
+  let message = `HTTP ${status}`;
+  try {
+    const body = v.safeParse(ApiErrorEnvelope, JSON.parse(answer));
+    if (body.success) message = body.output.error.message;
+  } catch {
+    // Not an envelope: something else than a gateway answered, and its status is all there is to tell.
+  }
+  if (status === 401 || status === 403) {
+    return new CommandError(noToken === null ? message : `${message} (${noToken})`, EXIT.unauthorized);
+  }
+  return new CommandError(message, exitFor(status));
+}
+
+function exitFor(status: number): ExitCode {
+  if (status === 404) return EXIT.not_found;
+  return status === 504 ? EXIT.unreachable : EXIT.failure;
+}

@@ -1,0 +1,49 @@
+import { startHostAgent } from '../../node-agents/index.ts';
+import { AGENT_HELP, AGENT_OPTIONS, readAgentSettings } from '../agent-options.ts';
+import { URL_DEFAULT } from '../client.ts';
+import { type Command, flag, text } from '../command.ts';
+import { dataDir, requireToken } from '../data-dir.ts';
+import { usageError } from '../exit.ts';
+import { runUntilStopped, tellReady, watchLifecycle } from '../lifecycle.ts';
+import { createLog } from '../log.ts';
+import { showOutput } from '../show-output.ts';
+import { version } from '../version.ts';
+
+export const command: Command = {
+  arguments: [],
+  takesCommand: true,
+  options: { gateway: { type: 'string' }, data: { type: 'string' }, ...AGENT_OPTIONS },
+  help: `meshscope agent: answers for this host, and starts or finds the processes to look at.
+
+Usage: meshscope agent --gateway URL [OPTIONS] [-- CMD...]
+
+It dials out to the gateway and needs no open port. When the gateway cannot be reached, the commands run all the same,
+and the agent tries again. Ctrl-C ends the commands (a second one at once); no process outlives the agent.
+
+  --gateway URL      the gateway to dial (MESHSCOPE_URL, default ${URL_DEFAULT})
+  --data DIR         the data folder with the token (MESHSCOPE_DATA, default .meshscope), unless MESHSCOPE_TOKEN is set
+${AGENT_HELP}
+Examples
+  meshscope agent --gateway http://10.0.0.5:1729 -- python3 train.py --lr 0.1
+  meshscope agent --gateway http://10.0.0.5:1729 --watch 'train\\.py'      a job that is running already
+`,
+  async run(invocation) {
+    const settings = readAgentSettings(invocation);
+    const token = requireToken(dataDir(text(invocation, 'data')));
+    const lifecycle = watchLifecycle();
+    const log = createLog('agent');
+    if (process.platform !== 'linux') log.warn('processes are found and measured through procfs, which only Linux has');
+    const agent = await startHostAgent({
+      ...settings,
+      gateway_url: text(invocation, 'gateway') ?? process.env.MESHSCOPE_URL ?? URL_DEFAULT,
+      token,
+      version: version(),
+      log: (level, message) => log[level](message),
+      onOutput: flag(invocation, 'quiet') ? () => {} : showOutput,
+      onReady: () => tellReady({ host: settings.host_name }),
+    });
+    if (!agent.ok) throw usageError(agent.failure.message);
+    lifecycle.onHurry(() => agent.value.killCommands());
+    return runUntilStopped(lifecycle, (reason) => agent.value.stop(reason));
+  },
+};

@@ -1,0 +1,113 @@
+import { fileURLToPath } from 'node:url';
+import { AGENT_HELP, AGENT_OPTIONS, readAgentSettings } from '../agent-options.ts';
+import { startChildPart } from '../child-part.ts';
+import { type Command, type Invocation, text, texts } from '../command.ts';
+import { dataDir, ensureDataDir, ensureToken, tokenFile } from '../data-dir.ts';
+import {
+  describeAccess,
+  GATEWAY_HELP,
+  GATEWAY_OPTIONS,
+  GATEWAY_PORT_DEFAULT,
+  readAnonymous,
+} from '../gateway-options.ts';
+import { startGateway } from '../gateway-process.ts';
+import { runUntilStopped, tellReady, watchLifecycle } from '../lifecycle.ts';
+import { readAddress } from '../listen.ts';
+import { createLog } from '../log.ts';
+import { startTelemetryPart } from '../telemetry-part.ts';
+
+const DEMO_FILE = fileURLToPath(new URL('../../../examples/demo/mesh.json', import.meta.url));
+const DEMO_HINT = `  - Try:           meshscope tree;  meshscope stack busy;  meshscope profile busy -o busy.svg
+`;
+/** What an agent may take beyond the grace of its commands: the last events, the goodbye and the sweep. */
+const AGENT_END_MS = 10_000;
+
+export const command: Command = {
+  arguments: [],
+  takesCommand: true,
+  options: { ...GATEWAY_OPTIONS, ...AGENT_OPTIONS },
+  help: `meshscope up: everything on this machine: gateway, telemetry, and an agent with your command.
+
+Usage: meshscope up [OPTIONS] [-- CMD...]
+
+Without a command, a file or something to watch it runs a demonstration: procs that are busy, blocked and alternating,
+one with children of its own, and one that fails after a while. Ctrl-C ends everything.
+
+${GATEWAY_HELP}${AGENT_HELP}
+Examples
+  meshscope up
+  meshscope up --procs 4 -- python3 train.py --lr 0.1
+  meshscope up --watch 'train\\.py'
+`,
+  async run(invocation) {
+    const address = readAddress(invocation, GATEWAY_PORT_DEFAULT);
+    const anonymous = readAnonymous(invocation, address);
+    const settings = readAgentSettings(invocation);
+    const dir = dataDir(text(invocation, 'data'));
+    ensureDataDir(dir);
+    const token = ensureToken(dir);
+    const lifecycle = watchLifecycle();
+    const log = createLog('up');
+    const env = { MESHSCOPE_TOKEN: token };
+
+    const telemetry = await startTelemetryPart(dir, env, log);
+    let gateway: Awaited<ReturnType<typeof startGateway>>;
+    try {
+      gateway = await startGateway({
+        address,
+        anonymous,
+        token,
+        token_source: tokenFile(dir),
+        telemetry: telemetry.url,
+        log: createLog('gateway'),
+      });
+    } catch (error) {
+      await telemetry.stop();
+      throw error;
+    }
+    const isDemo = settings.specs.length + settings.watch.length + settings.pids.length === 0;
+    const agent = startChildPart(agentArguments(invocation, gateway.url, dir, isDemo), env);
+    lifecycle.onHurry(() => agent.interrupt());
+    let isStopping = false;
+    let isReady = false;
+    agent.ready.then(
+      () => {
+        isReady = true;
+        process.stdout.write(
+          `${describeAccess(gateway.url, dir)}${isDemo ? DEMO_HINT : ''}  - Stop:          Ctrl-C\n`,
+        );
+        tellReady({ url: gateway.url });
+      },
+      () => lifecycle.stop('the agent could not be started'),
+    );
+    agent.ended.then((how) => {
+      if (isReady && !isStopping) {
+        log.warn(`the agent ended (${how}), and its commands with it; "meshscope agent" starts another`);
+      }
+    });
+
+    const code = await runUntilStopped(lifecycle, async () => {
+      isStopping = true;
+      // The agent first: its last events and its goodbye still go through gateway and store.
+      await agent.stop(settings.terminate_grace_ms + AGENT_END_MS);
+      await gateway.close();
+      await telemetry.stop();
+    });
+    // Rejects with what to say when the agent never came to be ready.
+    if (!isReady) await agent.ready;
+    return code;
+  },
+};
+
+/** The agent's command line: what was given to `up`, or the demonstration. */
+function agentArguments(invocation: Invocation, url: string, dir: string, isDemo: boolean): string[] {
+  const args = ['agent', '--gateway', url, '--data', dir];
+  for (const name of ['name', 'procs', 'grace', 'file']) {
+    const value = text(invocation, name);
+    if (value !== undefined) args.push(`--${name}`, value);
+  }
+  for (const name of ['watch', 'pid']) for (const value of texts(invocation, name)) args.push(`--${name}`, value);
+  if (invocation.values.quiet === true) args.push('--quiet');
+  if (isDemo) args.push('--file', DEMO_FILE);
+  return invocation.rest === null ? args : [...args, '--', ...invocation.rest];
+}

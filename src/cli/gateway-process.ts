@@ -1,0 +1,44 @@
+/** The gateway as `up` and `gateway` run it: on Node, in this process. */
+import { userInfo } from 'node:os';
+import { type AnonymousLevel, telemetryOverHttp } from '../edge-gateway/index.ts';
+import { type RunningGateway, serveNode } from '../edge-gateway/targets/node.ts';
+import { CommandError } from './exit.ts';
+import { type Address, isPortTaken, portTaken } from './listen.ts';
+import type { CliLog } from './log.ts';
+import { version } from './version.ts';
+
+export interface GatewayProcessOptions {
+  readonly address: Address;
+  readonly anonymous: AnonymousLevel;
+  readonly token: string;
+  /** Where a person finds the token, for the message that says it is missing. */
+  readonly token_source: string;
+  /** Base URL of the telemetry service, or null. */
+  readonly telemetry: string | null;
+  readonly log: CliLog;
+}
+
+export async function startGateway(options: GatewayProcessOptions): Promise<RunningGateway> {
+  const { address, anonymous, token, telemetry, log } = options;
+  const gateway = await serveNode({
+    ...address,
+    anonymous,
+    token,
+    tokenSource: options.token_source,
+    telemetry: telemetry === null ? null : telemetryOverHttp({ url: telemetry, token }),
+    version: version(),
+    started_by: process.env.USER ?? userName(),
+    log,
+  });
+  if (gateway.ok) return gateway.value;
+  throw isPortTaken(gateway.failure) ? await portTaken(address) : new CommandError(gateway.failure.message);
+}
+
+/** The account's name; a user id without an account, as containers have, has none. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return 'unknown';
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * When a long-running command ends: SIGINT or SIGTERM, or the end of whoever started it.
+ *
+ * A parent's end is seen by the end-of-file of the descriptor that MESHSCOPE_PARENT_FD names (a launcher's), or by the
+ * closing of the IPC channel (that of `meshscope up`). Either way the command stops in order, so that nothing is left
+ * when something above it was killed. A second SIGINT means "at once".
+ */
+import { Socket } from 'node:net';
+import { EXIT, type ExitCode } from './exit.ts';
+
+export interface Stop {
+  readonly reason: string;
+}
+
+export interface Lifecycle {
+  /** Settles with the reason when the command is to stop. */
+  readonly stopping: Promise<Stop>;
+  /** Called at a second SIGINT. */
+  onHurry(listener: () => void): void;
+  /** Makes the command stop from inside. */
+  stop(reason: string): void;
+}
+
+export function watchLifecycle(): Lifecycle {
+  let stop: (reason: string) => void = () => {};
+  const stopping = new Promise<Stop>((resolve) => {
+    stop = (reason) => resolve({ reason });
+  });
+  let interrupts = 0;
+  let hurry = (): void => {};
+  process.on('SIGINT', () => {
+    interrupts += 1;
+    if (interrupts === 1) stop('interrupted');
+    else hurry();
+  });
+  process.on('SIGTERM', () => stop('terminated'));
+  process.on('SIGHUP', () => stop('the terminal was closed'));
+  // A reader of our output that has gone away is no reason to fall over; the signals say when to end.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  watchParentDescriptor(() => stop('the starting process is gone'));
+  if (process.channel !== undefined && process.channel !== null) {
+    process.on('disconnect', () => stop('the starting process is gone'));
+  }
+  return {
+    stopping,
+    stop,
+    onHurry(listener) {
+      hurry = listener;
+    },
+  };
+}
+
+/** Takes the descriptor out of the environment as well: our children have parents of their own. */
+function watchParentDescriptor(onEnd: () => void): void {
+  const descriptor = Number(process.env.MESHSCOPE_PARENT_FD);
+  delete process.env.MESHSCOPE_PARENT_FD;
+  if (!Number.isInteger(descriptor) || descriptor < 3) return;
+  try {
+    const pipe = new Socket({ fd: descriptor, readable: true, writable: false });
+    pipe.on('error', () => {});
+    pipe.once('close', onEnd);
+    pipe.resume();
+    pipe.unref();
+  } catch {
+    // Nothing is open there: the variable was inherited from somewhere further up, and is not for us.
+  }
+}
+
+/** Tells whoever started this process over IPC that it is ready, if there is such a one. */
+export function tellReady(message: Readonly<Record<string, string | number>>): void {
+  process.send?.({ type: 'ready', ...message });
+}
+
+/** Waits for the stop, then does it. */
+export async function runUntilStopped(
+  lifecycle: Lifecycle,
+  close: (reason: string) => Promise<void>,
+): Promise<ExitCode> {
+  const { reason } = await lifecycle.stopping;
+  await close(reason);
+  if (process.connected) process.disconnect();
+  return EXIT.ok;
+}

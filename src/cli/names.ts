@@ -1,0 +1,83 @@
+/**
+ * From what a person types to a reference: a full reference, a proc's name, or a beginning that only one proc has.
+ *
+ * An exact name beats a beginning, and of several procs with one name the one that still runs beats those that ended.
+ */
+import { type NodePayload, parseNodeRef, procOf, renderRef, uidLabel } from '../contract/index.ts';
+import type { Client } from './client.ts';
+import { CommandError, EXIT } from './exit.ts';
+
+const SHOWN_MAX = 8;
+
+interface Candidate {
+  readonly name: string;
+  readonly reference: string;
+}
+
+/** The reference of the proc that `typed` means; an actor reference means its proc. */
+export async function findProc(client: Client, typed: string): Promise<string> {
+  const ref = parseNodeRef(typed);
+  if (ref.ok && ref.value.kind === 'proc') return typed;
+  if (ref.ok && ref.value.kind === 'actor') return renderRef(procOf(ref.value));
+  return (await findAmong(client, await procs(client), typed)).reference;
+}
+
+/** The reference of the node that `typed` means: any reference, a host's address, or a proc's name. */
+export async function findNode(client: Client, typed: string): Promise<string> {
+  if (parseNodeRef(typed).ok) return typed;
+  const root = await client.node('root');
+  const hosts = root.children.map((reference) => ({ name: hostName(reference), reference }));
+  const exact = hosts.find((host) => host.name === typed);
+  if (exact !== undefined) return exact.reference;
+  return (await findAmong(client, [...(await procs(client)), ...hosts], typed)).reference;
+}
+
+async function procs(client: Client): Promise<Candidate[]> {
+  const root = await client.node('root');
+  const hosts = await Promise.all(root.children.map((reference) => client.tryNode(reference)));
+  return hosts
+    .filter((host): host is NodePayload => !(host instanceof CommandError))
+    .flatMap((host) => host.children)
+    .map((reference) => ({ name: procName(reference), reference }));
+}
+
+async function findAmong(client: Client, candidates: readonly Candidate[], typed: string): Promise<Candidate> {
+  const exact = candidates.filter((candidate) => candidate.name === typed);
+  const matches = exact.length > 0 ? exact : candidates.filter((candidate) => candidate.name.startsWith(typed));
+  const [first] = matches;
+  if (first === undefined) {
+    const known = candidates.map((candidate) => candidate.name);
+    throw new CommandError(`there is no proc "${typed}"; there are: ${list(known)}`, EXIT.not_found);
+  }
+  if (matches.length === 1) return first;
+  const running = exact.length > 0 ? await stillRunning(client, exact) : [];
+  if (running.length === 1 && running[0] !== undefined) return running[0];
+  const shown = exact.length > 0 ? matches.map((match) => match.reference) : matches.map((match) => match.name);
+  throw new CommandError(`"${typed}" could be any of: ${list(shown)}; type more of it`, EXIT.not_found);
+}
+
+async function stillRunning(client: Client, candidates: readonly Candidate[]): Promise<Candidate[]> {
+  const nodes = await Promise.all(candidates.map((candidate) => client.tryNode(candidate.reference)));
+  return candidates.filter((_, index) => {
+    const node = nodes[index];
+    if (node === undefined || node instanceof CommandError || !('Proc' in node.properties)) return false;
+    return node.properties.Proc.process?.ended_at === null;
+  });
+}
+
+/** The name of a proc, out of its reference: asking for it would cost a request each. */
+export function procName(reference: string): string {
+  const ref = parseNodeRef(reference);
+  return ref.ok && ref.value.kind === 'proc' ? uidLabel(ref.value.proc) : reference;
+}
+
+export function hostName(reference: string): string {
+  const at = reference.indexOf('://');
+  return at < 0 ? reference : reference.slice(at + 3);
+}
+
+function list(names: readonly string[]): string {
+  if (names.length === 0) return 'none';
+  const rest = names.length > SHOWN_MAX ? `, … (${names.length - SHOWN_MAX} more)` : '';
+  return names.slice(0, SHOWN_MAX).join(', ') + rest;
+}

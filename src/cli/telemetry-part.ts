@@ -1,0 +1,47 @@
+/** The telemetry service of `meshscope up`: started again when it ends by itself, on the port that the gateway knows. */
+import { type ChildPart, startChildPart } from './child-part.ts';
+import type { CliLog } from './log.ts';
+
+/** Waits before a restart, milliseconds; after the last of them the service is given up. */
+const RESTART_WAITS_MS = [500, 2_000, 10_000];
+
+export interface TelemetryPart {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+export async function startTelemetryPart(
+  dataFolder: string,
+  env: Readonly<Record<string, string>>,
+  log: CliLog,
+): Promise<TelemetryPart> {
+  // One malloc arena: the store's threads would otherwise each keep memory that is free but not given back.
+  const childEnv = { ...env, MALLOC_ARENA_MAX: '1' };
+  const start = (port: string): ChildPart =>
+    startChildPart(['telemetry', '--data', dataFolder, '--port', port], childEnv);
+  let part = start('0');
+  const { url = '' } = await part.ready;
+  let isStopping = false;
+
+  const keep = async (): Promise<void> => {
+    for (const wait_ms of RESTART_WAITS_MS) {
+      const how = await part.ended;
+      if (isStopping) return;
+      log.warn(`telemetry ended (${how}); starting it again`);
+      await new Promise((resolve) => setTimeout(resolve, wait_ms));
+      if (isStopping) return;
+      part = start(new URL(url).port);
+    }
+    const how = await part.ended;
+    if (!isStopping) log.error(`telemetry ended again (${how}): SQL and stored dumps are not available any more`);
+  };
+  void keep();
+
+  return {
+    url,
+    async stop() {
+      isStopping = true;
+      await part.stop();
+    },
+  };
+}
