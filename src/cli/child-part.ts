@@ -8,6 +8,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { CommandError } from './exit.ts';
 
 const MAIN = process.argv[1] ?? '';
+/** A small nursery: these parts allocate little, and a large one stays resident once it has been used. */
+const MEMORY_FLAGS = ['--max-semi-space-size=2'];
 /** Longest time in which a part that was asked to end does so; commands get their own grace on top. */
 const END_WAIT_MS = 10_000;
 
@@ -28,7 +30,7 @@ export interface ChildPart {
  * @param env variables for the child on top of ours
  */
 export function startChildPart(args: readonly string[], env: Readonly<Record<string, string>>): ChildPart {
-  const child: ChildProcess = spawn(process.execPath, [...process.execArgv, MAIN, ...args], {
+  const child: ChildProcess = spawn(process.execPath, [...process.execArgv, ...MEMORY_FLAGS, MAIN, ...args], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, ...env },
     // The terminal's Ctrl-C is for the parent, which ends its parts in their order.

@@ -3,7 +3,7 @@ import { userInfo } from 'node:os';
 import { type AnonymousLevel, telemetryOverHttp } from '../edge-gateway/index.ts';
 import { type RunningGateway, serveNode } from '../edge-gateway/targets/node.ts';
 import { CommandError } from './exit.ts';
-import { type Address, isPortTaken, portTaken } from './listen.ts';
+import { type Address, isLoopback, isPortTaken, portTaken } from './listen.ts';
 import type { CliLog } from './log.ts';
 import { version } from './version.ts';
 
@@ -24,7 +24,8 @@ export async function startGateway(options: GatewayProcessOptions): Promise<Runn
     ...address,
     anonymous,
     token,
-    tokenSource: options.token_source,
+    // Where the token lies is for people on this machine.
+    ...(isLoopback(address.host) ? { tokenSource: options.token_source } : {}),
     telemetry: telemetry === null ? null : telemetryOverHttp({ url: telemetry, token }),
     version: version(),
     started_by: process.env.USER ?? userName(),

@@ -46,7 +46,7 @@ async function findAmong(client: Client, candidates: readonly Candidate[], typed
   const matches = exact.length > 0 ? exact : candidates.filter((candidate) => candidate.name.startsWith(typed));
   const [first] = matches;
   if (first === undefined) {
-    const known = candidates.map((candidate) => candidate.name);
+    const known = candidates.map((candidate) => candidate.name).sort();
     throw new CommandError(`there is no proc "${typed}"; there are: ${list(known)}`, EXIT.not_found);
   }
   if (matches.length === 1) return first;

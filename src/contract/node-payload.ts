@@ -57,6 +57,18 @@ export const InboundOrdering = v.object({
 });
 export type InboundOrdering = v.InferOutput<typeof InboundOrdering>;
 
+/** Ordering that is off, as of an actor without an inbox: not the same as unknown, which is null (IO-1, IO-7). */
+export const ORDERING_OFF: InboundOrdering = {
+  enabled: false,
+  snapshot_complete: true,
+  skipped_session_count: 0,
+  known_session_count: 0,
+  returned_buffered_session_count: 0,
+  returned_buffered_message_count: 0,
+  returned_max_buffered_count: 0,
+  sessions: [],
+};
+
 export const ActiveHandler = v.object({
   name: v.string(),
   active_count: U64,

@@ -96,7 +96,7 @@ function listRoutes({ identity, mesh, telemetry, upgradeLink }: GatewayPorts): R
       method: 'GET',
       path: '/SKILL.md',
       level: 'topology',
-      handler: (c) => textResponse(c.req.raw, renderSkill(baseUrl(c, 'https')), 'text/markdown; charset=utf-8'),
+      handler: (c) => textResponse(c.req.raw, renderSkill(baseUrl(c)), 'text/markdown; charset=utf-8'),
     },
     {
       method: 'GET',
@@ -112,7 +112,7 @@ function listRoutes({ identity, mesh, telemetry, upgradeLink }: GatewayPorts): R
       method: 'GET',
       path: '/v1/tree',
       level: 'topology',
-      handler: (c) => textResponse(c.req.raw, renderTree(mesh, baseUrl(c, 'http')), 'text/plain; charset=utf-8'),
+      handler: (c) => textResponse(c.req.raw, renderTree(mesh, baseUrl(c)), 'text/plain; charset=utf-8'),
     },
     { method: 'GET', path: LINK_PATH, level: 'publish', handler: (c) => upgrade(c, mesh, upgradeLink) },
     { method: 'POST', path: '/v1/query', level: 'inspect', handler: (c) => query(c, telemetry) },
@@ -175,12 +175,12 @@ function upgrade(c: Context, mesh: GatewayPorts['mesh'], upgradeLink: UpgradeLin
 }
 
 function health(mesh: Mesh, telemetry: Telemetry | null): string {
-  return JSON.stringify({ ok: true, ...mesh.counts(), telemetry: telemetry !== null });
+  return JSON.stringify({ ok: true, service: 'meshscope-gateway', ...mesh.counts(), telemetry: telemetry !== null });
 }
 
-/** Scheme from `x-forwarded-proto`, where a proxy says one, and the authority that the client used. */
-function baseUrl(c: Context, fallback: string): string {
+/** Scheme from `x-forwarded-proto`, where a proxy says one, else of the request; and the authority that the client used. */
+function baseUrl(c: Context): string {
   const forwarded = c.req.header('x-forwarded-proto') ?? '';
-  const scheme = /^[A-Za-z][A-Za-z0-9+.-]*$/.test(forwarded) ? forwarded : fallback;
+  const scheme = /^[A-Za-z][A-Za-z0-9+.-]*$/.test(forwarded) ? forwarded : c.req.url.slice(0, c.req.url.indexOf(':'));
   return `${scheme}://${c.req.header('host') ?? 'localhost'}`;
 }

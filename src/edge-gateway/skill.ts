@@ -47,8 +47,7 @@ are root, host, proc (a process), actor (something that runs in a process). Noth
 - Send the token as \`Authorization: Bearer <token>\`. The server prints at its start where the token is kept.
 - A wrong token is refused with 401 even where none is needed. Requests from foreign web pages are refused with 403.
 - Where the server speaks TLS, give your client the CA it needs: \`curl --cacert ca.pem\`, and
-  \`--cert client.pem --key client.key\` where client certificates are required. Where it speaks plain HTTP, replace
-  \`https://\` by \`http://\` in the base URL.
+  \`--cert client.pem --key client.key\` where client certificates are required.
 
 ## Contract documents
 

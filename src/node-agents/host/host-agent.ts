@@ -73,6 +73,9 @@ export interface HostAgent {
 /** What is the agent's own: access to the gateway is no business of a command, and its Node settings are not ours. */
 const WITHHELD_ENV = ['MESHSCOPE_TOKEN', 'MESHSCOPE_PARENT_FD', 'NODE_COMPILE_CACHE'];
 
+/** A process that is not shown is found again at every look, so not each finding is worth a line. */
+const REFUSED_WARNING_EVERY = 10_000;
+
 /** How long the last events may take to be acknowledged when the agent stops. */
 const DRAIN_MS = 1_000;
 
@@ -106,6 +109,10 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
       events.procChanged(record);
     },
     removed: (record) => publisher.removed(record),
+    refused(count) {
+      if (count % REFUSED_WARNING_EVERY !== 1) return;
+      options.log('warn', `this host shows ${LIMITS.procs_max} procs, the most it may; ${count} more were not shown`);
+    },
   });
   const guardian = startGuardian(incarnation, (message) => options.log('warn', message));
   const commands = new Commands(
@@ -184,7 +191,7 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
     setInterval(() => discovery.checkLiveness(), LIMITS.liveness_interval_ms),
     setInterval(() => publisher.refreshMemory(registry.live()), LIMITS.memory_interval_ms),
   ];
-  const starting = Promise.all((options.specs ?? []).map((spec) => commands.start(spec)));
+  const starting = startAll(commands, options.specs ?? []);
   void discovery.scan();
 
   return success({
@@ -206,6 +213,11 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
       if (!isSwept) options.log('error', 'some processes of commands could not be ended');
     },
   });
+}
+
+/** One after the other, so that procs are listed in the order in which they were asked for. */
+async function startAll(commands: Commands, specs: readonly ProcSpec[]): Promise<void> {
+  for (const spec of specs) await commands.start(spec);
 }
 
 function onFrame(frame: GatewayFrame, calls: Calls, spool: Spool): void {

@@ -9,8 +9,8 @@ import {
   type ActorProperties,
   type ActorRef,
   type FailureInfo,
-  type InboundOrdering,
   type NodePayload,
+  ORDERING_OFF,
   type ProcessInfo,
   type ProcessMemoryStats,
   procOf,
@@ -30,18 +30,6 @@ export interface AgentInfo {
   readonly instance_id: string;
   readonly started_at_ms: number;
 }
-
-/** Commands have no inbox: ordering is off, which is not the same as unknown (IO-1, IO-7). */
-const NO_ORDERING: InboundOrdering = {
-  enabled: false,
-  snapshot_complete: true,
-  skipped_session_count: 0,
-  known_session_count: 0,
-  returned_buffered_session_count: 0,
-  returned_buffered_message_count: 0,
-  returned_max_buffered_count: 0,
-  sessions: [],
-};
 
 const NO_MEMORY: ProcessMemoryStats = { process_rss_bytes: null, process_vm_size_bytes: null };
 
@@ -183,7 +171,7 @@ function actorNode(ref: ActorRef, as_of_ms: number, detail: ActorDetail): NodePa
         total_processing_time_us: 0,
         queue_depth: 0,
         flight_recorder: null,
-        inbound_ordering: NO_ORDERING,
+        inbound_ordering: ORDERING_OFF,
         failure_info: null,
         execution: null,
         ...detail,

@@ -7,6 +7,8 @@ export interface RegistryListener {
   added(record: ProcRecord): void;
   changed(record: ProcRecord): void;
   removed(record: ProcRecord): void;
+  /** Told of a process that is not shown, with the number of those until now. */
+  refused(count: number): void;
 }
 
 export class ProcRegistry {
@@ -37,16 +39,12 @@ export class ProcRegistry {
     return this.#byPid.get(pid);
   }
 
-  /** Processes that were not shown because the host already shows as many procs as it may. */
-  get refused(): number {
-    return this.#refused;
-  }
-
   /** True when the proc is shown; false when the host shows as many as it may. */
   add(record: ProcRecord): boolean {
     if (this.#byKey.size >= LIMITS.procs_max) this.#evict(LIMITS.procs_max - 1);
     if (this.#byKey.size >= LIMITS.procs_max) {
       this.#refused += 1;
+      this.#listener.refused(this.#refused);
       return false;
     }
     this.#byKey.set(refKey(record.refs.proc), record);
