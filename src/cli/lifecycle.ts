@@ -78,6 +78,5 @@ export async function runUntilStopped(
 ): Promise<ExitCode> {
   const { reason } = await lifecycle.stopping;
   await close(reason);
-  if (process.connected) process.disconnect();
   return EXIT.ok;
 }

@@ -102,14 +102,15 @@ function checkPositionals(name: string, command: Command, invocation: Invocation
   throw usageError(`"${extra}" is one argument too many${hint}`);
 }
 
-main(process.argv.slice(2)).then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (error: unknown) => {
+main(process.argv.slice(2))
+  .catch((error: unknown) => {
     // What is not a CommandError is a defect of ours, and its stack is what a report of it needs.
     const text = error instanceof CommandError ? error.message : `unexpected failure: ${(error as Error).stack}`;
     process.stderr.write(`meshscope: ${text}\n`);
-    process.exitCode = error instanceof CommandError ? error.exitCode : EXIT.failure;
-  },
-);
+    return error instanceof CommandError ? error.exitCode : EXIT.failure;
+  })
+  .then((code) => {
+    process.exitCode = code;
+    // The channel to whoever started this as a part of its own would keep it running for ever.
+    if (process.connected) process.disconnect();
+  });

@@ -203,6 +203,14 @@ describe('"up"', () => {
     },
   );
 
+  it('on a data folder that is in use ends at once and says by what', async () => {
+    const mesh = await site(['up', '--quiet', '--', 'sleep', '1000']);
+    const second = start(['up', '--port', '0', '--data', mesh.data]);
+    const { code, stderr } = await second.ended;
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/telemetry\.duckdb is in use by process \d+ .*use another data directory/);
+  });
+
   it('starts telemetry again when it is killed, with all that was stored', async () => {
     const mesh = await site(['up', '--quiet', '--', 'sleep', '1000']);
     await until(async () => (await mesh.query('select * from actors')).length > 0, 'rows');
