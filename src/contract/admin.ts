@@ -10,7 +10,7 @@ export const AdminInfo = v.object({
 });
 export type AdminInfo = v.InferOutput<typeof AdminInfo>;
 
-export const CONFIG_SOURCES = ['Default', 'ClientOverride', 'File', 'Runtime', 'Env', 'TestOverride'] as const;
+const CONFIG_SOURCES = ['Default', 'ClientOverride', 'File', 'Runtime', 'Env', 'TestOverride'] as const;
 
 export const ConfigEntry = v.object({
   name: v.string(),

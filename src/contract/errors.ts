@@ -52,10 +52,6 @@ export function failure(code: ErrorCode, message: string, details?: unknown): Ou
   return { ok: false, failure: details === undefined ? { code, message } : { code, message, details } };
 }
 
-export function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(ERROR_STATUS, code);
-}
-
 /** One line for a person from what valibot found: the first issue, with the path of the field and the value given. */
 export function describeIssues(issues: readonly v.BaseIssue<unknown>[]): string {
   const [issue] = issues;

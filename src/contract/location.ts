@@ -36,7 +36,7 @@ export function locationKey(location: Location): string {
   return location.hops.map((hop) => `${uidKey(hop)}.`).join('') + renderUrl(location.url);
 }
 
-export function renderUrl(url: ChannelUrl): string {
+function renderUrl(url: ChannelUrl): string {
   switch (url.scheme) {
     case 'ipc':
       return `ipc://${url.name}`;

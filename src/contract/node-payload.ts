@@ -181,8 +181,3 @@ export const FlightRecorderEvent = v.object({
   fields: v.record(v.string(), v.union([v.string(), v.number(), v.boolean(), v.null()])),
 });
 export type FlightRecorderEvent = v.InferOutput<typeof FlightRecorderEvent>;
-
-/** True for the statuses an actor ends in; they are told by their prefix. */
-export function isTerminalStatus(status: string): boolean {
-  return status.startsWith('stopped:') || status.startsWith('failed:');
-}

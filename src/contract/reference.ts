@@ -46,7 +46,7 @@ export interface RootRef {
 
 export type NodeRef = RootRef | HostRef | ProcRef | ActorRef;
 
-export const ROOT: RootRef = { kind: 'root' };
+const ROOT: RootRef = { kind: 'root' };
 
 export function renderRef(ref: NodeRef): string {
   return printRef(ref, renderUid, renderLocation);

@@ -60,7 +60,7 @@ export function encodeBase58(number: bigint): string {
 }
 
 /** Reads a base-58 number; null when it is empty, has a foreign character or exceeds 64 bits. */
-export function decodeBase58(text: string): bigint | null {
+function decodeBase58(text: string): bigint | null {
   if (text.length === 0) return null;
   let number = 0n;
   for (const character of text) {

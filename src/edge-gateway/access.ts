@@ -24,12 +24,13 @@ export interface AccessOptions {
   readonly hosts?: readonly string[] | null;
 }
 
-/** @throws RangeError when the token is too short or too long, or `anonymous` is not a level. */
+/** @throws RangeError when the token is too short, too long or cannot be sent in a header, or `anonymous` is not a level. */
 export function createAccess(options: AccessOptions): AccessPolicy {
   const { token, anonymous } = options;
   if (token.length < 16 || token.length > TOKEN_MAX_CHARS) {
     throw new RangeError(`token must have 16 to ${TOKEN_MAX_CHARS} characters, got ${token.length}`);
   }
+  if (!/^[\x21-\x7e]+$/.test(token)) throw new RangeError('token must be printable ASCII without spaces');
   if (!ANONYMOUS_LEVELS.includes(anonymous))
     throw new RangeError(`anonymous must be none, topology or all, got ${anonymous}`);
   const hosts = options.hosts == null ? null : new Set(options.hosts.map((host) => host.toLowerCase()));
@@ -73,7 +74,7 @@ function withoutPort(host: string): string {
 }
 
 /** Takes the same time wherever the first difference is; only the length of what was given shows. */
-export function equalsInConstantTime(given: string, expected: string): boolean {
+function equalsInConstantTime(given: string, expected: string): boolean {
   let difference = given.length ^ expected.length;
   const length = Math.min(given.length, TOKEN_MAX_CHARS);
   for (let i = 0; i < length; i += 1) difference |= given.charCodeAt(i) ^ expected.charCodeAt(i % expected.length);

@@ -15,6 +15,8 @@ export const CHECKED_REFERENCES_MAX = 100_000;
 
 /** Links open at once, hosts and those that have not said hello. Above it a link is refused, `retry` true. */
 export const LINKS_MAX = HOSTS_MAX + 1_024;
+/** Bytes that may wait to be sent on a link whose peer does not read. Above it the link is cut. */
+export const LINK_UNSENT_MAX_BYTES = 4 * 1024 * 1024;
 /** How long a link may wait before its `hello`, and before its first whole `sync`, milliseconds. Then 1008. */
 export const HELLO_WAIT_MS = 10_000;
 export const SYNC_WAIT_MS = 30_000;
@@ -30,6 +32,8 @@ export const CALLS_MAX = 16_384;
 export const WAITERS_MAX = 16_384;
 /** Characters of answers being assembled, in all. Above it the call whose part came last fails with 503. */
 export const ANSWERS_MAX_CHARS = 256 * 1024 * 1024;
+/** Parts of one answer, of which an agent that fills them needs 256. Above it the call fails with 500. */
+export const ANSWER_PARTS_MAX = 4_096;
 /** `Retry-After` of a 503 at one of these bounds, seconds. */
 export const RETRY_AFTER_S = 1;
 
@@ -69,6 +73,10 @@ export const SNAPSHOT_BATCH_CHARS = 512 * 1024;
 /** Nodes turned into rows before other work gets its turn. */
 export const SNAPSHOT_SLICE_NODES = 250;
 
-/** How long an idle connection is kept, above the 90 s of common clients, and how long `close()` waits, milliseconds. */
+/** How long a request may take to come, its head and the whole of it, milliseconds. Then 408. */
+export const HEAD_WAIT_MS = 20_000;
+export const REQUEST_WAIT_MS = 60_000;
+/** How long an idle connection is kept, above the 90 s of common clients, milliseconds. */
 export const KEEP_ALIVE_MS = 95_000;
+/** How long `close()` waits, and a peer that was refused has to hang up, milliseconds. Then its socket is destroyed. */
 export const CLOSE_WAIT_MS = 2_000;

@@ -6,7 +6,7 @@ import { ERROR_STATUS } from '../contract/index.ts';
 import { PROFILE_MAX_S } from './limits.ts';
 
 export function renderSkill(base: string): string {
-  return SKILL.replaceAll('{base}', base);
+  return SKILL.replaceAll('{base}', () => base);
 }
 
 const CODE_MEANINGS: Readonly<Record<keyof typeof ERROR_STATUS, string>> = {

@@ -19,21 +19,23 @@ function micros(timestamp: string): number {
 export function* captureRows(mesh: Mesh, id: string, snapshot_ts: number): Generator<readonly TableRow[]> {
   const root = mesh.read('root');
   if (root instanceof Promise || !root.ok) return;
+  // The caller pauses between nodes: a host that leaves meanwhile keeps the name that the root lists it under.
+  const hosts = mesh.hosts().map((host) => ({ host, identity: host.identity }));
   yield nodeRows(id, JSON.parse(root.value));
-  for (const host of mesh.hosts()) yield* hostRows(host, id, snapshot_ts);
+  for (const { host, identity } of hosts) yield* hostRows(host, identity, id, snapshot_ts);
 }
 
-function* hostRows(host: HostView, id: string, snapshot_ts: number): Generator<readonly TableRow[]> {
+function* hostRows(host: HostView, identity: string, id: string, snapshot_ts: number): Generator<readonly TableRow[]> {
   const failed = (reference: string, code: string, message: string): TableRow[] => [
     { table: 'nodes', row: [id, reference, 'error', snapshot_ts] },
     { table: 'resolution_errors', row: [id, reference, code, message] },
   ];
   if (!host.isLinked) {
     const message = `host ${host.name} is out of reach, last heard ${(host.age_ms / 1_000).toFixed(1)} s ago`;
-    return yield failed(host.identity, 'gateway_timeout', message);
+    return yield failed(identity, 'gateway_timeout', message);
   }
   // Breadth is not needed, only that each node comes once: an actor can be a child of its proc and of its supervisor.
-  const seen = new Set([host.identity]);
+  const seen = new Set([identity]);
   for (const reference of seen) {
     const node = host.node(reference);
     if (node === undefined) yield failed(reference, 'not_found', `listed, but not published by host ${host.name}`);

@@ -30,6 +30,9 @@ export interface SnapshotOptions {
   readonly interval_ms?: number | undefined;
 }
 
+/** A timer that is set to more fires at once. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
 type Batch = EventBatch['tables'];
 
 export class Snapshots {
@@ -41,11 +44,11 @@ export class Snapshots {
   #isBusy = false;
   #isOver = false;
 
-  /** @throws RangeError when the interval is negative or not a number. */
+  /** @throws RangeError when the interval is negative, longer than a timer can wait, or not a number. */
   constructor(options: SnapshotOptions) {
     const { mesh, telemetry, interval_ms = SNAPSHOT_INTERVAL_MS } = options;
-    if (!(interval_ms >= 0 && Number.isFinite(interval_ms))) {
-      throw new RangeError(`interval_ms must be 0 or more, got ${interval_ms}`);
+    if (!(interval_ms >= 0 && interval_ms <= TIMER_MAX_MS)) {
+      throw new RangeError(`interval_ms must be 0 to ${TIMER_MAX_MS}, got ${interval_ms}`);
     }
     this.#options = options;
     if (telemetry === null || interval_ms === 0) return;

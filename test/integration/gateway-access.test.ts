@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { AnonymousLevel } from '../../src/edge-gateway/access.ts';
+import { type AnonymousLevel, createAccess } from '../../src/edge-gateway/access.ts';
+import { TOKEN_MAX_CHARS } from '../../src/edge-gateway/limits.ts';
 import type { RunningGateway } from '../../src/edge-gateway/targets/node.ts';
 import { AUTHORIZED, rawRequest, startGateway } from '../support/gateway.ts';
 
@@ -66,17 +67,48 @@ describe.each(LEVELS)('anonymous %s', (anonymous, mayRead, mayInspect) => {
   });
 });
 
+it.each([
+  ['', 'must have 16'],
+  ['x'.repeat(15), 'must have 16'],
+  ['x'.repeat(16), null],
+  ['x'.repeat(TOKEN_MAX_CHARS), null],
+  ['x'.repeat(TOKEN_MAX_CHARS + 1), 'must have 16'],
+  ['0123456789abcdef\n', 'printable ASCII'],
+  ['0123456789 abcdef', 'printable ASCII'],
+])('the token %j: %s', (token, error) => {
+  const create = () => createAccess({ token, anonymous: 'none' });
+  if (error !== null) return expect(create).toThrow(error);
+  const ask = (given: string) => create().refuse('publish', new Headers({ authorization: `Bearer ${given}` }));
+  expect(ask(token)).toBeNull();
+  for (const wrong of [`${token}x`, token.slice(1), `y${token.slice(1)}`, token + token]) {
+    expect(ask(wrong)).toMatchObject({ code: 'unauthorized' });
+  }
+});
+
 describe('Host and Origin', () => {
   it.each([
     ['localhost', 200],
     ['LOCALHOST:1', 200],
     ['127.0.0.1:80', 200],
     ['[::1]:1729', 200],
+    ['[::1]', 200],
+    ['::1', 400],
+    ['localhost.', 403],
+    ['localhost@evil.example', 400],
     ['evil.example', 403],
     ['localhost.evil.example:1729', 403],
   ])('Host %s on a loopback server: %i', async (host, status) => {
     expect((await ask('topology', '/v1/root', { host })).status).toBe(status);
     expect((await ask('topology', '/healthz', { host })).status).toBe(status);
+  });
+
+  it.each(['LOCALHOST', '0:0:0:0:0:0:0:1', '127.1'])('a server on %s is on loopback too', async (host) => {
+    const gateway = await startGateway({ host });
+    const { port } = gateway;
+    const address = host.includes(':') ? `http://[::1]:${port}` : `http://127.0.0.1:${port}`;
+    const answer = await rawRequest(address, 'GET', '/healthz', { host: 'evil.example' });
+    await gateway.close();
+    expect(answer.status).toBe(403);
   });
 
   it('a foreign page is refused, also with the token, also on the upgrade; the own page is not', async () => {

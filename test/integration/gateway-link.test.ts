@@ -207,6 +207,27 @@ describe('publishing', () => {
     expect((await get(foreign)).status).toBe(404);
   });
 
+  it('closes with a reason that fits, whatever an agent wrote into what is wrong', async () => {
+    const agent = await dial();
+    agent.sync([{ ...agent.hostNode([]), identity: 'é'.repeat(300) }]);
+    await until(() => agent.closeCode !== null);
+    expect(agent.closeCode).toBe(CLOSE.protocol);
+    expect(agent.closeReason).toMatch(/^invalid reference 'é+$/);
+  });
+
+  it.each<[string, (agent: FakeAgent) => void]>([
+    [
+      'a second host node',
+      (agent) => agent.delta([{ ...agent.hostNode([]), identity: `host:b.service@${agent.location}` }]),
+    ],
+    ['a date that does not exist', (agent) => agent.delta([agent.actor(agent.actorRef, '2026-99-99T00:00:00.000Z')])],
+  ])('%s in a delta closes the link with 1008', async (_, publish) => {
+    const agent = await linked();
+    publish(agent);
+    await until(() => agent.closeCode !== null);
+    expect(agent.closeCode).toBe(CLOSE.protocol);
+  });
+
   it.each([
     [FRAME_MAX_BYTES, null],
     [FRAME_MAX_BYTES + 1, CLOSE.too_large],
@@ -249,6 +270,22 @@ describe('the end of a link', () => {
     expect(agent.closeReason).toBe('silent for too long');
   });
 
+  it('is not mistaken for a stall of the gateway itself: what came meanwhile is read first', async () => {
+    const agent = await linked();
+    agent.stopHeartbeats();
+    const stall = (wait_ms: number) => {
+      const until_ms = performance.now() + wait_ms;
+      while (performance.now() < until_ms);
+    };
+    stall(HEARTBEAT_MS);
+    agent.send({ type: 'heartbeat' });
+    stall(3 * HEARTBEAT_MS);
+    await until(() => gateway.hub.counts().links === 1 && agent.frames('heartbeat').length > 0);
+    agent.send({ type: 'bye', reason: 'done' });
+    await until(() => agent.closeCode !== null);
+    expect(agent.closeReason).toBe('bye');
+  });
+
   it('mends when the agent dials again: old state is not shown as new until a whole sync has come', async () => {
     const agent = await linked();
     agent.drop();
@@ -267,15 +304,27 @@ describe('the end of a link', () => {
 
 describe('calls', () => {
   it('asks the agent for an actor when it is read, and shares one call among all who ask (single flight)', async () => {
-    const waiting: number[] = [];
-    const agent = await linked({ onCall: ({ call }) => waiting.push(call) });
-    const reads = Array.from({ length: 20 }, () => get(agent.actorRef));
-    await until(() => waiting.length > 0);
-    agent.answer(waiting[0] ?? 0, agent.actor(agent.actorRef, timestamp(Date.now()), 'step: processing for 5ms'));
-    const answers = await Promise.all(reads);
-    expect(new Set(answers.map(({ json }) => json.properties.Actor.actor_status)).size).toBeLessThanOrEqual(2);
-    expect(answers[0]?.json.properties.Actor.actor_status).toBe('step: processing for 5ms');
-    expect(waiting.length).toBeLessThan(20);
+    const agent = await linked();
+    const reads = Array.from({ length: 20 }, async () => gateway.hub.read(agent.actorRef));
+    await until(() => agent.frames('call').length > 0);
+    const fresh = agent.actor(agent.actorRef, timestamp(Date.now()), 'step: processing for 5ms');
+    agent.answer(agent.frames('call')[0]?.call ?? 0, fresh);
+    expect(await Promise.all(reads)).toEqual(reads.map(() => success(JSON.stringify(fresh))));
+    expect(agent.frames('call')).toHaveLength(1);
+  });
+
+  it('keeps a shared call as long as one of those who asked is still there', async () => {
+    const agent = await linked();
+    const [leaver, stayer] = [new AbortController(), new AbortController()];
+    const left = gateway.hub.read(agent.actorRef, leaver);
+    const stayed = gateway.hub.read(agent.actorRef, stayer);
+    leaver.abort();
+    expect(await left).toMatchObject({ ok: false });
+    await until(() => agent.frames('call').length > 0);
+    const fresh = agent.actor(agent.actorRef, timestamp(Date.now()), 'busy');
+    agent.answer(agent.frames('call')[0]?.call ?? 0, fresh);
+    expect(await stayed).toEqual(success(JSON.stringify(fresh)));
+    expect(agent.frames('cancel')).toEqual([]);
   });
 
   it('shows the last published state of an actor whose agent is slow (S1), and cancels the call', async () => {
@@ -315,6 +364,14 @@ describe('calls', () => {
     expect((await get(`pyspy/x`)).status).toBe(404);
     const answer = await rawRequest(gateway.url, 'GET', `/v1/pyspy/${encodeRef(agent.procRef)}`, AUTHORIZED);
     expect(JSON.parse(answer.body)).toEqual({ BinaryNotFound: { searched: ['py-spy on PATH'] } });
+  });
+
+  it("passes on only the codes that are an agent's to give", async () => {
+    const agent = await linked({
+      onCall: ({ call }, self) => self.send({ type: 'fault', call, error: { code: 'unauthorized', message: 'no' } }),
+    });
+    const { status, json } = await get(agent.actorRef);
+    expect([status, json.error]).toEqual([500, { code: 'internal_error', message: 'no' }]);
   });
 
   it('passes a fault on, and takes an answer of the wrong shape for a defect', async () => {

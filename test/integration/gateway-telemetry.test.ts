@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { batchError, type EventBatch, failure, success, TABLES } from '../../src/contract/index.ts';
 import type { Telemetry } from '../../src/edge-gateway/ports.ts';
 import { Snapshots } from '../../src/edge-gateway/snapshot.ts';
+import { captureRows, type TableRow } from '../../src/edge-gateway/snapshot-rows.ts';
 import { telemetryOverHttp } from '../../src/edge-gateway/telemetry-http.ts';
 import { FakeAgent, until } from '../support/fake-agent.ts';
 import { startGateway, TOKEN } from '../support/gateway.ts';
@@ -136,6 +137,19 @@ describe('snapshots', () => {
     const known = TABLES.filter(({ group }) => group === 'snapshot').map(({ name }) => name);
     expect(Object.keys(taken[0]?.tables ?? {}).filter((name) => !known.includes(name))).toEqual([]);
     agent.drop();
+    await gateway.close();
+  });
+
+  it('name a host that leaves while they are taken as the root lists it', async () => {
+    const gateway = await startGateway();
+    const agent = await FakeAgent.dial({ url: gateway.url, token: TOKEN });
+    agent.sync();
+    await until(() => gateway.hub.counts().links === 1);
+    const rows = captureRows(gateway.hub, 'id', 0);
+    expect(rows.next().value?.map((each: TableRow) => each.row[2])).toContain(agent.hostRef);
+    agent.send({ type: 'bye', reason: 'done' });
+    await until(() => gateway.hub.counts().hosts === 0);
+    expect([...rows].map(([first]) => first?.row.slice(1, 3))).toEqual([[agent.hostRef, 'error']]);
     await gateway.close();
   });
 

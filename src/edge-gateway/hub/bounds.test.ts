@@ -1,28 +1,41 @@
 import { randomUUID } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
+  ANSWER_MAX_CHARS,
+  CLOSE,
   type EventBatch,
   type GatewayFrame,
   hostLocation,
   locationKey,
   type NodePayload,
   type Outcome,
+  parseActorRef,
   success,
   timestamp,
 } from '../../contract/index.ts';
 import {
+  ANSWER_PARTS_MAX,
+  ANSWERS_MAX_CHARS,
+  CALLS_MAX,
   CALLS_PER_HOST_MAX,
   CONTENDERS_MAX,
   EVENT_BATCHES_PER_LINK_MAX,
+  GONE_HOST_KEPT_MS,
   GONE_HOSTS_MAX,
   HOSTS_MAX,
+  LINKS_MAX,
   NODES_PER_HOST_MAX,
+  STATE_PER_HOST_MAX_CHARS,
+  SYNC_WAIT_MS,
+  WAITERS_MAX,
 } from '../limits.ts';
 import type { Link, LinkReceiver } from '../ports.ts';
 import { SILENT } from '../ports.ts';
 import { CallBudget, CallTable } from './calls.ts';
 import { EventCounts, EventRelay } from './event-relay.ts';
+import { HostState } from './host.ts';
 import { MeshHub } from './hub.ts';
+import { readPublished } from './published.ts';
 import { PublishedStream } from './stream.ts';
 
 /** The hub takes any pair of functions for a socket, so bounds in the thousands need no thousands of sockets. */
@@ -104,6 +117,174 @@ describe('bounds of the hub, at n and at n + 1', () => {
       new PublishedStream(ownHost).take({ type: 'sync', seq: 1, nodes: [hostNode('a'), ...some], more: false }).kind;
     expect(sync(nodes.slice(1))).toBe('replace');
     expect(sync(nodes)).toBe('violation');
+  });
+
+  it('nodes of a state that is still staged, deltas included', () => {
+    const stream = new PublishedStream(locationKey(hostLocation('a')));
+    const nodes = Array.from({ length: NODES_PER_HOST_MAX }, (_, i) => errorNode(`p${i}@ipc://a`));
+    expect(stream.take({ type: 'sync', seq: 1, nodes: [hostNode('a')], more: true }).kind).toBe('begun');
+    expect(stream.take({ type: 'delta', seq: 2, nodes: nodes.slice(1), removed: [] }).kind).toBe('nothing');
+    expect(stream.take({ type: 'delta', seq: 3, nodes: nodes.slice(0, 1), removed: [] }).kind).toBe('violation');
+  });
+
+  it('characters of a host, staged and shown', () => {
+    const properties = { Error: { code: 'x', message: 'x'.repeat(1024 * 1024) } };
+    const count = STATE_PER_HOST_MAX_CHARS / properties.Error.message.length;
+    const nodes = Array.from({ length: count }, (_, i) => ({ ...errorNode(`p${i}@ipc://a`), properties }));
+    const ownHost = locationKey(hostLocation('a'));
+    const stream = new PublishedStream(ownHost);
+    const host = new HostState('a', new Map());
+    stream.take({ type: 'sync', seq: 1, nodes: [hostNode('a')], more: true });
+    for (const [i, node] of nodes.entries()) {
+      const isOver = i === count - 1;
+      const step = stream.take({ type: 'delta', seq: i + 2, nodes: [node], removed: [] });
+      expect(step.kind).toBe(isOver ? 'violation' : 'nothing');
+      const published = readPublished(node, ownHost);
+      expect(typeof published === 'string' || host.change([published], []) === null).toBe(!isOver);
+    }
+  });
+
+  it('characters of a host: an answer that does not fit is shown to who asked, and not kept', async () => {
+    const proc = 'service@ipc://a';
+    const actor = (as_of_ms: number, chars: number): NodePayload => ({
+      ...errorNode(`x.${proc}`),
+      properties: { Error: { code: 'x', message: 'x'.repeat(chars) } },
+      parent: proc,
+      as_of: timestamp(as_of_ms),
+    });
+    const part_chars = ANSWER_MAX_CHARS / 2;
+    const nodes = Array.from({ length: STATE_PER_HOST_MAX_CHARS / part_chars - 1 }, (_, i) => ({
+      ...errorNode(`p${i}@ipc://a`),
+      properties: { Error: { code: 'x', message: 'x'.repeat(part_chars) } },
+    }));
+    const published = [hostNode('a'), actor(0, 1), ...nodes].map((node) => readPublished(node, 'ipc://a'));
+    const host = new HostState('a', new Map());
+    const calls = new CallTable(() => {}, new CallBudget());
+    host.session = { calls, hello: null, heard_at_ms: 0, hasPublished: true, close: () => {} };
+    expect(
+      host.change(
+        published.filter((node) => typeof node !== 'string'),
+        [],
+      ),
+    ).toBeNull();
+    const ref = parseActorRef(`x.${proc}`);
+    if (!ref.ok) throw new Error(ref.error);
+    const ask = async (call: number, answer: NodePayload) => {
+      const asked = host.introspect(ref.value, `x.${proc}`);
+      calls.answer(call, JSON.stringify(answer), false);
+      const end = await asked?.call.answer;
+      return [end?.kind, JSON.parse(host.node(`x.${proc}`)?.text ?? '').as_of];
+    };
+    expect(await ask(1, actor(1, part_chars))).toEqual(['fresh', timestamp(0)]);
+    expect(await ask(2, actor(2, 2))).toEqual(['fresh', timestamp(2)]);
+  });
+
+  it('links: the one too many is refused and may come again, and one that has ended makes room', () => {
+    const hub = startHub();
+    const open = () => {
+      const frames: string[] = [];
+      const receiver = hub.accept({ send: (text) => frames.push(text), close: () => {} });
+      return { frames, receiver };
+    };
+    const links = Array.from({ length: LINKS_MAX }, open);
+    expect(links.flatMap(({ frames }) => frames)).toEqual([]);
+    expect(JSON.parse(open().frames[0] ?? '')).toMatchObject({ type: 'refuse', code: 'too_many_links', retry: true });
+    links[0]?.receiver.closed();
+    expect(open().frames).toEqual([]);
+    hub.close();
+  });
+
+  it('a link that comes after the end is told to go', () => {
+    const hub = startHub();
+    hub.close();
+    expect(new Peer(hub, 'a')).toMatchObject({ code: CLOSE.going_away, frames: [] });
+  });
+
+  it('requests that wait: the one too many is answered 503, and the others wait on', async () => {
+    const hub = startHub();
+    const peer = new Peer(hub, 'a');
+    peer.say({ type: 'sync', seq: 1, nodes: [hostNode('a')], more: false });
+    const actor = 'x.service@ipc://a';
+    const reads = Array.from({ length: WAITERS_MAX }, () => hub.read(actor));
+    const refused = await hub.read(actor);
+    expect(refused).toMatchObject({ failure: { code: 'service_unavailable', details: { retry_after_s: 1 } } });
+    peer.say({ type: 'fault', call: 1, error: { code: 'not_found', message: 'gone' } });
+    const codes = (await Promise.all(reads)).map((outcome) => (outcome.ok ? 'ok' : outcome.failure.code));
+    expect(new Set(codes)).toEqual(new Set(['not_found']));
+    expect(hub.read(actor)).toBeInstanceOf(Promise);
+    hub.close();
+  });
+
+  it('hosts that are gone for long are forgotten', async () => {
+    vi.useFakeTimers();
+    const hub = startHub();
+    const peer = new Peer(hub, 'a');
+    peer.say({ type: 'sync', seq: 1, nodes: [hostNode('a')], more: false });
+    peer.receiver.closed();
+    await vi.advanceTimersByTimeAsync(GONE_HOST_KEPT_MS);
+    expect(hub.hosts()).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(hub.hosts()).toHaveLength(0);
+    hub.close();
+    vi.useRealTimers();
+  });
+
+  it('a sync that an agent begins of itself has its own time to come whole', async () => {
+    vi.useFakeTimers();
+    const hub = startHub();
+    const peer = new Peer(hub, 'a');
+    peer.say({ type: 'sync', seq: 1, nodes: [hostNode('a')], more: false });
+    const wait = async (wait_ms: number) => {
+      for (let waited_ms = 0; waited_ms < wait_ms; waited_ms += 1_000) {
+        peer.say({ type: 'heartbeat' });
+        await vi.advanceTimersByTimeAsync(1_000);
+      }
+    };
+    await wait(2 * SYNC_WAIT_MS);
+    peer.say({ type: 'sync', seq: 2, nodes: [hostNode('a')], more: true });
+    await wait(SYNC_WAIT_MS - 1_000);
+    expect(peer.code).toBeNull();
+    await wait(3_000);
+    expect(peer.code).toBe(CLOSE.protocol);
+    hub.close();
+    vi.useRealTimers();
+  });
+
+  it('calls in all', async () => {
+    const budget = new CallBudget();
+    const request = { method: 'introspect', reference: 'x' } as const;
+    const tables = Array.from({ length: CALLS_MAX / CALLS_PER_HOST_MAX + 1 }, () => new CallTable(() => {}, budget));
+    for (const table of tables.slice(1)) {
+      for (let i = 0; i < CALLS_PER_HOST_MAX; i += 1) table.start(request, 60_000);
+    }
+    expect(budget.calls).toBe(CALLS_MAX);
+    expect(await tables[0]?.start(request, 60_000).end).toEqual({ kind: 'full', what: 'calls in all' });
+    for (const table of tables) table.loseAll();
+    expect(budget.calls).toBe(0);
+  });
+
+  it('answers in assembly: characters of one and of all, and parts', async () => {
+    const budget = new CallBudget();
+    const table = new CallTable(() => {}, budget);
+    const start = () => table.start({ method: 'introspect', reference: 'x' }, 60_000).end;
+    const whole = 'x'.repeat(ANSWER_MAX_CHARS);
+    const count = ANSWERS_MAX_CHARS / ANSWER_MAX_CHARS;
+    const ends = Array.from({ length: count + 1 }, start);
+    for (let call = 1; call <= count; call += 1) table.answer(call, whole, true);
+    expect(budget.chars).toBe(ANSWERS_MAX_CHARS);
+    table.answer(count + 1, 'x', true);
+    expect(await ends[count]).toEqual({ kind: 'full', what: 'answers being assembled' });
+    table.answer(1, '', false);
+    expect(await ends[0]).toEqual({ kind: 'answer', text: whole });
+    table.answer(2, 'x', false);
+    expect(await ends[1]).toMatchObject({ kind: 'fault', failure: { code: 'internal_error' } });
+    const many = start();
+    for (let part = 0; part < ANSWER_PARTS_MAX; part += 1) table.answer(count + 2, '', true);
+    expect(budget.calls).toBe(count - 1);
+    table.answer(count + 2, '', true);
+    expect(await many).toMatchObject({ kind: 'fault', failure: { code: 'internal_error' } });
+    table.loseAll();
+    expect([budget.calls, budget.chars]).toEqual([0, 0]);
   });
 
   it('calls of a host: the one too many ends at once, and one that has ended makes room', async () => {

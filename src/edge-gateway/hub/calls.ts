@@ -10,11 +10,23 @@
 import {
   ANSWER_MAX_CHARS,
   type CallRequest,
+  type ErrorCode,
   type Failure,
   type GatewayFrame,
-  isErrorCode,
 } from '../../contract/index.ts';
-import { ANSWERS_MAX_CHARS, CALLS_MAX, CALLS_PER_HOST_MAX } from '../limits.ts';
+import { ANSWER_PARTS_MAX, ANSWERS_MAX_CHARS, CALLS_MAX, CALLS_PER_HOST_MAX } from '../limits.ts';
+
+/** What an agent may say of a call; the other codes are about a request to this gateway, which it knows nothing of. */
+const AGENT_CODES: readonly ErrorCode[] = [
+  'not_found',
+  'bad_request',
+  'gateway_timeout',
+  'service_unavailable',
+  'internal_error',
+  'pyspy_failed',
+  'profile_failed',
+  'profile_output_unusable',
+];
 
 /** How a call ended. `full` is a bound, and says which. */
 export type CallEnd =
@@ -78,12 +90,12 @@ export class CallTable {
       this.#budget.late_answers += 1;
       return;
     }
-    if (!more && pending.parts.length === 0) {
-      if (part.length <= ANSWER_MAX_CHARS) return this.#finish(call, { kind: 'answer', text: part });
+    if (pending.chars + part.length > ANSWER_MAX_CHARS || pending.parts.length >= ANSWER_PARTS_MAX) {
+      const bounds = `${ANSWER_MAX_CHARS} characters in ${ANSWER_PARTS_MAX} parts`;
+      const message = `the host agent sent an answer of more than ${bounds}`;
+      return this.#abandon(call, { kind: 'fault', failure: { code: 'internal_error', message } });
     }
-    if (pending.chars + part.length > ANSWER_MAX_CHARS) {
-      return this.#abandon(call, { kind: 'full', what: `an answer of more than ${ANSWER_MAX_CHARS} characters` });
-    }
+    if (!more && pending.parts.length === 0) return this.#finish(call, { kind: 'answer', text: part });
     if (this.#budget.chars + part.length > ANSWERS_MAX_CHARS) {
       return this.#abandon(call, { kind: 'full', what: 'answers being assembled' });
     }
@@ -99,7 +111,7 @@ export class CallTable {
       return;
     }
     const failure: Failure = {
-      code: isErrorCode(error.code) ? error.code : 'internal_error',
+      code: AGENT_CODES.find((code) => code === error.code) ?? 'internal_error',
       message: error.message,
       ...(error.details === undefined ? {} : { details: error.details }),
     };

@@ -12,11 +12,21 @@ import {
   refKey,
   success,
 } from '../../contract/index.ts';
-import { NODES_PER_HOST_MAX, RESOLVE_WAIT_MS, STATE_PER_HOST_MAX_CHARS } from '../limits.ts';
+import { RESOLVE_WAIT_MS } from '../limits.ts';
 import type { HostView, NodeView } from '../ports.ts';
-import type { CallEnd } from './calls.ts';
-import { type PublishedNode, readPublished } from './published.ts';
-import type { LinkSession } from './session.ts';
+import type { CallEnd, CallTable } from './calls.ts';
+import { boundError, type PublishedNode, readPublished } from './published.ts';
+
+/** What a host, and who decides about its name, need of the link that stands. */
+export interface HostLink {
+  readonly hello: HelloFrame | null;
+  readonly calls: CallTable;
+  /** Clock of the last frame, milliseconds of `performance.now()`. */
+  readonly heard_at_ms: number;
+  /** True once a whole state has come over this very link. */
+  readonly hasPublished: boolean;
+  close(code: number, reason: string): void;
+}
 
 /** An `introspect` in flight, joined by everybody who asks for the same actor meanwhile. */
 interface SharedCall {
@@ -34,8 +44,7 @@ export type IntrospectEnd =
 export class HostState implements HostView {
   readonly name: string;
   readonly key: string;
-  session: LinkSession | null = null;
-  hello: HelloFrame;
+  session: HostLink | null = null;
   /** Wall clock of the last frame, milliseconds since the epoch. */
   heard_at_ms = Date.now();
   #nodes: Map<string, PublishedNode> = new Map();
@@ -45,10 +54,9 @@ export class HostState implements HostView {
   readonly #shared = new Map<string, SharedCall>();
 
   /** @param texts index over all hosts, from canonical reference to node, which this host keeps up to date. */
-  constructor(hello: HelloFrame, texts: Map<string, LocatedNode>) {
-    this.name = hello.host;
-    this.hello = hello;
-    this.key = locationKey(hostLocation(hello.host));
+  constructor(name: string, texts: Map<string, LocatedNode>) {
+    this.name = name;
+    this.key = locationKey(hostLocation(name));
     this.#texts = texts;
   }
 
@@ -101,10 +109,7 @@ export class HostState implements HostView {
   change(nodes: readonly PublishedNode[], removed: readonly string[]): string | null {
     for (const key of removed) this.#delete(key);
     for (const node of nodes) this.#set(node);
-    if (this.#nodes.size > NODES_PER_HOST_MAX) return `a host publishes at most ${NODES_PER_HOST_MAX} nodes`;
-    if (this.#chars > STATE_PER_HOST_MAX_CHARS)
-      return `a host publishes at most ${STATE_PER_HOST_MAX_CHARS} characters`;
-    return null;
+    return boundError(this.#nodes.size, this.#chars);
   }
 
   forget(): void {
@@ -145,14 +150,17 @@ export class HostState implements HostView {
     return { call: joined, leave };
   }
 
-  /** Validates an answer, once for all who share it, and keeps it when it is newer than what was published. */
+  /** Validates an answer, once for all who share it, and keeps it when it is newer than what was published and fits. */
   #introspected(key: string, end: CallEnd): IntrospectEnd {
     if (end.kind === 'fault') return { kind: 'failed', failure: end.failure };
     if (end.kind !== 'answer') return end;
     const node = readAnswer(end.text, key, this.key);
     if (!node.ok) return { kind: 'failed', failure: node.failure };
     const known = this.#nodes.get(key);
-    if (known !== undefined && node.value.as_of_ms > known.as_of_ms) this.#set(node.value);
+    if (known !== undefined && node.value.as_of_ms > known.as_of_ms) {
+      const chars = this.#chars + node.value.text.length - known.text.length;
+      if (boundError(this.#nodes.size, chars) === null) this.#set(node.value);
+    }
     return { kind: 'fresh', text: node.value.text };
   }
 

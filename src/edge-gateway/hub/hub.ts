@@ -7,40 +7,26 @@
  *    (`host_name_taken`, no retry: two agents with one name is a mistake that only a person can mend). When the older
  *    has been silent for one and a half heartbeats, the newcomer replaces it (close code 4001).
  *
- * Reading. Host and Proc nodes are answered from what was published, as the text that was written when it came in. An
- * Actor is asked of its agent; after ACTOR_FRESH_WAIT_MS its last published state is shown instead, and `as_of` tells
- * (S1). A host whose link is gone answers 504 with its last known payload: nothing old is ever shown as new.
+ * Reading is told in reader.ts.
  */
 import {
-  type ActorRef,
   type CallRequest,
   CLOSE,
-  type Failure,
   failure,
   HEARTBEAT_MS,
   type HelloFrame,
-  hostLocationOf,
-  type NodeRef,
   type Outcome,
   type ProcRef,
   parseNodeRef,
-  refKey,
-  renderChannelAddress,
-  renderRef,
   success,
-  timestamp,
 } from '../../contract/index.ts';
 import {
-  ACTOR_FRESH_WAIT_MS,
   CONTENDERS_MAX,
   GONE_HOST_KEPT_MS,
   GONE_HOSTS_MAX,
   HOSTS_MAX,
   LINKS_MAX,
-  RESOLVE_WAIT_MS,
-  RETRY_AFTER_S,
   TAKEOVER_SILENCE_HEARTBEATS,
-  WAITERS_MAX,
 } from '../limits.ts';
 import {
   type CallOptions,
@@ -54,17 +40,14 @@ import {
   SILENT,
   type Telemetry,
 } from '../ports.ts';
-import { CallBudget, type CallEnd } from './calls.ts';
+import { CallBudget } from './calls.ts';
 import { EventCounts } from './event-relay.ts';
-import { HostState, type IntrospectEnd, type LocatedNode } from './host.ts';
-import type { PublishedNode } from './published.ts';
-import { hostKey } from './references.ts';
+import { type HostLink, HostState, type LocatedNode } from './host.ts';
+import { type Client, Reader } from './reader.ts';
 import { RootText } from './root.ts';
 import { HubCounts, hostKeyOf, LinkSession, type SessionOwner } from './session.ts';
 
-interface Client {
-  readonly signal: AbortSignal;
-}
+const STOPPING = 'gateway is stopping';
 
 export interface HubOptions {
   readonly identity: Pick<GatewayIdentity, 'started_at' | 'started_by' | 'version'>;
@@ -86,11 +69,12 @@ export class MeshHub implements Mesh, SessionOwner {
   readonly log: Log;
   readonly #hosts = new Map<string, HostState>();
   readonly #texts = new Map<string, LocatedNode>();
+  readonly #reader = new Reader(this.#hosts);
   readonly #sessions = new Set<LinkSession>();
   readonly #contenders = new Map<string, LinkSession[]>();
   readonly #root: RootText;
   readonly #ticker: ReturnType<typeof setInterval>;
-  #waiters = 0;
+  #isOver = false;
 
   constructor(options: HubOptions) {
     this.heartbeat_ms = options.heartbeat_ms ?? HEARTBEAT_MS;
@@ -99,39 +83,34 @@ export class MeshHub implements Mesh, SessionOwner {
     this.telemetry = options.telemetry ?? null;
     this.log = options.log ?? SILENT;
     this.#root = new RootText(options.identity, () => this.hosts());
-    this.#ticker = setInterval(() => this.#tick(), Math.max(10, this.heartbeat_ms / 5));
+    this.#ticker = setInterval(
+      // After a stall of this very loop, what came meanwhile is read before anybody is judged silent.
+      () => setTimeout(() => this.#tick(), 0),
+      Math.max(10, this.heartbeat_ms / 5),
+    );
   }
 
   /** Takes an open WebSocket; the runtime then hands over what it receives. */
   accept(link: Link): LinkReceiver {
     const session = new LinkSession(link, this);
-    if (this.#sessions.size >= LINKS_MAX) session.refuse('too_many_links', `at most ${LINKS_MAX} links`, true);
+    if (this.#isOver) session.close(CLOSE.going_away, STOPPING);
+    else if (this.#sessions.size >= LINKS_MAX) session.refuse('too_many_links', `at most ${LINKS_MAX} links`, true);
     else this.#sessions.add(session);
     return session;
   }
 
   read(text: string, client?: Client): Outcome<string> | Promise<Outcome<string>> {
-    if (text === 'root') return success(this.#root.text());
     const located = this.#texts.get(text);
     if (located !== undefined && located.node.kind !== 'actor' && located.host.isLinked) {
       return { ok: true, value: located.node.text };
     }
     const parsed = parseNodeRef(text);
     if (!parsed.ok) return failure('not_found', `invalid reference '${text}': ${parsed.error}`);
-    return this.#read(parsed.value, client);
+    return parsed.value.kind === 'root' ? success(this.#root.text()) : this.#reader.read(parsed.value, client);
   }
 
-  async call(proc: ProcRef, request: CallRequest, options: CallOptions): Promise<Outcome<string>> {
-    const host = this.#hosts.get(hostKey(proc));
-    const node = host?.find(refKey(proc));
-    if (host === undefined || node === undefined) return { ok: false, failure: options.unknown };
-    if (host.session === null || !host.isLinked) return { ok: false, failure: this.#gone(host, node) };
-    if (this.#waiters >= WAITERS_MAX) return { ok: false, failure: atCapacity('requests waiting for agents') };
-    const started = host.session.calls.start({ ...request, reference: node.identity }, options.deadline_ms);
-    const end = await this.#waiting(started.end, options.signal, started.cancel);
-    if (end.kind === 'answer') return success(end.text);
-    if (end.kind === 'late') return { ok: false, failure: options.late };
-    return { ok: false, failure: this.#callFailure(host, node, end) };
+  call(proc: ProcRef, request: CallRequest, options: CallOptions): Promise<Outcome<string>> {
+    return this.#reader.call(proc, request, options);
   }
 
   hosts(): readonly HostView[] {
@@ -155,8 +134,9 @@ export class MeshHub implements Mesh, SessionOwner {
 
   /** Closes every link with 1001; agents then dial again, here or elsewhere. */
   close() {
+    this.#isOver = true;
     clearInterval(this.#ticker);
-    for (const session of [...this.#sessions]) session.close(CLOSE.going_away, 'gateway is stopping');
+    for (const session of [...this.#sessions]) session.close(CLOSE.going_away, STOPPING);
   }
 
   claim(session: LinkSession, hello: HelloFrame) {
@@ -167,7 +147,7 @@ export class MeshHub implements Mesh, SessionOwner {
       return session.refuse('too_many_hosts', `this gateway holds at most ${HOSTS_MAX} hosts`, true);
     }
     if (older === null) return this.#admit(session, hello, key);
-    if (host?.hello.incarnation === hello.incarnation || this.#isSilent(older)) {
+    if (older.hello?.incarnation === hello.incarnation || this.#isSilent(older)) {
       older.close(CLOSE.replaced, 'replaced by a newer link of this host');
       // Closing it may have let in somebody who waited for the name; then this one waits in turn.
       this.claim(session, hello);
@@ -203,9 +183,8 @@ export class MeshHub implements Mesh, SessionOwner {
   }
 
   #admit(session: LinkSession, hello: HelloFrame, key: string) {
-    const host = this.#hosts.get(key) ?? new HostState(hello, this.#texts);
+    const host = this.#hosts.get(key) ?? new HostState(hello.host, this.#texts);
     this.#hosts.set(key, host);
-    host.hello = hello;
     host.session = session;
     this.log.info(`host ${hello.host} linked`, { incarnation: hello.incarnation, agent_version: hello.agent_version });
     session.welcome(host);
@@ -224,11 +203,12 @@ export class MeshHub implements Mesh, SessionOwner {
     else this.#contenders.delete(key);
   }
 
-  #isSilent(session: LinkSession): boolean {
+  #isSilent(session: HostLink): boolean {
     return performance.now() - session.heard_at_ms >= TAKEOVER_SILENCE_HEARTBEATS * this.heartbeat_ms;
   }
 
   #tick() {
+    if (this.#isOver) return;
     const now_ms = performance.now();
     for (const session of [...this.#sessions]) session.tick(now_ms);
     for (const [key, contenders] of [...this.#contenders]) this.#judge(key, contenders);
@@ -252,94 +232,6 @@ export class MeshHub implements Mesh, SessionOwner {
       this.#withdraw(key, contender);
       this.#refuseTaken(contender, contender.hello);
     }
-  }
-
-  #read(ref: NodeRef, client: Client | undefined): Outcome<string> | Promise<Outcome<string>> {
-    const location = hostLocationOf(ref);
-    if (location === null) return success(this.#root.text());
-    const host = this.#hosts.get(hostKey(ref));
-    if (host === undefined || !host.hasState) {
-      return failure('not_found', `host not found: ${renderChannelAddress(location.url)}`);
-    }
-    const node = host.find(refKey(ref));
-    if (!host.isLinked) return { ok: false, failure: this.#gone(host, node) };
-    if (ref.kind === 'actor') return this.#readActor(host, ref, node, client?.signal);
-    if (node !== undefined) return success(node.text);
-    return failure('not_found', `${ref.kind} not found: host ${host.name} has no ${renderRef(ref)}`);
-  }
-
-  async #readActor(
-    host: HostState,
-    ref: ActorRef,
-    node: PublishedNode | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<Outcome<string>> {
-    if (this.#waiters >= WAITERS_MAX) return { ok: false, failure: atCapacity('requests waiting for agents') };
-    const asked = host.introspect(ref, node?.identity ?? renderRef(ref));
-    if (asked === null) return { ok: false, failure: this.#gone(host, node) };
-    const patience_ms = node === undefined ? RESOLVE_WAIT_MS : ACTOR_FRESH_WAIT_MS;
-    const remaining_ms = Math.max(0, asked.call.started_at_ms + patience_ms - performance.now());
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const patience = new Promise<IntrospectEnd>((resolve) => {
-      timer = setTimeout(() => resolve({ kind: 'late' }), remaining_ms);
-    });
-    const end = await this.#waiting(Promise.race([asked.call.answer, patience]), signal, () => {});
-    clearTimeout(timer);
-    asked.leave();
-    if (end.kind === 'fresh') return success(end.text);
-    if (end.kind === 'failed') return { ok: false, failure: end.failure };
-    const last = host.find(refKey(ref));
-    if (end.kind === 'late') {
-      return last === undefined ? failure('gateway_timeout', 'timed out resolving reference') : success(last.text);
-    }
-    return { ok: false, failure: this.#callFailure(host, last, end) };
-  }
-
-  /** Counts a waiting request, and lets it go when its client does. */
-  async #waiting<T extends { kind: string }>(
-    end: Promise<T>,
-    signal: AbortSignal | undefined,
-    cancel: () => void,
-  ): Promise<T | { kind: 'cancelled' }> {
-    this.#waiters += 1;
-    try {
-      if (signal === undefined) return await end;
-      const { promise: gone, resolve } = Promise.withResolvers<{ kind: 'cancelled' }>();
-      const onAbort = () => resolve({ kind: 'cancelled' });
-      if (signal.aborted) onAbort();
-      else signal.addEventListener('abort', onAbort, { once: true });
-      const first = await Promise.race([end, gone]);
-      signal.removeEventListener('abort', onAbort);
-      if (first.kind === 'cancelled') cancel();
-      return first;
-    } finally {
-      this.#waiters -= 1;
-    }
-  }
-
-  #callFailure(host: HostState, node: PublishedNode | undefined, end: CallEnd | { kind: string }): Failure {
-    if (end.kind === 'fault' && 'failure' in end) return end.failure;
-    if (end.kind === 'full' && 'what' in end) return atCapacity(end.what);
-    if (end.kind === 'lost') return this.#gone(host, node);
-    return { code: 'gateway_timeout', message: 'the request was cancelled before its answer came' };
-  }
-
-  #gone(host: HostState, node: PublishedNode | undefined): Failure {
-    const { age_ms } = host;
-    const why =
-      host.session === null
-        ? `its link to this gateway is gone and it was last heard ${(age_ms / 1_000).toFixed(1)} s ago`
-        : 'it has just linked again and is still sending its state';
-    return {
-      code: 'gateway_timeout',
-      message: `host ${host.name} is out of reach: ${why}; details.last_known is what it said last`,
-      details: {
-        host: host.name,
-        last_seen: timestamp(host.heard_at_ms),
-        age_ms,
-        last_known: node === undefined ? null : JSON.parse(node.text),
-      },
-    };
   }
 
   #makeRoom(): boolean {
@@ -366,14 +258,6 @@ export class MeshHub implements Mesh, SessionOwner {
     host.forget();
     this.#root.invalidate();
   }
-}
-
-function atCapacity(what: string): Failure {
-  return {
-    code: 'service_unavailable',
-    message: `too many concurrent introspection requests (${what}); try again in ${RETRY_AFTER_S} s`,
-    details: { retry_after_s: RETRY_AFTER_S },
-  };
 }
 
 const COLLATOR = new Intl.Collator('en', { numeric: true });

@@ -7,6 +7,7 @@
  *  - parents are containment: root, host, proc (NI-2, SP-3); system and stopped sets are subsets of children (LC-1 to LC-4)
  */
 import { type NodePayload, parseActorRef, procOf, refKey } from '../../contract/index.ts';
+import { NODES_PER_HOST_MAX, STATE_PER_HOST_MAX_CHARS } from '../limits.ts';
 import { type CheckedRef, checkReference } from './references.ts';
 
 export interface PublishedNode {
@@ -18,6 +19,13 @@ export interface PublishedNode {
   readonly as_of_ms: number;
   /** Colon form of the host's address, on Host nodes. */
   readonly addr: string | null;
+}
+
+/** Why a host's state is too large, or null. */
+export function boundError(nodeCount: number, charCount: number): string | null {
+  if (nodeCount > NODES_PER_HOST_MAX) return `a host publishes at most ${NODES_PER_HOST_MAX} nodes`;
+  if (charCount > STATE_PER_HOST_MAX_CHARS) return `a host publishes at most ${STATE_PER_HOST_MAX_CHARS} characters`;
+  return null;
 }
 
 /** The node as it will be kept, or one line saying what is wrong with it. */

@@ -26,7 +26,8 @@ import { type EventCounts, EventRelay } from './event-relay.ts';
 import type { HostState } from './host.ts';
 import { PublishedStream } from './stream.ts';
 
-const CLOSE_REASON_MAX_CHARS = 120;
+/** What a close frame has room for (RFC 6455, 5.5). */
+const CLOSE_REASON_MAX_BYTES = 123;
 
 export class HubCounts {
   gaps = 0;
@@ -122,7 +123,7 @@ export class LinkSession implements LinkReceiver {
   close(code: number, reason: string) {
     if (this.#phase === 'over') return;
     if (code !== CLOSE.going_away) this.#owner.log.warn(`link closed: ${reason}`, { code, host: this.hello?.host });
-    this.#link.close(code, reason.slice(0, CLOSE_REASON_MAX_CHARS));
+    this.#link.close(code, firstBytes(reason, CLOSE_REASON_MAX_BYTES));
     this.#end(false);
   }
 
@@ -197,6 +198,9 @@ export class LinkSession implements LinkReceiver {
         host.replace(step.nodes);
         this.hasPublished = true;
         return this.#owner.published(host);
+      case 'begun':
+        this.#waits_since_ms = performance.now();
+        return;
       case 'change': {
         const error = host.change(step.nodes, step.removed);
         if (error !== null) this.close(CLOSE.protocol, error);
@@ -235,6 +239,11 @@ function announcedVersion(text: string): number | null {
 function byteLengthExceeds(text: string, max_bytes: number): boolean {
   if (text.length * 3 <= max_bytes) return false;
   return text.length > max_bytes || new TextEncoder().encode(text).length > max_bytes;
+}
+
+/** As many whole characters as fit. */
+function firstBytes(text: string, max_bytes: number): string {
+  return text.slice(0, new TextEncoder().encodeInto(text, new Uint8Array(max_bytes)).read);
 }
 
 export function hostKeyOf(hello: HelloFrame): string {

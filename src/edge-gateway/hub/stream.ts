@@ -9,8 +9,7 @@
  *     node, which begins the new state: the tail of the old one, still on its way, does not hold it.
  */
 import type { AgentFrame } from '../../contract/index.ts';
-import { NODES_PER_HOST_MAX, STATE_PER_HOST_MAX_CHARS } from '../limits.ts';
-import { type PublishedNode, readPublished } from './published.ts';
+import { boundError, type PublishedNode, readPublished } from './published.ts';
 import { checkReference } from './references.ts';
 
 type SyncFrame = Extract<AgentFrame, { type: 'sync' }>;
@@ -19,6 +18,8 @@ type DeltaFrame = Extract<AgentFrame, { type: 'delta' }>;
 /** What the owner of the stream has to do about a frame. */
 export type StreamStep =
   | { readonly kind: 'nothing' }
+  /** A new state is on its way and not whole yet. */
+  | { readonly kind: 'begun' }
   | { readonly kind: 'stale' }
   | { readonly kind: 'gap'; readonly reason: string }
   | { readonly kind: 'replace'; readonly nodes: ReadonlyMap<string, PublishedNode> }
@@ -32,7 +33,8 @@ export class PublishedStream {
   #lastSeq: number | null = null;
   #stage: Map<string, PublishedNode> | null = null;
   #stageChars = 0;
-  #hasState = false;
+  /** The reference of the Host node that is shown; null before the first whole state. */
+  #hostNode: string | null = null;
   #awaitsResync = false;
 
   /** @param ownHost location key of the host that publishes. */
@@ -42,7 +44,7 @@ export class PublishedStream {
 
   /** True once a whole state has come on this link and none is being waited for. */
   get isSettled(): boolean {
-    return this.#hasState && !this.#awaitsResync && this.#stage === null;
+    return this.#hostNode !== null && !this.#awaitsResync && this.#stage === null;
   }
 
   take(frame: SyncFrame | DeltaFrame): StreamStep {
@@ -63,34 +65,39 @@ export class PublishedStream {
       if (!frame.nodes.some(({ properties }) => 'Host' in properties)) return NOTHING;
       this.#awaitsResync = false;
     }
-    if (this.#stage === null) {
-      this.#stage = new Map();
-      this.#stageChars = 0;
-    }
-    const stage = this.#stage;
+    const isFirst = this.#stage === null;
+    if (isFirst) this.#stageChars = 0;
+    const stage = this.#stage ?? new Map<string, PublishedNode>();
+    this.#stage = stage;
     for (const payload of frame.nodes) {
       const node = readPublished(payload, this.#ownHost);
       if (typeof node === 'string') return { kind: 'violation', reason: node };
-      this.#stageChars += node.text.length - (stage.get(node.key)?.text.length ?? 0);
-      stage.set(node.key, node);
+      this.#put(stage, node);
     }
-    if (stage.size > NODES_PER_HOST_MAX) return tooMany(`${NODES_PER_HOST_MAX} nodes`);
-    if (this.#stageChars > STATE_PER_HOST_MAX_CHARS) return tooMany(`${STATE_PER_HOST_MAX_CHARS} characters`);
-    if (frame.more) return NOTHING;
+    const error = boundError(stage.size, this.#stageChars);
+    if (error !== null) return { kind: 'violation', reason: error };
+    if (frame.more) return isFirst ? { kind: 'begun' } : NOTHING;
     const hosts = [...stage.values()].filter(({ kind }) => kind === 'host');
-    if (hosts.length !== 1) return { kind: 'violation', reason: `a sync holds one host node, not ${hosts.length}` };
+    const [host] = hosts;
+    if (host === undefined || hosts.length > 1) {
+      return { kind: 'violation', reason: `a sync holds one host node, not ${hosts.length}` };
+    }
     this.#stage = null;
-    this.#hasState = true;
+    this.#hostNode = host.identity;
     return { kind: 'replace', nodes: stage };
   }
 
   #delta(frame: DeltaFrame): StreamStep {
     if (this.#awaitsResync) return NOTHING;
-    if (this.#stage === null && !this.#hasState) return { kind: 'violation', reason: 'delta before the first sync' };
+    if (this.#stage === null && this.#hostNode === null)
+      return { kind: 'violation', reason: 'delta before the first sync' };
     const nodes: PublishedNode[] = [];
     for (const payload of frame.nodes) {
       const node = readPublished(payload, this.#ownHost);
       if (typeof node === 'string') return { kind: 'violation', reason: node };
+      if (this.#stage === null && node.kind === 'host' && node.identity !== this.#hostNode) {
+        return { kind: 'violation', reason: `a delta may not put ${node.identity} in the place of ${this.#hostNode}` };
+      }
       nodes.push(node);
     }
     const removed: string[] = [];
@@ -101,13 +108,19 @@ export class PublishedStream {
       if (reference.ref.kind === 'host') return { kind: 'violation', reason: 'the host node is removed by bye alone' };
       removed.push(reference.key);
     }
-    if (this.#stage === null) return { kind: 'change', nodes, removed };
-    for (const node of nodes) this.#stage.set(node.key, node);
-    for (const key of removed) this.#stage.delete(key);
-    return NOTHING;
+    const stage = this.#stage;
+    if (stage === null) return { kind: 'change', nodes, removed };
+    for (const key of removed) {
+      this.#stageChars -= stage.get(key)?.text.length ?? 0;
+      stage.delete(key);
+    }
+    for (const node of nodes) this.#put(stage, node);
+    const error = boundError(stage.size, this.#stageChars);
+    return error === null ? NOTHING : { kind: 'violation', reason: error };
   }
-}
 
-function tooMany(bound: string): StreamStep {
-  return { kind: 'violation', reason: `a host publishes at most ${bound}` };
+  #put(stage: Map<string, PublishedNode>, node: PublishedNode): void {
+    this.#stageChars += node.text.length - (stage.get(node.key)?.text.length ?? 0);
+    stage.set(node.key, node);
+  }
 }

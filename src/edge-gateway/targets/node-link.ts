@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { CLOSE, FRAME_MAX_BYTES, LINK_SUBPROTOCOL } from '../../contract/index.ts';
 import { envelope } from '../http/respond.ts';
+import { CLOSE_WAIT_MS, LINK_UNSENT_MAX_BYTES } from '../limits.ts';
 import type { Link, LinkReceiver, UpgradeLink } from '../ports.ts';
 
 interface UpgradeEnv {
@@ -19,12 +20,19 @@ export const upgradeLink: UpgradeLink = (c, accept) => {
   return new Response(null);
 };
 
+/** Other protocols that are offered (curl's `h2c`) are not taken up: the request is then one like any other. */
+export function isWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === 'websocket';
+}
+
 /** The answer to a request that cannot even be read. */
 export function rejected(error: unknown): Response {
   const message = error instanceof Error ? error.message : String(error);
   const headers = { 'content-type': 'application/json' };
   return new Response(envelope({ code: 'bad_request', message }), { status: 400, headers });
 }
+
+const UNREAD_STATUS: Readonly<Record<string, number>> = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 };
 
 /** Lets a server take links. The sockets that are open are `clients` of what it gives back. */
 export function serveLinks(
@@ -42,7 +50,8 @@ export function serveLinks(
     for (const [name, value] of Object.entries(incoming.headers)) {
       if (typeof value === 'string') headers.set(name, value);
     }
-    return handle(new Request(`http://localhost${env.rawPath}`, { headers }), env);
+    const { method = 'GET' } = incoming;
+    return handle(new Request(`http://localhost${env.rawPath}`, { method, headers }), env);
   };
   server.on('upgrade', async (incoming, socket: Duplex, head) => {
     socket.on('error', () => socket.destroy());
@@ -52,15 +61,24 @@ export function serveLinks(
     if (accept === undefined) return refuse(socket, response.status, await response.text(), response.headers);
     sockets.handleUpgrade(incoming, socket, head, (ws) => connect(ws, accept));
   });
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
-    refuse(socket, status, envelope({ code: 'bad_request', message: `the request cannot be read: ${error.message}` }));
-  });
+  const refuseUnread = (error: NodeJS.ErrnoException, socket: Duplex) => {
+    const message = `the request cannot be read: ${error.message}`;
+    refuse(socket, UNREAD_STATUS[error.code ?? ''] ?? 400, envelope({ code: 'bad_request', message }));
+  };
+  server.on('clientError', refuseUnread);
+  sockets.on('wsClientError', refuseUnread);
   return sockets;
 }
 
 function connect(ws: WebSocket, accept: (link: Link) => LinkReceiver): void {
-  const receiver = accept({ send: (text) => ws.send(text, () => {}), close: (code, reason) => ws.close(code, reason) });
+  const receiver = accept({
+    send: (text) => {
+      // Its `close` comes in a turn of its own, so the hub is not told in the middle of sending.
+      if (ws.bufferedAmount > LINK_UNSENT_MAX_BYTES) ws.terminate();
+      else ws.send(text, () => {});
+    },
+    close: (code, reason) => ws.close(code, reason),
+  });
   ws.on('message', (data, isBinary) => {
     if (isBinary) ws.close(CLOSE.protocol, 'frames are text');
     else receiver.receive(String(data));
@@ -70,15 +88,18 @@ function connect(ws: WebSocket, accept: (link: Link) => LinkReceiver): void {
   ws.on('close', () => receiver.closed());
 }
 
+/** Answers and hangs up, also on a peer that does not. */
 function refuse(socket: Duplex, status: number, body: string, headers = new Headers()): void {
   if (!socket.writable) return void socket.destroy();
-  const extra = [...headers].filter(([name]) => name !== 'content-type' && name !== 'content-length');
+  const extra = [...headers].filter(([name]) => name !== 'content-length');
+  if (!headers.has('content-type')) extra.push(['content-type', 'application/json']);
   const lines = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
     'connection: close',
-    'content-type: application/json',
     `content-length: ${Buffer.byteLength(body)}`,
     ...extra.map(([name, value]) => `${name}: ${value}`),
   ];
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
+  socket.resume();
+  setTimeout(() => socket.destroy(), CLOSE_WAIT_MS).unref();
 }

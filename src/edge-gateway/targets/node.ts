@@ -6,10 +6,10 @@ import { failure, type Outcome, success, timestamp } from '../../contract/index.
 import { type AnonymousLevel, createAccess } from '../access.ts';
 import { createGateway } from '../gateway.ts';
 import { MeshHub } from '../hub/hub.ts';
-import { CLOSE_WAIT_MS, HEAD_MAX_BYTES, KEEP_ALIVE_MS } from '../limits.ts';
+import { CLOSE_WAIT_MS, HEAD_MAX_BYTES, HEAD_WAIT_MS, KEEP_ALIVE_MS, REQUEST_WAIT_MS } from '../limits.ts';
 import { type Log, SILENT, type Telemetry } from '../ports.ts';
 import { Snapshots } from '../snapshot.ts';
-import { rejected, serveLinks, upgradeLink } from './node-link.ts';
+import { isWebSocket, rejected, serveLinks, upgradeLink } from './node-link.ts';
 
 export interface ServeOptions {
   /** Address to listen on, e.g. `127.0.0.1`, `::1`, `localhost`, `0.0.0.0`. */
@@ -58,7 +58,13 @@ export async function serveNode(options: ServeOptions): Promise<Outcome<RunningG
   const listener = getRequestListener((request, { incoming }) => app.fetch(request, { rawPath: incoming.url ?? '/' }), {
     errorHandler: rejected,
   });
-  const server = createServer({ maxHeaderSize: HEAD_MAX_BYTES, keepAliveTimeout: KEEP_ALIVE_MS }, listener);
+  const bounds = {
+    maxHeaderSize: HEAD_MAX_BYTES,
+    headersTimeout: HEAD_WAIT_MS,
+    requestTimeout: REQUEST_WAIT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+  };
+  const server = createServer({ ...bounds, shouldUpgradeCallback: isWebSocket }, listener);
   const sockets = serveLinks(server, (request, env) => app.fetch(request, env));
   const listening = await listen(server, options);
   if (!listening.ok) {
@@ -71,11 +77,13 @@ export async function serveNode(options: ServeOptions): Promise<Outcome<RunningG
   const close = async () => {
     snapshots.close();
     hub.close();
-    for (const ws of sockets.clients) setTimeout(() => ws.terminate(), CLOSE_WAIT_MS).unref();
     await new Promise<void>((resolve) => {
       server.close(() => resolve());
       server.closeIdleConnections();
-      setTimeout(() => server.closeAllConnections(), CLOSE_WAIT_MS).unref();
+      setTimeout(() => {
+        server.closeAllConnections();
+        for (const ws of sockets.clients) ws.terminate();
+      }, CLOSE_WAIT_MS).unref();
     });
   };
   return success({ url, port, hub, close });
@@ -96,6 +104,9 @@ function bracketed(host: string): string {
   return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
 }
 
+/** However it is written: a loopback address that is not seen as one would have no list of host names. */
 function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d+){3}$/.test(host);
+  const url = `http://${bracketed(host)}`;
+  const name = URL.canParse(url) ? new URL(url).hostname : host;
+  return name === 'localhost' || name === '[::1]' || /^127(\.\d+){3}$/.test(name) || name.startsWith('[::ffff:7f');
 }

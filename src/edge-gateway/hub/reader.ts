@@ -1,0 +1,155 @@
+/**
+ * Reading nodes, and asking agents on behalf of whoever reads.
+ *
+ * Host and Proc nodes are answered from what was published, as the text that was written when it came in. An Actor is
+ * asked of its agent; after ACTOR_FRESH_WAIT_MS its last published state is shown instead, and `as_of` tells (S1). A host
+ * whose link is gone answers 504 with its last known payload: nothing old is ever shown as new.
+ */
+import {
+  type ActorRef,
+  type CallRequest,
+  type Failure,
+  failure,
+  hostLocationOf,
+  type NodeRef,
+  type Outcome,
+  type ProcRef,
+  type RootRef,
+  refKey,
+  renderChannelAddress,
+  renderRef,
+  success,
+  timestamp,
+} from '../../contract/index.ts';
+import { ACTOR_FRESH_WAIT_MS, RESOLVE_WAIT_MS, RETRY_AFTER_S, WAITERS_MAX } from '../limits.ts';
+import type { CallOptions } from '../ports.ts';
+import type { CallEnd } from './calls.ts';
+import type { HostState, IntrospectEnd } from './host.ts';
+import type { PublishedNode } from './published.ts';
+import { hostKey } from './references.ts';
+
+export interface Client {
+  readonly signal: AbortSignal;
+}
+
+export class Reader {
+  readonly #hosts: ReadonlyMap<string, HostState>;
+  #waiters = 0;
+
+  /** @param hosts all hosts by location key; looked at anew for each read. */
+  constructor(hosts: ReadonlyMap<string, HostState>) {
+    this.#hosts = hosts;
+  }
+
+  read(ref: Exclude<NodeRef, RootRef>, client?: Client): Outcome<string> | Promise<Outcome<string>> {
+    const host = this.#hosts.get(hostKey(ref));
+    if (host === undefined || !host.hasState) {
+      return failure('not_found', `host not found: ${hostAddressOf(ref)}`);
+    }
+    const node = host.find(refKey(ref));
+    if (!host.isLinked) return { ok: false, failure: gone(host, node) };
+    if (ref.kind === 'actor') return this.#readActor(host, ref, node, client?.signal);
+    if (node !== undefined) return success(node.text);
+    return failure('not_found', `${ref.kind} not found: host ${host.name} has no ${renderRef(ref)}`);
+  }
+
+  async call(proc: ProcRef, request: CallRequest, options: CallOptions): Promise<Outcome<string>> {
+    const host = this.#hosts.get(hostKey(proc));
+    const node = host?.find(refKey(proc));
+    if (host === undefined || node === undefined) return { ok: false, failure: options.unknown };
+    if (host.session === null || !host.isLinked) return { ok: false, failure: gone(host, node) };
+    if (this.#waiters >= WAITERS_MAX) return { ok: false, failure: atCapacity('requests waiting for agents') };
+    const started = host.session.calls.start({ ...request, reference: node.identity }, options.deadline_ms);
+    const end = await this.#waiting(started.end, options.signal, started.cancel);
+    if (end.kind === 'answer') return success(end.text);
+    if (end.kind === 'late') return { ok: false, failure: options.late };
+    return { ok: false, failure: callFailure(host, node, end) };
+  }
+
+  async #readActor(
+    host: HostState,
+    ref: ActorRef,
+    node: PublishedNode | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Outcome<string>> {
+    if (this.#waiters >= WAITERS_MAX) return { ok: false, failure: atCapacity('requests waiting for agents') };
+    const asked = host.introspect(ref, node?.identity ?? renderRef(ref));
+    if (asked === null) return { ok: false, failure: gone(host, node) };
+    const patience_ms = node === undefined ? RESOLVE_WAIT_MS : ACTOR_FRESH_WAIT_MS;
+    const remaining_ms = Math.max(0, asked.call.started_at_ms + patience_ms - performance.now());
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const patience = new Promise<IntrospectEnd>((resolve) => {
+      timer = setTimeout(() => resolve({ kind: 'late' }), remaining_ms);
+    });
+    const end = await this.#waiting(Promise.race([asked.call.answer, patience]), signal, () => {});
+    clearTimeout(timer);
+    asked.leave();
+    if (end.kind === 'fresh') return success(end.text);
+    if (end.kind === 'failed') return { ok: false, failure: end.failure };
+    const last = host.find(refKey(ref));
+    if (end.kind === 'late') {
+      return last === undefined ? failure('gateway_timeout', 'timed out resolving reference') : success(last.text);
+    }
+    return { ok: false, failure: callFailure(host, last, end) };
+  }
+
+  /** Counts a waiting request, and lets it go when its client does. */
+  async #waiting<T extends { kind: string }>(
+    end: Promise<T>,
+    signal: AbortSignal | undefined,
+    cancel: () => void,
+  ): Promise<T | { kind: 'cancelled' }> {
+    this.#waiters += 1;
+    try {
+      if (signal === undefined) return await end;
+      const { promise: aborted, resolve } = Promise.withResolvers<{ kind: 'cancelled' }>();
+      const onAbort = () => resolve({ kind: 'cancelled' });
+      if (signal.aborted) onAbort();
+      else signal.addEventListener('abort', onAbort, { once: true });
+      const first = await Promise.race([end, aborted]);
+      signal.removeEventListener('abort', onAbort);
+      if (first.kind === 'cancelled') cancel();
+      return first;
+    } finally {
+      this.#waiters -= 1;
+    }
+  }
+}
+
+function callFailure(host: HostState, node: PublishedNode | undefined, end: CallEnd | { kind: string }): Failure {
+  if (end.kind === 'fault' && 'failure' in end) return end.failure;
+  if (end.kind === 'full' && 'what' in end) return atCapacity(end.what);
+  if (end.kind === 'lost') return gone(host, node);
+  return { code: 'gateway_timeout', message: 'the request was cancelled before its answer came' };
+}
+
+function gone(host: HostState, node: PublishedNode | undefined): Failure {
+  const { age_ms } = host;
+  const why =
+    host.session === null
+      ? `its link to this gateway is gone and it was last heard ${(age_ms / 1_000).toFixed(1)} s ago`
+      : 'it has just linked again and is still sending its state';
+  return {
+    code: 'gateway_timeout',
+    message: `host ${host.name} is out of reach: ${why}; details.last_known is what it said last`,
+    details: {
+      host: host.name,
+      last_seen: timestamp(host.heard_at_ms),
+      age_ms,
+      last_known: node === undefined ? null : JSON.parse(node.text),
+    },
+  };
+}
+
+function hostAddressOf(ref: NodeRef): string {
+  const location = hostLocationOf(ref);
+  return location === null ? '' : renderChannelAddress(location.url);
+}
+
+function atCapacity(what: string): Failure {
+  return {
+    code: 'service_unavailable',
+    message: `too many concurrent introspection requests (${what}); try again in ${RETRY_AFTER_S} s`,
+    details: { retry_after_s: RETRY_AFTER_S },
+  };
+}
