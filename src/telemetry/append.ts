@@ -6,6 +6,7 @@ import {
   BIGINT,
   BOOLEAN,
   DOUBLE,
+  type DuckDBAppender,
   type DuckDBConnection,
   DuckDBDataChunk,
   type DuckDBType,
@@ -52,12 +53,33 @@ export async function appendRows(
       appender.appendDataChunk(chunk);
     }
     appender.flushSync();
-  } finally {
+  } catch (error) {
+    // Closing flushes again, and what that says would hide the reason.
+    closeQuietly(appender);
+    throw error;
+  }
+  appender.closeSync();
+}
+
+function closeQuietly(appender: DuckDBAppender): void {
+  try {
     appender.closeSync();
+  } catch {
+    // The rows are given up with the transaction.
   }
 }
 
 function chunkValue(type: ColumnType, value: RowValue): DuckDBValue {
-  if (value !== null && (type === 'u64' || type === 'i64')) return BigInt(value);
-  return value;
+  if (value === null) return null;
+  switch (type) {
+    case 'u64':
+    case 'i64':
+      return BigInt(value);
+    case 'u32':
+    case 'i32':
+      // Decimal text is allowed for every integer.
+      return Number(value);
+    default:
+      return value;
+  }
 }

@@ -8,7 +8,7 @@
  * 3. A log left by a crash is replayed when the file is opened.
  */
 import { chmod, mkdir, realpath, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { failure, type Outcome, success } from '../contract/index.ts';
 import { contractShape, SHAPE_SQL, STORE_DDL } from './ddl.ts';
@@ -109,6 +109,11 @@ function firstDifference(actual: readonly string[], expected: readonly string[])
 
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** What an error says, without the folder of the data file: whoever may write or ask need not learn where it is. */
+export function messageWithoutFolder(error: unknown, path: string): string {
+  return messageOf(error).replaceAll(`${dirname(path)}/`, '');
 }
 
 /** Bytes of the data file and its log. */

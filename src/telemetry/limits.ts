@@ -19,6 +19,8 @@ export const LIMITS = {
 
   /** Writes that wait for their commit. Beyond: `service_unavailable`, and the producer sends again. */
   writes_waiting_max: 256,
+  /** Pause between attempts to open a data file again that DuckDB has given up, milliseconds. */
+  reopen_interval_ms: 1_000,
   /**
    * Rows of one commit, unless a single write alone has more. Stays under one row group (122,880), so that DuckDB never
    * writes rows into the data file ahead of a checkpoint.
@@ -60,12 +62,20 @@ export const LIMITS = {
   sql_memory_mib: 256,
   /** Data segment of a query process, MiB, held by the kernel: what DuckDB's own accounting misses. */
   sql_process_memory_mib: 1_536,
+  /** Resident memory of a query process after a query, MiB. Beyond: it is replaced by the next query. */
+  sql_rest_memory_mib: 512,
   /** Committed rows after which an idle query process is brought up to date without waiting for a query. */
   replica_push_rows: 5_000,
+  /** Characters of committed rows after which an idle query process is brought up to date, since a row may be large. */
+  replica_push_chars: 4 * 1024 * 1024,
   /** Committed rows that wait for a busy query process. Beyond: it is replaced, with a fresh copy, by the next query. */
   replica_backlog_max_rows: 200_000,
+  /** Characters of committed rows that wait for a busy query process. Beyond: it is replaced likewise. */
+  replica_backlog_max_chars: 64 * 1024 * 1024,
   /** Rows that a query process takes over in memory before it moves them into its own data file. */
   replica_checkpoint_rows: 100_000,
+  /** Characters of rows that a query process takes over in memory before it moves them into its own data file. */
+  replica_checkpoint_chars: 32 * 1024 * 1024,
 
   /** Pause between retention sweeps, milliseconds. */
   sweep_interval_ms: 60_000,
@@ -79,8 +89,12 @@ export const LIMITS = {
   snapshot_window_ms: 3_600_000,
   /** Captures kept at most, however young. */
   snapshots_keep_max: 512,
+  /** Rows of captures kept together, the newest captures' and at least one capture's. */
+  snapshot_rows_keep_max: 5_000_000,
   /** Stored dumps kept, the newest. */
   dumps_keep_max: 1_000,
+  /** Rows of stored dumps kept together, the newest dumps' and at least one dump's. */
+  dump_rows_keep_max: 5_000_000,
 
   /** Time for what is in flight to finish when the service closes, milliseconds. Beyond: connections are cut. */
   close_timeout_ms: 5_000,

@@ -20,20 +20,16 @@ export interface ProducerState {
 }
 
 export class Producers {
-  readonly #states: Map<string, ProducerState>;
+  #states = new Map<string, ProducerState>();
   /** Losses of producers that are no longer remembered one by one. */
-  #forgottenLostRows: number;
+  #forgottenLostRows = 0;
 
-  private constructor(states: Map<string, ProducerState>, forgottenLostRows: number) {
-    this.#states = states;
-    this.#forgottenLostRows = forgottenLostRows;
-  }
-
-  static async load(connection: DuckDBConnection): Promise<Producers> {
+  /** Takes over what the table says. */
+  async load(connection: DuckDBConnection): Promise<void> {
     const reader = await connection.runAndReadAll(
       `SELECT producer, last_seq, lost_rows, stored_rows, heard_us FROM ${INTERNAL_SCHEMA}.producers`,
     );
-    const states = new Map(
+    this.#states = new Map(
       reader.getRows().map(([producer, last_seq, lost_rows, stored_rows, heard_us]): [string, ProducerState] => [
         String(producer),
         {
@@ -47,7 +43,7 @@ export class Producers {
     const forgotten = await connection.runAndReadAll(
       `SELECT coalesce(sum(lost_rows), 0)::DOUBLE FROM ${INTERNAL_SCHEMA}.forgotten`,
     );
-    return new Producers(states, Number(forgotten.getRows()[0]?.[0] ?? 0));
+    this.#forgottenLostRows = Number(forgotten.getRows()[0]?.[0] ?? 0);
   }
 
   get(producer: string): ProducerState | undefined {

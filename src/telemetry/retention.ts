@@ -3,9 +3,9 @@
  *
  * 1. Events, messages, spans and metric points go by age (`timestamp_us` at or before the cut-off) and by number of rows.
  *    `actors` and `meshes`, which describe what the others refer to, go by number only.
- * 2. Captures: the newest few stay whatever their age; others go by age, and beyond a number. A capture's rows go together,
- *    its row in `snapshots` last. Rows of a capture that never got its row in `snapshots` go by age.
- * 3. Stored dumps: the newest stay, and go whole.
+ * 2. Captures: the newest few stay whatever their age; others go by age, and beyond a number of captures and of rows. A
+ *    capture's rows go together, its row in `snapshots` last. Rows of a capture that never got its row in `snapshots` go by age.
+ * 3. Stored dumps: the newest stay, by number of dumps and of rows, and go whole.
  * 4. One sweep is one transaction, and says what to delete by values, so that copies of the store can repeat it.
  */
 import type { DuckDBConnection } from '@duckdb/node-api';
@@ -74,13 +74,12 @@ async function snapshotStatements(
     `SELECT snapshot_id FROM main.nodes WHERE snapshot_id NOT IN (SELECT snapshot_id FROM main.snapshots)
      GROUP BY snapshot_id HAVING max(as_of) <= ${cutoff}`,
   );
+  const tables = SNAPSHOT_TABLES.map((table) => table.name);
+  const ordered = { name: 'snapshots', key: 'snapshot_id', time: 'snapshot_ts' };
+  const surplus = await beyondRows(connection, ordered, tables, limits.snapshot_rows_keep_max);
   return [
-    ...deleteBy(
-      'snapshot_id',
-      SNAPSHOT_TABLES.map((table) => table.name),
-      [...expired, ...unfinished],
-    ),
-    ...deleteBy('snapshot_id', ['snapshots'], expired),
+    ...deleteBy('snapshot_id', tables, [...expired, ...surplus, ...unfinished]),
+    ...deleteBy('snapshot_id', ['snapshots'], [...expired, ...surplus]),
   ];
 }
 
@@ -89,10 +88,31 @@ async function dumpStatements(connection: DuckDBConnection, limits: TelemetryLim
     connection,
     `SELECT dump_id FROM main.pyspy_dumps ORDER BY timestamp_us DESC, dump_id OFFSET ${limits.dumps_keep_max}`,
   );
-  return deleteBy(
-    'dump_id',
-    PYSPY_TABLES.map((table) => table.name),
-    expired,
+  const tables = PYSPY_TABLES.map((table) => table.name);
+  const ordered = { name: 'pyspy_dumps', key: 'dump_id', time: 'timestamp_us' };
+  const surplus = await beyondRows(connection, ordered, tables, limits.dump_rows_keep_max);
+  return deleteBy('dump_id', tables, [...expired, ...surplus]);
+}
+
+/** Keys of the oldest, beyond the newest that have `rows_max` rows in `tables` together; the newest is never among them. */
+async function beyondRows(
+  connection: DuckDBConnection,
+  { name, key, time }: { readonly name: string; readonly key: string; readonly time: string },
+  tables: readonly string[],
+  rows_max: number,
+): Promise<unknown[]> {
+  // Known without reading the tables, in the usual case where nothing is over.
+  const counts = tables.map((table) => `(SELECT count(*) FROM main.${quoteIdentifier(table)})`);
+  const [rows] = await column(connection, `SELECT ${counts.join(' + ')}`);
+  if (Number(rows) <= rows_max) return [];
+  const keys = tables.map((table) => `SELECT ${key} FROM main.${quoteIdentifier(table)}`);
+  return await column(
+    connection,
+    `SELECT ${key} FROM (
+       SELECT ${key}, sum(n) OVER newest AS rows_so_far, row_number() OVER newest AS place
+       FROM main.${name} JOIN (SELECT ${key}, count(*) AS n FROM (${keys.join(' UNION ALL ')}) GROUP BY ${key}) USING (${key})
+       WINDOW newest AS (ORDER BY ${time} DESC, ${key} ROWS UNBOUNDED PRECEDING))
+     WHERE rows_so_far > ${rows_max} AND place > 1`,
   );
 }
 

@@ -65,7 +65,13 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Outcome
   const opened = await Store.open(data_dir, limits);
   if (!opened.ok) return opened;
   const store = opened.value;
-  const sandbox = await SqlSandbox.open(store, limits);
+  const sandbox = new SqlSandbox(store, limits);
+  try {
+    await sandbox.clean();
+  } catch (error) {
+    await store.close();
+    return failure('internal_error', `telemetry: cannot use data directory ${data_dir}: ${messageOf(error)}`);
+  }
   const app = createRoutes({ store, sandbox, limits, token, log });
   const server = createAdaptorServer({
     fetch: app.fetch,
@@ -78,9 +84,19 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Outcome
     await store.close();
     return listening;
   }
+  // Without a listener, a connection that cannot be accepted (too many open files) would end the process.
+  server.on('error', (error) => log.warn(`telemetry server: ${error.message}`));
   const sweep = (now_ms = Date.now()): Promise<void> => store.sweep(now_ms);
+  let isSweeping = false;
   const timer = setInterval(() => {
-    sweep().catch((error: unknown) => log.warn(`retention sweep failed: ${messageOf(error)}`));
+    // One that takes longer than the pause is not joined by others.
+    if (isSweeping) return;
+    isSweeping = true;
+    sweep()
+      .catch((error: unknown) => log.warn(`retention sweep failed: ${messageOf(error)}`))
+      .finally(() => {
+        isSweeping = false;
+      });
   }, limits.sweep_interval_ms);
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {

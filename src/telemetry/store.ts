@@ -24,8 +24,14 @@ import { Producers } from './producers.ts';
 import { sweepStatements } from './retention.ts';
 import { type Follower, Writer } from './writer.ts';
 
+/** A body can be wrong in a million places, and an issue takes more memory than what it is about. */
+const FIRST_ISSUE = { abortEarly: true } as const;
+
 export interface StoreHealth {
+  /** Whether the last commit succeeded and the data file is usable. */
   readonly ok: boolean;
+  /** Why not. */
+  readonly failure: string | null;
   readonly rows_stored: number;
   readonly batches_stored: number;
   readonly duplicate_batches: number;
@@ -45,7 +51,7 @@ export interface CopyLease {
 }
 
 export class Store {
-  readonly #database: Database;
+  readonly #path: string;
   readonly #writer: Writer;
   readonly #producers: Producers;
   readonly #limits: TelemetryLimits;
@@ -53,10 +59,10 @@ export class Store {
   #lease: Promise<void> = Promise.resolve();
 
   private constructor(database: Database, producers: Producers, limits: TelemetryLimits) {
-    this.#database = database;
+    this.#path = database.path;
     this.#producers = producers;
     this.#limits = limits;
-    this.#writer = new Writer(database.connection, producers, limits);
+    this.#writer = new Writer(database, producers, limits);
   }
 
   /** Opens the store of a data directory; see `openDatabase` for the failures. */
@@ -64,7 +70,8 @@ export class Store {
     const opened = await openDatabase(data_dir, limits);
     if (!opened.ok) return opened;
     try {
-      const producers = await Producers.load(opened.value.connection);
+      const producers = new Producers();
+      await producers.load(opened.value.connection);
       return success(new Store(opened.value, producers, limits));
     } catch (error) {
       opened.value.close();
@@ -77,7 +84,7 @@ export class Store {
    * @returns failure `bad_request` (naming the field), or `service_unavailable` (send it again)
    */
   async ingest(body: unknown): Promise<Outcome<{ acked: number }>> {
-    const parsed = v.safeParse(EventBatch, body);
+    const parsed = v.safeParse(EventBatch, body, FIRST_ISSUE);
     if (!parsed.success) return failure('bad_request', `event batch: ${describeIssues(parsed.issues)}`);
     const batch = parsed.output;
     const error = batchError(batch);
@@ -92,7 +99,7 @@ export class Store {
    * @returns failure `bad_request` (naming the field, or too many rows), or `service_unavailable`
    */
   async storeDump(body: unknown): Promise<Outcome<{ dump_id: string }>> {
-    const parsed = v.safeParse(StoreDumpRequest, body);
+    const parsed = v.safeParse(StoreDumpRequest, body, FIRST_ISSUE);
     if (!parsed.success) return failure('bad_request', `dump: ${describeIssues(parsed.issues)}`);
     const tables = dumpRows(parsed.output, Date.now() * 1000);
     const rows = Object.values(tables).reduce((sum, tableRows: readonly Row[]) => sum + tableRows.length, 0);
@@ -146,11 +153,11 @@ export class Store {
         free();
       }
     };
-    return { path: this.#database.path, release };
+    return { path: this.#path, release };
   }
 
   get path(): string {
-    return this.#database.path;
+    return this.#path;
   }
 
   unfollow(follower: Follower): void {
@@ -161,7 +168,8 @@ export class Store {
     const { counts } = this.#writer;
     const { producers, lost_rows } = this.#producers.totals();
     return {
-      ok: this.#writer.brokenBy === null,
+      ok: this.#writer.failure === null,
+      failure: this.#writer.failure,
       rows_stored: counts.rows,
       batches_stored: counts.batches,
       duplicate_batches: counts.duplicates,
@@ -170,14 +178,12 @@ export class Store {
       writes_waiting: this.#writer.writesWaiting,
       producers,
       lost_rows,
-      database_bytes: await databaseBytes(this.#database.path),
+      database_bytes: await databaseBytes(this.#path),
     };
   }
 
   /** Finishes what waits, moves everything into the data file and gives the file up. */
   async close(): Promise<void> {
     await this.#writer.close();
-    await this.#database.connection.run('CHECKPOINT').catch(() => undefined);
-    this.#database.close();
   }
 }

@@ -51,6 +51,14 @@ export const REFUSED: readonly string[] = [
   'with producers as (select 1) select * from meshscope.producers',
   'with a as (delete from actors returning *) select * from a',
   'with a as materialized (insert into actors select * from actors returning id) select * from a',
+  'with recursive duckdb_databases(x) as (select (select max(path) from duckdb_databases) union all select 1 from duckdb_databases) from duckdb_databases',
+  // disguises by EXPLAIN and comments: DuckDB nests them, and ends a line at a carriage return
+  ...['pragma database_list', 'attach $$:memory:$$ as x', 'detach memory', 'commit', 'set variable x = 1'].flatMap(
+    (sql) => [
+      `/* /* */ explain select ' */ ${sql} --' from nowhere`,
+      `--\r ${sql} /*\n explain select 1 from nowhere --*/`,
+    ],
+  ),
   // what belongs to the store alone, and the engine's own state
   'select * from meshscope.producers',
   'select * from telemetry.main.actors',

@@ -1,7 +1,9 @@
-/** A telemetry service as a process of its own, for tests that kill it: `node telemetry-owner.ts DATA_DIR`. */
+/** A telemetry service as a process of its own, for tests that kill it: `node telemetry-owner.ts DATA_DIR [LIMITS_JSON]`. */
 import { startService } from './telemetry-support.ts';
 
-const service = await startService(process.argv[2] ?? '').catch((error: unknown) => String(error));
+const service = await startService(process.argv[2] ?? '', JSON.parse(process.argv[3] ?? '{}')).catch((error: unknown) =>
+  String(error),
+);
 if (typeof service === 'string') {
   console.log(JSON.stringify({ error: service }));
   process.exit(1);

@@ -43,6 +43,11 @@ function untilRunning(url: string, queries: number): Promise<void> {
   return until(`${queries} queries run`, async () => (await health(url)).sql_running === queries);
 }
 
+/** Time of the processor that a process has used. */
+async function cpuTicks(pid: number): Promise<number> {
+  return Number((await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ')[11]);
+}
+
 const ENDLESS = 'select count(*) from range(10000000) a, range(10000000) b';
 
 describe('attacks', () => {
@@ -338,12 +343,20 @@ describe('query processes', () => {
     expect(isAlive(pid)).toBe(false);
     const running = query(url, ENDLESS);
     await untilRunning(url, 1);
-    process.kill(sqlPids()[0] ?? 0, 'SIGKILL');
+    const [busy = 0] = sqlPids();
+    // A process that had not begun with the query would only be replaced.
+    const begin_ticks = await cpuTicks(busy);
+    await until('it works on the query', async () => (await cpuTicks(busy)) > begin_ticks + 10);
+    process.kill(busy, 'SIGKILL');
     expect(await running).toMatchObject({ status: 400, message: expect.stringContaining('brought its process down') });
   });
 
-  test('too far behind the store, it is replaced by one with a fresh copy', async () => {
-    const { url, sqlPids } = await start({ replica_push_rows: 1_000_000, replica_backlog_max_rows: 100 });
+  // A row of statusRow: five values count 8 each, their text 20 + 4.
+  test.each([
+    ['rows', { replica_backlog_max_rows: 100 }],
+    ['characters', { replica_backlog_max_chars: 100 * 64 }],
+  ])('too far behind the store, by %s, it is replaced by one with a fresh copy', async (_, bound) => {
+    const { url, sqlPids } = await start({ replica_push_rows: 1_000_000, ...bound });
     await rowsOf(url, 'select 1 as x');
     const [first] = sqlPids();
     const producer = randomUUID();
@@ -354,6 +367,13 @@ describe('query processes', () => {
     await post(url, '/ingest', batch(producer, 2, [...rows, statusRow(100)]));
     expect(await rowsOf(url, 'select count(*) as n from actor_status_events')).toEqual([{ n: 201 }]);
     expect(sqlPids()).not.toEqual([first]);
+  });
+
+  test('holding more memory after a query than it may at rest, it is replaced', async () => {
+    const { url, sqlPids } = await start({ sql_rest_memory_mib: 1 });
+    expect(await rowsOf(url, 'select 1 as x')).toEqual([{ x: 1 }]);
+    await until('it ends', () => sqlPids().length === 0);
+    expect(await rowsOf(url, 'select 2 as x')).toEqual([{ x: 2 }]);
   });
 
   test('an abandoned query does not hold its process until its limit', async () => {

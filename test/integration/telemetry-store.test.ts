@@ -1,10 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { COLUMN_TYPES, TABLES } from '../../src/contract/index.ts';
+import { COLUMN_TYPES, type Row, TABLES } from '../../src/contract/index.ts';
 import { startTelemetry, type TelemetryLimits, type TelemetryService } from '../../src/telemetry/index.ts';
 import {
   batch,
@@ -40,8 +40,13 @@ async function start(limits: Partial<TelemetryLimits> = {}): Promise<TelemetrySe
   return service;
 }
 
-async function startOwner(): Promise<{ child: ChildProcess; said: { url?: string; error?: string } }> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'telemetry-owner.ts'), folder.path], {
+/** @param script shell commands that come before the owner, in its process */
+async function startOwner(
+  limits: Partial<TelemetryLimits> = {},
+  script = '',
+): Promise<{ child: ChildProcess; said: { url?: string; error?: string } }> {
+  const owner = [join(import.meta.dirname, 'telemetry-owner.ts'), folder.path, JSON.stringify(limits)];
+  const child = spawn('/bin/sh', ['-c', `${script}\nexec "$@"`, 'sh', process.execPath, ...owner], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   owners.push(child);
@@ -151,6 +156,27 @@ describe('ingestion', () => {
     expect([answer.status, answer.code]).toEqual([400, 'bad_request']);
     expect(answer.message).toContain(place);
     expect((await (await fetch(`${url}/healthz`)).json()) as object).toMatchObject({ rows_stored: 0, producers: 0 });
+  });
+
+  test('decimal text is an integer in every integer column', async () => {
+    const { url } = await start();
+    const span = ['1', 'n', 't', 'info', '{}', '2', null, 'main', null, '4294967295', '3'];
+    const dump = [randomUUID(), '1', '-2147483648', 'b', 'p', 'c', '[]'];
+    const tables = { spans: [span], pyspy_dumps: [dump] };
+    const answer = await post(url, '/ingest', { producer: randomUUID(), seq: 1, lost_rows: 0, tables });
+    expect(answer.json).toEqual({ acked: 1 });
+    expect(await rowsOf(url, 'select line from spans')).toEqual([{ line: 4_294_967_295 }]);
+    expect(await rowsOf(url, 'select pid from pyspy_dumps')).toEqual([{ pid: -2_147_483_648 }]);
+  });
+
+  test('a body that is wrong in a million places is refused at the first', async () => {
+    const { url } = await start();
+    const wrong = `{"producer":"${randomUUID()}","seq":1,"lost_rows":0,"tables":{"actors":[[${'{},'.repeat(1_000_000)}{}]]}}`;
+    const begin_bytes = process.memoryUsage.rss();
+    const answer = await post(url, '/ingest', wrong);
+    expect([answer.status, answer.message]).toEqual([400, expect.stringContaining('tables.actors.0.0')]);
+    // An issue for each would take some 2 GB.
+    expect(process.memoryUsage.rss() - begin_bytes).toBeLessThan(700e6);
   });
 
   test('rows per batch: 10,000 are stored, 10,001 refused', async () => {
@@ -287,6 +313,64 @@ describe('recovery', () => {
   });
 });
 
+describe('a full disk', () => {
+  // The limit on the size of a file stands for the disk, and can be lifted from outside like a disk can be cleared.
+  const FULL = 'trap "" XFSZ; ulimit -S -f ';
+  const rows = (seq: number): Row[] =>
+    Array.from({ length: 500 }, () => [...statusRow(seq).slice(0, 4), randomUUID() + randomUUID()]);
+
+  async function fill(url: string, producer: string): Promise<{ acked: number; message: string }> {
+    for (let seq = 1; seq < 1_000; seq++) {
+      const answer = await post(url, '/ingest', batch(producer, seq, rows(seq)));
+      if (answer.status !== 200) return { acked: seq - 1, message: answer.message };
+    }
+    throw new Error('the disk never got full');
+  }
+
+  test.each([
+    ['the log cannot be written', 64, 200],
+    // Then a copy for queries cannot be taken either.
+    ['the data file cannot be written, and DuckDB gives the database up', 1, 503],
+  ])(
+    '%s: refused, said by /healthz, and taken again once there is room; nothing is lost',
+    async (_, owner_wal_mib, reading) => {
+      // 6144 blocks are 3 MiB or 6 MiB, as the shell counts.
+      const { child, said } = await startOwner({ owner_wal_mib, reopen_interval_ms: 50 }, `${FULL} 6144`);
+      const url = said.url ?? '';
+      const count = 'select count(*) as n, count(distinct id) as batches from actor_status_events';
+      await rowsOf(url, count);
+      const producer = randomUUID();
+      const { acked, message } = await fill(url, producer);
+      expect(acked).toBeGreaterThan(0);
+      expect(message).toContain('File too large');
+      expect(message).not.toContain(folder.path);
+      const response = await fetch(`${url}/healthz`);
+      expect(response.status).toBe(503);
+      expect(await response.json()).toMatchObject({ ok: false, failure: expect.stringContaining('telemetry.duckdb') });
+      // Refused again without harm.
+      expect((await post(url, '/ingest', batch(producer, acked + 1, rows(acked + 1)))).status).toBe(503);
+      const answer = await query(url, count);
+      expect(answer.status).toBe(reading);
+      expect(answer.text).not.toContain(folder.path);
+      if (reading === 200) expect(answer.json.rows).toEqual([{ n: acked * 500, batches: acked }]);
+
+      execFileSync('prlimit', ['--pid', String(child.pid), '--fsize=unlimited:unlimited']);
+      await until('it takes batches again', async () => {
+        const answer = await post(url, '/ingest', batch(producer, acked + 1, rows(acked + 1)));
+        return answer.status === 200;
+      });
+      expect(await (await fetch(`${url}/healthz`)).json()).toMatchObject({ ok: true, failure: null });
+      expect(await rowsOf(url, count)).toEqual([{ n: (acked + 1) * 500, batches: acked + 1 }]);
+      // It still owns the file.
+      expect((await startTelemetry({ data_dir: folder.path, token: TOKEN })).ok).toBe(false);
+      child.kill('SIGKILL');
+      await until('the owner ends', () => child.exitCode !== null || child.signalCode !== null);
+      const again = await start();
+      expect(await rowsOf(again.url, count)).toEqual([{ n: (acked + 1) * 500, batches: acked + 1 }]);
+    },
+  );
+});
+
 describe('retention', () => {
   const now_ms = Date.now();
   const now_us = now_ms * 1000;
@@ -346,8 +430,32 @@ describe('retention', () => {
     expect(await rowsOf(url, 'select count(*) as n from snapshots')).toEqual([{ n: 3 }]);
   });
 
-  test('dumps: the newest stay, the others go whole', async () => {
-    const { url, sweep } = await start({ dumps_keep_max: 2 });
+  test('captures by rows: the newest stay whole, n rows together, and at least one capture', async () => {
+    const { url, sweep } = await start({ snapshot_rows_keep_max: 4 });
+    const capture = async (name: string, ts: number, nodes: number): Promise<void> => {
+      const rows = Array.from({ length: nodes }, (_, index) => [name, `node-${index}`, 'host', ts]);
+      const tables = { nodes: rows, snapshots: [[name, ts]] };
+      await post(url, '/ingest', { producer: randomUUID(), seq: 1, lost_rows: 0, tables });
+    };
+    const kept = 'select (select list(snapshot_id order by 1) from snapshots) as s, count(*) as n from nodes';
+    await capture('a', now_us, 2);
+    await capture('b', now_us + 1, 2);
+    await sweep(now_ms);
+    expect(await rowsOf(url, kept)).toEqual([{ s: ['a', 'b'], n: 4 }]);
+    await capture('c', now_us + 2, 1);
+    await sweep(now_ms);
+    expect(await rowsOf(url, kept)).toEqual([{ s: ['b', 'c'], n: 3 }]);
+    await capture('d', now_us + 3, 5);
+    await sweep(now_ms);
+    expect(await rowsOf(url, kept)).toEqual([{ s: ['d'], n: 5 }]);
+  });
+
+  // A dump of the fixture has five rows.
+  test.each([
+    ['number', { dumps_keep_max: 2 }],
+    ['rows', { dump_rows_keep_max: 10 }],
+  ])('dumps, by %s: the newest stay, the others go whole', async (_, bound) => {
+    const { url, sweep } = await start(bound);
     const ids: string[] = [];
     for (let index = 0; index < 3; index++) {
       const request = dumpRequest();
@@ -355,8 +463,8 @@ describe('retention', () => {
       await post(url, '/dumps', request);
       const stored_ms = Date.now();
       await until('the clock moves on', () => Date.now() > stored_ms);
+      await sweep();
     }
-    await sweep();
     for (const table of ['pyspy_dumps', 'pyspy_stack_traces', 'pyspy_frames', 'pyspy_local_variables']) {
       const [left] = await rowsOf(url, `select list(distinct dump_id order by dump_id) as ids from ${table}`);
       expect(left?.ids).toEqual(ids.slice(1).sort());

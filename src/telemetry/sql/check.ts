@@ -2,7 +2,8 @@
  * The allow-list check of a query, on the tree that DuckDB's own parser gives (`json_serialize_sql`).
  *
  * 1. `EXPLAIN` and `EXPLAIN ANALYZE`, which the parser does not write as JSON, are cut off first: what follows them must be
- *    a query by itself.
+ *    a query by itself, and what runs is put together from it, never the text as it came. (Two readers of one text may
+ *    differ about where a comment ends, and then what one of them checks is not what the other runs.)
  * 2. The text must be exactly one statement that the parser can write as JSON; those are SELECT, WITH, VALUES, FROM, TABLE,
  *    SHOW, DESCRIBE and SUMMARIZE. Everything else (DDL, DML, COPY, ATTACH, SET, PRAGMA, CALL, …) ends here.
  * 3. In the tree, every table must be one of the contract's, of the catalogue's views, or a name that an enclosing WITH
@@ -26,21 +27,31 @@ import {
 const KINDS = 'SELECT, WITH, VALUES, FROM, SHOW TABLES, DESCRIBE, SUMMARIZE or EXPLAIN of one of these';
 const QUERY_NODES = new Set(['SELECT_NODE', 'SET_OPERATION_NODE', 'RECURSIVE_CTE_NODE', 'CTE_NODE']);
 const PLAIN_SOURCES = new Set(['JOIN', 'SUBQUERY', 'EXPRESSION_LIST', 'EMPTY', 'PIVOT']);
-const EXPLAIN = /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*explain(?:\s+analyze)?(?=\s|\(|\/|-)/i;
+/** Comments are matched in one way only: a choice at each would take exponential time. */
+const EXPLAIN = /^(?:\s|--[^\n]*\n|\/\*(?:[^*]|\*(?!\/))*\*\/)*(explain(?:\s+analyze)?)(?=\s|\(|\/|-)/i;
 /** A name given by WITH is a plain word: nothing that DuckDB could take for a file when the scope is misjudged. */
 const CTE_NAME = /^[\p{L}\p{N}_ $-]+$/u;
 
 type Json = null | boolean | number | string | Json[] | { readonly [key: string]: Json };
 type JsonObject = { readonly [key: string]: Json };
 
-/** What to ask the parser for: the text without a leading EXPLAIN. Refuses what no parser needs to see. */
-export function parserText(sql: string, limits: TelemetryLimits): Outcome<string> {
+/** A statement in two parts, which `head + query` puts together again. */
+export interface StatementParts {
+  /** `EXPLAIN`, `EXPLAIN ANALYZE`, or nothing. */
+  readonly head: string;
+  /** What the parser is asked for, and what the check is about. */
+  readonly query: string;
+}
+
+/** Cuts a leading EXPLAIN off. Refuses what no parser needs to see. */
+export function statementParts(sql: string, limits: TelemetryLimits): Outcome<StatementParts> {
   if (Buffer.byteLength(sql) > limits.sql_max_bytes) {
     return failure('bad_request', `sql: longer than ${limits.sql_max_bytes} bytes`);
   }
   // The engine's interfaces end a text at NUL, so what is checked and what runs could differ.
   if (sql.includes('\0')) return failure('bad_request', 'sql: contains a NUL character');
-  return success(sql.replace(EXPLAIN, ''));
+  const [match = '', explain] = EXPLAIN.exec(sql) ?? [];
+  return success({ head: explain ?? '', query: sql.slice(match.length) });
 }
 
 /** Checks the parser's answer. */
@@ -111,9 +122,13 @@ class Check {
       if (refusal !== null) return refusal;
       scope.add(name.toLowerCase());
     }
-    // Only a recursive query sees its own name, and only in its own two halves.
-    if (type === 'RECURSIVE_CTE_NODE') scope.add(text(node.cte_name ?? node.ctename ?? null).toLowerCase());
-    return this.#visitAll(Object.values(rest), scope, depth);
+    if (type !== 'RECURSIVE_CTE_NODE') return this.#visitAll(Object.values(rest), scope, depth);
+    // Only the second half of a recursive query sees its name: in the first, DuckDB takes it for something outside.
+    const { right, ...others } = rest;
+    const refusal = this.#visitAll(Object.values(others), scope, depth);
+    if (refusal !== null) return refusal;
+    scope.add(text(node.cte_name ?? null).toLowerCase());
+    return this.#visit(right ?? null, scope, depth + 1);
   }
 
   #visitSource(node: JsonObject, scope: ReadonlySet<string>, depth: number): string | null {

@@ -1,7 +1,7 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LIMITS } from '../limits.ts';
-import { checkTree, parserText } from './check.ts';
+import { checkTree, statementParts } from './check.ts';
 import { FUNCTIONS, OPERATOR, TABLE_FUNCTIONS } from './names.ts';
 
 /** Names that the parser gives to syntax, or that are resolved before functions are looked up. */
@@ -30,9 +30,9 @@ async function namesOf(types: string): Promise<Set<string>> {
 }
 
 async function refusalOf(sql: string): Promise<string | null> {
-  const text = parserText(sql, LIMITS);
-  if (!text.ok) return text.failure.message;
-  const reader = await connection.runAndReadAll('select json_serialize_sql(?::varchar)', [text.value]);
+  const parts = statementParts(sql, LIMITS);
+  if (!parts.ok) return parts.failure.message;
+  const reader = await connection.runAndReadAll('select json_serialize_sql(?::varchar)', [parts.value.query]);
   const checked = checkTree(String(reader.getRows()[0]?.[0]), LIMITS);
   return checked.ok ? null : checked.failure.message;
 }
@@ -82,5 +82,28 @@ describe('the check', () => {
     expect(await refusalOf('select * from (with a as (select 1) from a) x, a')).toContain('"a"');
     expect(await refusalOf('with a as (select * from a) select * from a')).toContain('"a"');
     expect(await refusalOf('with recursive a as (select 1 union select * from a) from a')).toBeNull();
+    expect(await refusalOf('with recursive a as (select * from a union select 1) from a')).toContain('"a"');
+  });
+
+  test('what runs is what was checked, whatever stands before EXPLAIN', () => {
+    for (const [sql, head, query] of [
+      ['select 1', '', 'select 1'],
+      ['-- a\n/* b **/ Explain\tselect 1', 'Explain', '\tselect 1'],
+      ['explain analyze(select 1)', 'explain analyze', '(select 1)'],
+      // DuckDB nests comments and ends a line at a carriage return.
+      ["/* /* */ explain select ' */ pragma database_list --'", 'explain', " select ' */ pragma database_list --'"],
+      ['--\r pragma database_list /*\n explain select 1 --*/', 'explain', ' select 1 --*/'],
+    ] as const) {
+      expect(statementParts(sql, LIMITS)).toEqual({ ok: true, value: { head, query } });
+    }
+  });
+
+  test('comments before the query take no time', () => {
+    const begin = performance.now();
+    for (const comment of ['/**/', '/***/', '--\n', '/*', '--']) {
+      const sql = `${comment.repeat(10_000)} select 1`;
+      expect(statementParts(sql, LIMITS)).toEqual({ ok: true, value: { head: '', query: sql } });
+    }
+    expect(performance.now() - begin).toBeLessThan(1_000);
   });
 });

@@ -17,7 +17,7 @@ import { messageOf } from '../database.ts';
 import { INTERNAL_SCHEMA, quoteText } from '../ddl.ts';
 import type { TelemetryLimits } from '../limits.ts';
 import type { Change } from '../writer.ts';
-import { checkTree, parserText } from './check.ts';
+import { checkTree, statementParts } from './check.ts';
 import { renderRows } from './render.ts';
 
 const CATALOG = 'telemetry';
@@ -29,6 +29,7 @@ export class Replica {
   readonly #folder: string;
   readonly #limits: TelemetryLimits;
   #rowsSinceCheckpoint = 0;
+  #charsSinceCheckpoint = 0;
 
   private constructor(
     instance: DuckDBInstance,
@@ -75,6 +76,7 @@ export class Replica {
     await this.#applier.run('BEGIN');
     for (const change of changes) {
       this.#rowsSinceCheckpoint += change.rows;
+      this.#charsSinceCheckpoint += change.chars;
       if (change.kind === 'statements') {
         for (const statement of change.sql) await this.#applier.run(statement);
         continue;
@@ -85,10 +87,15 @@ export class Replica {
       }
     }
     await this.#applier.run('COMMIT');
-    if (this.#rowsSinceCheckpoint >= this.#limits.replica_checkpoint_rows) {
+    const { replica_checkpoint_rows, replica_checkpoint_chars } = this.#limits;
+    if (
+      this.#rowsSinceCheckpoint >= replica_checkpoint_rows ||
+      this.#charsSinceCheckpoint >= replica_checkpoint_chars
+    ) {
       // Rows that are in no file yet cannot be moved out of memory.
       await this.#applier.run(`CHECKPOINT ${CATALOG}`);
       this.#rowsSinceCheckpoint = 0;
+      this.#charsSinceCheckpoint = 0;
     }
   }
 
@@ -100,7 +107,7 @@ export class Replica {
     const checked = await this.#check(sql);
     if (!checked.ok) return checked;
     try {
-      return await this.runUnchecked(sql);
+      return await this.runUnchecked(checked.value);
     } catch (error) {
       const message = messageOf(error);
       if (/^(FATAL|INTERNAL)/.test(message)) throw new Error(this.#withoutPaths(message));
@@ -123,12 +130,15 @@ export class Replica {
     }
   }
 
-  async #check(sql: string): Promise<Outcome<null>> {
-    const text = parserText(sql, this.#limits);
-    if (!text.ok) return text;
+  /** @returns the statement to run, put together from what was checked */
+  async #check(sql: string): Promise<Outcome<string>> {
+    const parts = statementParts(sql, this.#limits);
+    if (!parts.ok) return parts;
+    const { head, query } = parts.value;
     try {
-      const reader = await this.#parser.runAndReadAll('SELECT json_serialize_sql(?::VARCHAR)', [text.value]);
-      return checkTree(String(reader.getRows()[0]?.[0]), this.#limits);
+      const reader = await this.#parser.runAndReadAll('SELECT json_serialize_sql(?::VARCHAR)', [query]);
+      const checked = checkTree(String(reader.getRows()[0]?.[0]), this.#limits);
+      return checked.ok ? success(head + query) : checked;
     } catch (error) {
       return failure('bad_request', `sql: cannot be parsed: ${this.#withoutPaths(messageOf(error))}`);
     }

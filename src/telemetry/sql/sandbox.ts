@@ -41,19 +41,18 @@ export class SqlSandbox {
   /** Processes that are starting or running a query. */
   readonly #busy = new Set<Promise<void>>();
   readonly #running = new Set<SqlWorker>();
-  #closed = false;
+  readonly #closing = new AbortController();
 
-  private constructor(store: Store, limits: TelemetryLimits, folder: string) {
+  /** A sandbox for an open store; nothing is started yet. */
+  constructor(store: Store, limits: TelemetryLimits) {
     this.#store = store;
     this.#limits = limits;
-    this.#folder = folder;
+    this.#folder = join(dirname(store.path), COPIES_FOLDER);
   }
 
-  /** A sandbox for an open store. What a killed owner left behind is removed; nothing is started yet. */
-  static async open(store: Store, limits: TelemetryLimits): Promise<SqlSandbox> {
-    const folder = join(dirname(store.path), COPIES_FOLDER);
-    await rm(folder, { recursive: true, force: true });
-    return new SqlSandbox(store, limits, folder);
+  /** Removes what a killed owner left behind. */
+  async clean(): Promise<void> {
+    await rm(this.#folder, { recursive: true, force: true });
   }
 
   /** What `/healthz` says of the sandbox. */
@@ -73,7 +72,7 @@ export class SqlSandbox {
    */
   query(sql: string, signal?: AbortSignal): Promise<Outcome<string>> {
     const { sql_queue_max, sql_queue_timeout_ms, sql_workers_max, sql_max_bytes } = this.#limits;
-    if (this.#closed) return Promise.resolve(failure('service_unavailable', 'telemetry is closing'));
+    if (this.#closing.signal.aborted) return Promise.resolve(failure('service_unavailable', 'telemetry is closing'));
     if (Buffer.byteLength(sql) > sql_max_bytes) {
       return Promise.resolve(failure('bad_request', `sql: longer than ${sql_max_bytes} bytes`));
     }
@@ -99,7 +98,7 @@ export class SqlSandbox {
 
   /** Answers what waits, kills the processes and removes their copies. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     for (const waiting of this.#line.splice(0)) {
       clearTimeout(waiting.timer);
       waiting.answer(failure('service_unavailable', 'telemetry is closing'));
@@ -146,11 +145,11 @@ export class SqlSandbox {
     if (!taken.ok) return taken;
     const worker = taken.value;
     this.#running.add(worker);
-    const outcome = this.#closed
+    const outcome = this.#closing.signal.aborted
       ? failure('service_unavailable', 'telemetry is closing')
       : await worker.run(waiting.sql, waiting.signal);
     this.#running.delete(worker);
-    if (worker.usable && !this.#closed) this.#rest(worker);
+    if (worker.usable && !this.#closing.signal.aborted) this.#rest(worker);
     else await worker.stop();
     return outcome;
   }
@@ -161,7 +160,7 @@ export class SqlSandbox {
       if (resting.worker.usable) return success(resting.worker);
       await resting.worker.stop();
     }
-    return await SqlWorker.start(this.#store, this.#limits, this.#folder);
+    return await SqlWorker.start(this.#store, this.#limits, this.#folder, this.#closing.signal);
   }
 
   #rest(worker: SqlWorker): void {

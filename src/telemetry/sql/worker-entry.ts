@@ -4,6 +4,7 @@ import type { FromWorker, ToWorker } from './messages.ts';
 import { Replica } from './replica.ts';
 
 let replica: Replica | null = null;
+let restMaxBytes = 0;
 let line: Promise<void> = Promise.resolve();
 
 // A query in DuckDB's threads may keep an orderly exit from ever ending.
@@ -15,6 +16,7 @@ process.on('message', (message: ToWorker) => {
 async function handle(message: ToWorker): Promise<void> {
   if (message.kind === 'open') {
     replica = await Replica.open(message.source_path, message.folder, message.limits);
+    restMaxBytes = message.limits.sql_rest_memory_mib * 2 ** 20;
     send({ kind: 'opened' });
     return;
   }
@@ -26,6 +28,8 @@ async function handle(message: ToWorker): Promise<void> {
   }
   send({ kind: 'started' });
   const answer = await replica.query(message.sql);
+  // What a result held stays with the process for as long as nothing makes it collect its garbage.
+  if (process.memoryUsage.rss() > restMaxBytes) send({ kind: 'spent' });
   if (answer.ok) send({ kind: 'rows', text: answer.value });
   else send({ kind: 'refused', message: answer.failure.message });
 }
@@ -34,6 +38,8 @@ function send(message: FromWorker): void {
   process.send?.(message);
 }
 
-function fail(message: string): void {
+/** Never resolves: what comes after a failure is not handled any more. */
+function fail(message: string): Promise<never> {
   process.send?.({ kind: 'failed', reason: 'engine', message } satisfies FromWorker, () => process.exit(1));
+  return new Promise(() => undefined);
 }

@@ -9,7 +9,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { failure, type Outcome, success } from '../../contract/index.ts';
-import { messageOf } from '../database.ts';
+import { messageWithoutFolder } from '../database.ts';
 import type { TelemetryLimits } from '../limits.ts';
 import type { Store } from '../store.ts';
 import type { Change } from '../writer.ts';
@@ -33,6 +33,7 @@ export class SqlWorker {
   #pending: Answer | null = null;
   #backlog: Change[] = [];
   #backlogRows = 0;
+  #backlogChars = 0;
   /** Messages with changes that the process has not answered yet. */
   #applying = 0;
   #opened = false;
@@ -67,17 +68,28 @@ export class SqlWorker {
 
   /**
    * Starts a process on a fresh copy of the store, in a folder below `parent_folder`.
+   * @param signal aborted when nobody needs it any more: copying a large store takes seconds
    * @returns failure `service_unavailable` when it does not come up in `sql_start_timeout_ms`
    */
-  static async start(store: Store, limits: TelemetryLimits, parent_folder: string): Promise<Outcome<SqlWorker>> {
+  static async start(
+    store: Store,
+    limits: TelemetryLimits,
+    parent_folder: string,
+    signal: AbortSignal,
+  ): Promise<Outcome<SqlWorker>> {
     let worker: SqlWorker;
     try {
       await mkdir(parent_folder, { recursive: true, mode: 0o700 });
       worker = new SqlWorker(store, limits, await mkdtemp(join(parent_folder, 'copy-')));
     } catch (error) {
-      return failure('service_unavailable', `query process cannot be started: ${messageOf(error)}`);
+      const why = messageWithoutFolder(error, store.path);
+      return failure('service_unavailable', `query process cannot be started: ${why}`);
     }
+    const abandon = (): void => void worker.#child.kill('SIGKILL');
+    signal.addEventListener('abort', abandon, { once: true });
+    if (signal.aborted) abandon();
     const opened = await worker.#open();
+    signal.removeEventListener('abort', abandon);
     if (opened.ok) return success(worker);
     await worker.stop();
     return opened;
@@ -96,7 +108,8 @@ export class SqlWorker {
    * Runs one query; the caller has one at a time running.
    * @param signal aborted when nobody waits for the answer any more: the process is killed
    * @returns `gateway_timeout` when it was killed at `sql_timeout_ms`; `bad_request` when refused, or when it brought its
-   *          process down, which only its use of memory can do; `not started` when the process had ended before it
+   *          process down, which only its use of memory can do; `internal_error` when the engine failed on it; `not started`
+   *          when the process ended before it, or could not take over the changes that precede it
    */
   async run(sql: string, signal?: AbortSignal): Promise<Outcome<string> | 'not started'> {
     const { sql_timeout_ms, sql_process_memory_mib } = this.#limits;
@@ -120,10 +133,10 @@ export class SqlWorker {
     if (answer.kind === 'rows') return success(answer.text);
     if (answer.kind === 'refused') return failure('bad_request', answer.message);
     await this.stop();
+    if (!this.#started) return 'not started';
     if (answer.kind === 'failed' && answer.reason === 'engine') {
       return failure('internal_error', `sql: the engine failed on this query: ${answer.message}`);
     }
-    if (!this.#started) return 'not started';
     const limit = `most likely it needed more than ${sql_process_memory_mib} MiB of memory`;
     return failure('bad_request', `sql: the query brought its process down; ${limit}`);
   }
@@ -137,7 +150,9 @@ export class SqlWorker {
   }
 
   async #open(): Promise<Outcome<null>> {
-    const lease = await this.#store.lend(this.#follow).catch((error: unknown) => messageOf(error));
+    const lease = await this.#store
+      .lend(this.#follow)
+      .catch((error: unknown) => messageWithoutFolder(error, this.#store.path));
     if (typeof lease === 'string') return failure('service_unavailable', `telemetry cannot be copied: ${lease}`);
     const { sql_start_timeout_ms } = this.#limits;
     const answer = await this.#ask(
@@ -156,26 +171,39 @@ export class SqlWorker {
     }
     return failure(
       'service_unavailable',
-      `query process ${answer.kind === 'failed' ? answer.message : 'broke its protocol'}`,
+      `query process ${answer.kind === 'failed' ? messageWithoutFolder(answer.message, this.#store.path) : 'broke its protocol'}`,
     );
   }
 
-  readonly #follow = (change: Change): void => {
+  readonly #follow = (change: Change | 'lost'): void => {
     if (this.#dead || this.#stale) return;
+    if (change === 'lost') {
+      this.#giveUp();
+      // The file changed under its hands.
+      if (!this.#opened) this.#child.kill('SIGKILL');
+      return;
+    }
     this.#backlog.push(change);
     this.#backlogRows += change.rows;
+    this.#backlogChars += change.chars;
     this.#push();
-    if (this.#backlogRows > this.#limits.replica_backlog_max_rows) {
-      this.#stale = true;
-      this.#backlog = [];
-      this.#store.unfollow(this.#follow);
-    }
+    const { replica_backlog_max_rows, replica_backlog_max_chars } = this.#limits;
+    if (this.#backlogRows > replica_backlog_max_rows || this.#backlogChars > replica_backlog_max_chars) this.#giveUp();
   };
+
+  /** Follows the store no longer: the next query goes to another process. */
+  #giveUp(): void {
+    this.#stale = true;
+    this.#backlog = [];
+    this.#store.unfollow(this.#follow);
+  }
 
   /** Brings a process at rest up to date, once enough has come together. */
   #push(): void {
     const isAtRest = this.#opened && this.#pending === null && this.#applying === 0;
-    if (isAtRest && this.#backlogRows >= this.#limits.replica_push_rows) this.#flush();
+    const { replica_push_rows, replica_push_chars } = this.#limits;
+    const isMuch = this.#backlogRows >= replica_push_rows || this.#backlogChars >= replica_push_chars;
+    if (isAtRest && isMuch) this.#flush();
   }
 
   #flush(): void {
@@ -183,6 +211,7 @@ export class SqlWorker {
     const changes = this.#backlog;
     this.#backlog = [];
     this.#backlogRows = 0;
+    this.#backlogChars = 0;
     this.#applying += 1;
     this.#send({ kind: 'changes', changes });
   }
@@ -221,7 +250,8 @@ export class SqlWorker {
       this.#push();
       return;
     }
-    if (message.kind === 'failed') this.#stale = true;
+    if (message.kind === 'failed' || message.kind === 'spent') this.#stale = true;
+    if (message.kind === 'spent') return;
     this.#pending?.(message);
   }
 
