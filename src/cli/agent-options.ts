@@ -1,10 +1,11 @@
 /** The options of an agent, which `agent` and `up` share: what to start, what to watch, what the host is called. */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { nameSpecs, type ProcSpec, parseMeshFile } from '../node-agents/index.ts';
 import { type Invocation, text, texts } from './command.ts';
 import { usageError } from './exit.ts';
+import { LIMITS } from './limits.ts';
 import { readNumber } from './listen.ts';
 
 export const AGENT_OPTIONS = {
@@ -72,13 +73,29 @@ function specsOf(command: readonly string[] | null, procs: number): ProcSpec[] {
 function readMeshFile(file: string): ProcSpec[] {
   let content: string;
   try {
-    content = readFileSync(file, 'utf8');
+    content = readUpTo(file, LIMITS.mesh_file_max_bytes);
   } catch (error) {
     throw usageError(`cannot read ${file}: ${(error as Error).message}`);
   }
   const specs = parseMeshFile(content);
   if (!specs.ok) throw usageError(`${file}: ${specs.failure.message}`);
   return specs.value;
+}
+
+/** The text of a file that may be a pipe, `-f <(generate)`, or have no end. */
+function readUpTo(file: string, max_bytes: number): string {
+  const descriptor = openSync(file, 'r');
+  try {
+    const buffer = Buffer.alloc(max_bytes + 1);
+    let size = 0;
+    for (let count = -1; count !== 0 && size <= max_bytes; size += count) {
+      count = readSync(descriptor, buffer, size, buffer.length - size, null);
+    }
+    if (size > max_bytes) throw new Error(`it is longer than ${max_bytes} bytes`);
+    return buffer.toString('utf8', 0, size);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 function readPattern(pattern: string): RegExp {

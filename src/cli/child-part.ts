@@ -18,11 +18,10 @@ export interface ChildPart {
   readonly ready: Promise<Readonly<Record<string, string>>>;
   /** Settles with a description when the part has ended, asked or not. */
   readonly ended: Promise<string>;
-  readonly pid: number | undefined;
   /** Asks the part to end, and ends it when it does not within `wait_ms` (default 10 s). */
   stop(wait_ms?: number): Promise<void>;
-  /** Passes an impatient interrupt on. */
-  interrupt(): void;
+  /** Tells the part that its stop is to be at once. */
+  hurry(): void;
 }
 
 /**
@@ -56,8 +55,9 @@ export function startChildPart(args: readonly string[], env: Readonly<Record<str
   return {
     ready,
     ended,
-    pid: child.pid,
-    interrupt: () => child.kill('SIGINT'),
+    hurry() {
+      if (child.connected) child.send({ type: 'hurry' }, () => {});
+    },
     async stop(wait_ms = END_WAIT_MS) {
       child.kill('SIGTERM');
       const timer = setTimeout(() => child.kill('SIGKILL'), wait_ms);

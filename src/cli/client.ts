@@ -1,9 +1,10 @@
 /** The client of a gateway: requests with a deadline, and errors that a person can act on. */
 import * as v from 'valibot';
-import { ApiErrorEnvelope, encodeRef, type NodePayload } from '../contract/index.ts';
+import { ApiErrorEnvelope, describeIssues, encodeRef, NodePayload } from '../contract/index.ts';
 import { type Invocation, text } from './command.ts';
 import { dataDir, readToken, tokenFile } from './data-dir.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
+import { LIMITS } from './limits.ts';
 
 export const URL_DEFAULT = 'http://127.0.0.1:1729';
 
@@ -20,10 +21,15 @@ export const CLIENT_HELP = `  --url URL          the gateway (MESHSCOPE_URL, def
 /** Longest waits, milliseconds: a little above the gateway's own deadlines, so that its answer comes first. */
 const WAIT_MS = { node: 5_000, tree: 15_000, stack: 20_000, config: 8_000, query: 30_000, profile_extra: 30_000 };
 
+export interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
 export interface Client {
   readonly url: string;
   /** The answer to a request, whatever its status. */
-  request(method: string, path: string, wait_ms: number, body?: unknown): Promise<Response>;
+  request(method: string, path: string, wait_ms: number, body?: unknown): Promise<Answer>;
   /** The answer's text; a status that is not 2xx ends the command. */
   text(method: string, path: string, wait_ms: number, body?: unknown): Promise<string>;
   /** A node by its reference. */
@@ -40,6 +46,12 @@ export function createClient(invocation: Invocation): Client {
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw new CommandError(`"${url}" is not a URL of the form http://HOST:PORT`, EXIT.usage);
   }
+  if (new URL(url).username !== '' || new URL(url).password !== '') {
+    throw new CommandError(
+      'the URL must not hold a user name or password: a token goes into MESHSCOPE_TOKEN',
+      EXIT.usage,
+    );
+  }
   const dir = dataDir(text(invocation, 'data'));
   const token = readToken(dir);
 
@@ -48,34 +60,30 @@ export function createClient(invocation: Invocation): Client {
     if (token !== null) headers.authorization = `Bearer ${token}`;
     if (body !== undefined) headers['content-type'] = 'application/json';
     try {
-      return await fetch(url + path, {
+      const response = await fetch(url + path, {
         method,
         headers,
         signal: AbortSignal.timeout(wait_ms),
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
+      return { status: response.status, text: await readText(response, url) };
     } catch (error) {
-      throw unreachable(url, error, wait_ms);
+      throw error instanceof CommandError ? error : unreachable(url, error, wait_ms);
     }
   };
 
-  const readText: Client['text'] = async (method, path, wait_ms, body) => {
-    const response = await request(method, path, wait_ms, body);
-    let answer: string;
-    try {
-      answer = await response.text();
-    } catch (error) {
-      throw unreachable(url, error, wait_ms);
-    }
-    if (response.ok) return answer;
-    throw describeRefusal(response.status, answer, token === null ? `no token was found in ${tokenFile(dir)}` : null);
+  const ask: Client['text'] = async (method, path, wait_ms, body) => {
+    const { status, text } = await request(method, path, wait_ms, body);
+    if (status >= 200 && status < 300) return text;
+    throw describeRefusal(status, text, token === null ? `no token was found in ${tokenFile(dir)}` : null);
   };
 
   return {
     url,
     request,
-    text: readText,
-    node: async (reference) => JSON.parse(await readText('GET', `/v1/${encodeRef(reference)}`, WAIT_MS.node)),
+    text: ask,
+    node: async (reference) =>
+      readAnswer(NodePayload, await ask('GET', `/v1/${encodeRef(reference)}`, WAIT_MS.node), url),
     async tryNode(reference) {
       try {
         return await this.node(reference);
@@ -84,16 +92,54 @@ export function createClient(invocation: Invocation): Client {
         throw error;
       }
     },
-    stack: (reference) => readText('GET', `/v1/pyspy/${encodeRef(reference)}`, WAIT_MS.stack),
-    query: (sql) => readText('POST', '/v1/query', WAIT_MS.query, { sql }),
+    stack: (reference) => ask('GET', `/v1/pyspy/${encodeRef(reference)}`, WAIT_MS.stack),
+    query: (sql) => ask('POST', '/v1/query', WAIT_MS.query, { sql }),
     profile: (reference, opts) =>
-      readText(
+      ask(
         'POST',
         `/v1/pyspy_profile_svg/${encodeRef(reference)}`,
         opts.duration_s * 1000 + WAIT_MS.profile_extra,
         opts,
       ),
   };
+}
+
+/** The body, up to the bound. */
+async function readText(response: Response, url: string): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length;
+    if (size > LIMITS.answer_max_bytes) {
+      throw new CommandError(
+        `the answer of ${url} is larger than ${LIMITS.answer_max_bytes} bytes; it was not read on`,
+      );
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** An answer in the form that it must have; whatever else answered is no gateway. */
+export function readAnswer<const S extends v.GenericSchema>(
+  schema: S,
+  text: string,
+  url: string,
+  parse: (text: string) => unknown = JSON.parse,
+): v.InferOutput<S> {
+  let json: unknown;
+  try {
+    json = parse(text);
+  } catch {
+    throw notGateway(url, 'its answer is not JSON');
+  }
+  const read = v.safeParse(schema, json);
+  if (!read.success) throw notGateway(url, describeIssues(read.issues));
+  return read.output;
+}
+
+function notGateway(url: string, why: string): CommandError {
+  return new CommandError(`what answers at ${url} is not a meshscope gateway: ${why}`, EXIT.unreachable);
 }
 
 function unreachable(url: string, error: unknown, wait_ms: number): CommandError {

@@ -1,7 +1,7 @@
 /** The options of a gateway, which `gateway` and `up` share, and the block that says where everything is. */
 import path from 'node:path';
 import { type Invocation, text } from './command.ts';
-import { tokenFile } from './data-dir.ts';
+import { tokenFile, tokenSource } from './data-dir.ts';
 import { usageError } from './exit.ts';
 import { type Address, isLoopback, LISTEN_OPTIONS } from './listen.ts';
 
@@ -35,13 +35,15 @@ export function readAnonymous(invocation: Invocation, address: Address): Anonymo
 
 /** The first line and the labels are those of the mesh admin API's own start-up output, which harnesses read. */
 export function describeAccess(url: string, dataFolder: string): string {
-  const relative = path.relative(process.cwd(), tokenFile(dataFolder));
-  const token = relative.startsWith('..') ? tokenFile(dataFolder) : relative;
+  const file = tokenFile(dataFolder);
+  const relative = path.relative(process.cwd(), file);
+  const shown = relative.startsWith('..') ? file : relative;
+  const isFile = tokenSource(dataFolder) === file;
   return `Mesh admin server listening on ${url}
   - Root node:     curl ${url}/v1/root
   - Mesh tree:     curl ${url}/v1/tree
   - API docs:      curl ${url}/SKILL.md
-  - SQL:           curl -H "Authorization: Bearer $(cat ${token})" --json '{"sql":"show tables"}' ${url}/v1/query
-  - Token:         ${token}
+  - SQL:           curl -H "Authorization: Bearer ${isFile ? `$(cat ${shown})` : '$MESHSCOPE_TOKEN'}" --json '{"sql":"show tables"}' ${url}/v1/query
+  - Token:         ${isFile ? shown : 'MESHSCOPE_TOKEN'}
 `;
 }

@@ -3,7 +3,8 @@
  *
  * A parent's end is seen by the end-of-file of the descriptor that MESHSCOPE_PARENT_FD names (a launcher's), or by the
  * closing of the IPC channel (that of `meshscope up`). Either way the command stops in order, so that nothing is left
- * when something above it was killed. A second SIGINT means "at once".
+ * when something above it was killed. A second SIGINT means "at once"; `meshscope up` tells its parts so over IPC, since
+ * they get no SIGINT for the first one.
  */
 import { Socket } from 'node:net';
 import { EXIT, type ExitCode } from './exit.ts';
@@ -15,7 +16,7 @@ export interface Stop {
 export interface Lifecycle {
   /** Settles with the reason when the command is to stop. */
   readonly stopping: Promise<Stop>;
-  /** Called at a second SIGINT. */
+  /** Called when the stop is to be at once. */
   onHurry(listener: () => void): void;
   /** Makes the command stop from inside. */
   stop(reason: string): void;
@@ -35,11 +36,12 @@ export function watchLifecycle(): Lifecycle {
   });
   process.on('SIGTERM', () => stop('terminated'));
   process.on('SIGHUP', () => stop('the terminal was closed'));
-  // A reader of our output that has gone away is no reason to fall over; the signals say when to end.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   watchParentDescriptor(() => stop('the starting process is gone'));
   if (process.channel !== undefined && process.channel !== null) {
     process.on('disconnect', () => stop('the starting process is gone'));
+    process.on('message', (message: { readonly type?: string }) => {
+      if (message.type === 'hurry') hurry();
+    });
   }
   return {
     stopping,
@@ -68,7 +70,8 @@ function watchParentDescriptor(onEnd: () => void): void {
 
 /** Tells whoever started this process over IPC that it is ready, if there is such a one. */
 export function tellReady(message: Readonly<Record<string, string | number>>): void {
-  process.send?.({ type: 'ready', ...message });
+  // A parent that has gone meanwhile is dealt with where its end is noticed.
+  if (process.connected) process.send?.({ type: 'ready', ...message }, undefined, undefined, () => {});
 }
 
 /** Waits for the stop, then does it. */

@@ -1,5 +1,7 @@
 /** Lines for the people who run a part, on standard error: standard output is for results. */
 
+import { isBehind, writeText } from './patient-output.ts';
+
 export interface CliLog {
   info(message: string, fields?: Readonly<Record<string, unknown>>): void;
   warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
@@ -10,7 +12,8 @@ export interface CliLog {
 export function createLog(part: string): CliLog {
   const write = (level: string, message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
     const detail = Object.entries(fields).map(([key, value]) => ` ${key}=${JSON.stringify(value)}`);
-    process.stderr.write(`${part}: ${level}${message}${detail.join('')}\n`);
+    // What nobody reads must not pile up.
+    if (!isBehind('stderr')) writeText('stderr', `${part}: ${level}${message}${detail.join('')}\n`);
   };
   return {
     info: (message, fields) => write('', message, fields),

@@ -102,6 +102,16 @@ function checkPositionals(name: string, command: Command, invocation: Invocation
   throw usageError(`"${extra}" is one argument too many${hint}`);
 }
 
+let isOutputLost = false;
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    // A reader that has seen enough (`| head`) is no reason to fall over; a disk that is full is one not to say "fine".
+    if (error.code === 'EPIPE') return;
+    isOutputLost = true;
+    process.exitCode = EXIT.failure;
+  });
+}
+
 main(process.argv.slice(2))
   .catch((error: unknown) => {
     // What is not a CommandError is a defect of ours, and its stack is what a report of it needs.
@@ -110,7 +120,7 @@ main(process.argv.slice(2))
     return error instanceof CommandError ? error.exitCode : EXIT.failure;
   })
   .then((code) => {
-    process.exitCode = code;
+    process.exitCode = isOutputLost ? EXIT.failure : code;
     // The channel to whoever started this as a part of its own would keep it running for ever.
     if (process.connected) process.disconnect();
   });

@@ -26,9 +26,8 @@ interface Answer {
 
 export async function runSelfTest(client: Client): Promise<SelfTestResult[]> {
   const ask = async (path: string): Promise<Answer> => {
-    const response = await client.request('GET', path, WAIT_MS);
-    const text = await response.text();
-    return { status: response.status, text, json: parseOrUndefined(text) };
+    const { status, text } = await client.request('GET', path, WAIT_MS);
+    return { status, text, json: parseOrUndefined(text) };
   };
   const schema = await ask('/v1/schema');
   const errorSchema = await ask('/v1/schema/error');

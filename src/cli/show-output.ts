@@ -1,20 +1,17 @@
 /** Shows the lines that commands write, each with the name of its proc in front, on the stream it came from. */
 import type { OutputStream } from '../node-agents/index.ts';
-
-/** Bytes that may wait for a slow reader of ours; what comes beyond is dropped and counted. */
-const WAITING_MAX_BYTES = 4 * 1024 * 1024;
+import { isBehind, writeText } from './patient-output.ts';
 
 let dropped = 0;
 
 export function showOutput(name: string, stream: OutputStream, line: string): void {
-  const out = process[stream];
-  if (out.writableLength > WAITING_MAX_BYTES) {
+  if (isBehind(stream)) {
     dropped += 1;
     return;
   }
   if (dropped > 0) {
-    out.write(`[meshscope] ${dropped} lines were not shown: they came faster than they were read\n`);
+    writeText(stream, `[meshscope] ${dropped} lines were not shown: they came faster than they were read\n`);
     dropped = 0;
   }
-  out.write(`[${name}] ${line}\n`);
+  writeText(stream, `[${name}] ${line}\n`);
 }

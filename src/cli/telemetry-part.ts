@@ -10,17 +10,28 @@ export interface TelemetryPart {
   stop(): Promise<void>;
 }
 
+/**
+ * Settles when the service is ready.
+ *
+ * @param stopping ends a service that is still starting: a large store takes its time to open
+ */
 export async function startTelemetryPart(
   dataFolder: string,
   env: Readonly<Record<string, string>>,
   log: CliLog,
+  stopping: Promise<unknown>,
 ): Promise<TelemetryPart> {
   // One malloc arena: the store's threads would otherwise each keep memory that is free but not given back.
   const childEnv = { ...env, MALLOC_ARENA_MAX: '1' };
   const start = (port: string): ChildPart =>
     startChildPart(['telemetry', '--data', dataFolder, '--port', port], childEnv);
   let part = start('0');
+  let isReady = false;
+  stopping.then(() => {
+    if (!isReady) void part.stop();
+  });
   const { url = '' } = await part.ready;
+  isReady = true;
   let isStopping = false;
 
   const keep = async (): Promise<void> => {
@@ -28,7 +39,8 @@ export async function startTelemetryPart(
       const how = await part.ended;
       if (isStopping) return;
       log.warn(`telemetry ended (${how}); starting it again`);
-      await new Promise((resolve) => setTimeout(resolve, wait_ms));
+      // Whoever stops does not wait for a restart that is not to come.
+      await new Promise((resolve) => setTimeout(resolve, wait_ms).unref());
       if (isStopping) return;
       part = start(new URL(url).port);
     }

@@ -1,12 +1,16 @@
 /** The command line's words: what it refuses, what it says, and with which exit code. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { oneLine } from '../../src/cli/render/format.ts';
 import { encodeRef } from '../../src/contract/index.ts';
-import { runCli, type Site, startSite } from '../support/cli.ts';
+import { MAIN, runCli, type Site, startCli, startSite } from '../support/cli.ts';
 import { until } from '../support/processes.ts';
 
 let folder: string;
@@ -168,6 +172,58 @@ describe('asking', () => {
     expect(stderr).toContain('"meshscope up" starts one');
   });
 
+  it.each([
+    ['<html>hello</html>', 'its answer is not JSON'],
+    ['{}', 'identity'],
+    ['{"rows":1}', 'identity'],
+  ])('what is no gateway, and answers %s, ends with 3 and says so', async (body, why) => {
+    const server = createHttpServer((_, response) => response.end(body));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    for (const words of [['tree'], ['get', 'root'], ['stack', 'x'], ['profile', 'x', '-o', '-']]) {
+      const { code, stdout, stderr } = await runCli([...words, '--url', url]);
+      expect([words, code, stdout, stderr]).toEqual([words, 3, '', expect.stringContaining('not a meshscope gateway')]);
+      expect(stderr).toContain(why);
+    }
+    expect((await runCli(['query', 'select 1', '--url', url])).code).toBe(3);
+    expect((await runCli(['diagnose', '--url', url])).stdout).toContain('NOT healthy');
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  it('with a token that no request can carry ends with 2', async () => {
+    const { code, stderr } = await runCli(['tree'], { ...site.env, MESHSCOPE_TOKEN: 'tök en' });
+    expect([code, stderr]).toEqual([2, expect.stringContaining('the token in MESHSCOPE_TOKEN holds')]);
+  });
+
+  it('for a flame graph that cannot be written is told before it is taken', async () => {
+    for (const file of [path.join(folder, 'nowhere', 'x.svg'), folder]) {
+      const { code, stderr } = await runCli(['profile', 'evaluator', '-o', file], site.env);
+      expect([code, stderr]).toEqual([1, expect.stringContaining(`cannot write ${file}`)]);
+      expect(stderr).not.toContain('sampling');
+    }
+  });
+
+  it('reads SQL from standard input', async () => {
+    const cli = spawn(process.execPath, [MAIN, 'query', '-', '--json'], { env: { ...process.env, ...site.env } });
+    let stdout = '';
+    cli.stdout.on('data', (bytes) => {
+      stdout += bytes;
+    });
+    cli.stdin.end('select 41 + 1 as answer');
+    expect((await once(cli, 'close'))[0]).toBe(0);
+    expect(JSON.parse(stdout).rows).toEqual([{ answer: 42 }]);
+  });
+
+  it('with a reader that has gone ends quietly, and with a full disk does not say "fine"', async () => {
+    const shell = (script: string) =>
+      promisify(execFile)('bash', ['-c', script, 'bash', process.execPath, MAIN], {
+        env: { ...process.env, ...site.env },
+      });
+    const { stdout, stderr } = await shell('"$1" "$2" tree --json | true; echo "$PIPESTATUS"');
+    expect([stdout, stderr]).toEqual(['0\n', '']);
+    expect((await shell('"$1" "$2" get root > /dev/full; echo $?')).stdout).toBe('1\n');
+  });
+
   it('with a wrong token ends with 4', async () => {
     const { code, stderr } = await runCli(['query', 'select 1'], { ...site.env, MESHSCOPE_TOKEN: 'wrong' });
     expect(code).toBe(4);
@@ -230,6 +286,41 @@ describe('asking', () => {
     expect([answer.status, await answer.json()]).toEqual([200, { BinaryNotFound: { searched: ['py-spy on PATH'] } }]);
     const stored = await site.ask(`/v1/pyspy_dump/${encodeRef(reference)}`, { method: 'POST' });
     expect(stored.status).toBe(503);
+  });
+});
+
+describe('a data folder', () => {
+  it('is closed to others when it is made or empty, and refused when it holds other things', async () => {
+    const open = path.join(folder, 'open');
+    mkdirSync(open, { mode: 0o755 });
+    writeFileSync(path.join(open, 'thesis.tex'), '');
+    const { code, stderr } = await runCli(['gateway', '--port', '0', '--data', open]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('holds other things')]);
+    expect(statSync(open).mode & 0o777).toBe(0o755);
+    rmSync(path.join(open, 'thesis.tex'));
+    const cli = startCli(['gateway', '--port', '0', '--data', open]);
+    await cli.says(/listening on/);
+    cli.signal('SIGTERM');
+    await cli.ended;
+    expect(statSync(open).mode & 0o777).toBe(0o700);
+    expect(statSync(path.join(open, 'token')).mode & 0o777).toBe(0o600);
+  });
+
+  it('is not where the token is when MESHSCOPE_TOKEN gives one, which must be long enough', async () => {
+    const data = path.join(folder, 'given');
+    const cli = startCli(['gateway', '--port', '0', '--data', data], { MESHSCOPE_TOKEN: 'x'.repeat(16) });
+    await cli.says(/Bearer \$MESHSCOPE_TOKEN"[\s\S]*Token: +MESHSCOPE_TOKEN\n/);
+    cli.signal('SIGTERM');
+    await cli.ended;
+    const { code, stderr } = await runCli(['gateway', '--data', data], { MESHSCOPE_TOKEN: 'x'.repeat(15) });
+    expect([code, stderr]).toEqual([2, expect.stringContaining('has 15 characters: must be 16 to 1024')]);
+  });
+});
+
+describe('what others named', () => {
+  it('cannot move the cursor of whoever looks at it', () => {
+    expect(oneLine('a\x1b[2Jb\nc\u009bd')).toBe('a [2Jb c d');
+    expect([oneLine('abc', 3), oneLine('abcd', 3)]).toEqual(['abc', 'ab…']);
   });
 });
 

@@ -1,11 +1,13 @@
 /** What is seen, and what is left, when a part is killed: by real signals to real processes. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encodeRef, type NodePayload, type ProcProperties } from '../../src/contract/index.ts';
-import { type RunningCli, runCli, type Site, siteOf, startCli, startSite } from '../support/cli.ts';
+import { MAIN, type RunningCli, runCli, type Site, siteOf, startCli, startSite } from '../support/cli.ts';
 import { findByCommand, isThere, until } from '../support/processes.ts';
 
 let folder: string;
@@ -203,6 +205,80 @@ describe('"up"', () => {
     },
   );
 
+  it('ends at once at a second Ctrl-C, whatever the grace', async () => {
+    const trace = path.join(folder, 'deaf');
+    const script = `trap '' TERM; echo ready > ${trace}; while :; do sleep 0.05; done`;
+    const mesh = await site(['up', '--quiet', '--grace', '600', '--', 'sh', '-c', script]);
+    await until(() => existsSync(trace), 'a command that ignores TERM');
+    mesh.cli.signal('SIGINT');
+    await until(async () => {
+      const proc = await mesh.proc('sh');
+      if (proc === null) return false;
+      return JSON.stringify((await actorOf(mesh, proc.identity)).properties).includes('"stopping"');
+    }, 'the first being heard');
+    mesh.cli.signal('SIGINT');
+    expect((await mesh.cli.ended).code).toBe(0);
+    await until(() => findByCommand(mesh.data).length + findByCommand(trace).length === 0, 'the end of every process');
+  });
+
+  it('goes on in a terminal that is paused, however much its commands write', async () => {
+    const data = path.join(folder, 'data');
+    // Runs a command in a terminal, and reads of it no further than to the last line that a start prints.
+    const driver = `import os, pty, re, signal, sys
+pid, terminal = pty.fork()
+if pid == 0: os.execv(sys.argv[1], sys.argv[1:])
+text = ""
+while "Ctrl-C" not in text: text += os.read(terminal, 65536).decode()
+print(re.search(r"listening on (http\\S+)", text).group(1), flush=True)
+sys.stdin.read()
+os.kill(pid, signal.SIGTERM)
+try:
+    while os.read(terminal, 65536): pass
+except OSError: pass
+os.waitpid(pid, 0)
+`;
+    const python = spawn('python3', [
+      '-c',
+      driver,
+      process.execPath,
+      MAIN,
+      'up',
+      '--port',
+      '0',
+      '--data',
+      data,
+      '--',
+      'yes',
+    ]);
+    try {
+      const [line] = (await once(python.stdout, 'data')) as [Buffer];
+      const url = String(line).trim();
+      const headers = { authorization: `Bearer ${readFileSync(path.join(data, 'token'), 'utf8').trim()}` };
+      const root = (await (await fetch(`${url}/v1/root`, { headers })).json()) as NodePayload;
+      const service = (root.children[0] ?? '').replace('host:host_agent.', '');
+      // Long enough for the terminal to be full, at which it stood still before.
+      for (let asked = 0; asked < 30; asked += 1) {
+        const answer = await fetch(`${url}/v1/config/${encodeRef(service)}`, { headers });
+        expect(answer.status).toBe(200);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    } finally {
+      python.stdin.end();
+      await once(python, 'close');
+    }
+    await until(() => findByCommand(data).length === 0, 'the end of every process');
+  });
+
+  it('interrupted while it starts ends in order and calls it no failure', async () => {
+    const data = path.join(folder, 'data');
+    const cli = start(['up', '--port', '0', '--data', data, '--quiet', '--', 'sleep', '1000']);
+    await until(() => findByCommand(data).some((pid) => commandOf(pid).includes(' agent ')), 'the start of the agent');
+    cli.signal('SIGINT');
+    const { code, stderr } = await cli.ended;
+    expect([code, stderr]).toEqual([0, expect.not.stringContaining('could not be started')]);
+    await until(() => findByCommand(data).length === 0, 'the end of every process');
+  });
+
   it('on a data folder that is in use ends at once and says by what', async () => {
     const mesh = await site(['up', '--quiet', '--', 'sleep', '1000']);
     const second = start(['up', '--port', '0', '--data', mesh.data]);
@@ -232,7 +308,11 @@ async function startSiteAt(data: string): Promise<Site> {
 }
 
 function commandOf(pid: number): string {
-  return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  } catch {
+    return '';
+  }
 }
 
 async function expectFree(port: number): Promise<void> {

@@ -4,9 +4,18 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ActorProperties, NodePayload, ProcProperties } from '../../src/contract/index.ts';
+import {
+  type ActorProperties,
+  FRAME_MAX_BYTES,
+  type NodePayload,
+  type ProcProperties,
+} from '../../src/contract/index.ts';
+import { Discovery } from '../../src/node-agents/host/discovery.ts';
+import { identify, type ProcessIdentity, readProcess } from '../../src/node-agents/host/procfs/index.ts';
+import { ProcRegistry } from '../../src/node-agents/host/registry.ts';
 import { type HostAgent, type HostAgentOptions, nameSpecs, startHostAgent } from '../../src/node-agents/index.ts';
-import { isThere, until } from '../support/processes.ts';
+import { LIMITS } from '../../src/node-agents/limits.ts';
+import { findByCommand, isThere, until } from '../support/processes.ts';
 import { pyspyBinary } from '../support/pyspy-binary.ts';
 import { type ScriptedGateway, startScriptedGateway, TOKEN } from '../support/scripted-gateway.ts';
 
@@ -100,6 +109,7 @@ describe('a host', () => {
   it.each([
     [{ host_name: 'not a name' }, 'host name "not a name"'],
     [{ gateway_url: 'gateway:1729' }, 'gateway "gateway:1729" is not a URL'],
+    [{ token: 'tök en' }, 'token: must be ASCII'],
     [{ pids: [4_194_305] }, 'pid 4194305: there is no such process'],
   ])('is not started with %j', async (options, message) => {
     const started = await startHostAgent({
@@ -175,8 +185,10 @@ describe('a command', () => {
   });
 
   it('that is killed is failed, with the signal and its last output', async () => {
-    await startAgent(run('echo "at step 41" >&2; exec sleep 1000'));
+    const trace = path.join(folder, 'trace');
+    await startAgent(run(`echo "at step 41" >&2; echo written > ${trace}; exec sleep 1000`));
     const pid = await running('job');
+    await until(() => fileHas(trace, 'written'), 'the output');
     process.kill(pid, 'SIGKILL');
     const actor = await gateway.until(() => ended('job'));
     expect(actor.actor_status).toBe('failed: process killed by SIGKILL');
@@ -192,6 +204,15 @@ describe('a command', () => {
     await startAgent({ specs });
     expect((await gateway.until(() => ended('typo'))).actor_status).toContain('cannot run "no-such-program-here"');
     expect((await gateway.until(() => ended('lost'))).actor_status).toContain('no such folder');
+  });
+
+  it.each([
+    ['an argument with a zero byte', { command: ['echo', 'a\0b'] }],
+    ['more arguments than the kernel takes', { command: ['echo', ...Array<string>(40).fill('x'.repeat(120_000))] }],
+    ['a variable with a zero byte', { command: ['true'], env: { A: 'a\0b' } }],
+  ])('with %s is a failed proc, and the agent lives on', async (_, spec) => {
+    await startAgent({ specs: [{ name: 'job', procs: 1, cwd: undefined, env: {}, ...spec }] });
+    expect((await gateway.until(() => ended('job'))).actor_status).toMatch(/^failed: cannot start a process: /);
   });
 
   it('gets RANK, LOCAL_RANK and WORLD_SIZE when it has copies, and never the token', async () => {
@@ -214,6 +235,62 @@ describe('a command', () => {
     await agent.stop('test');
     expect(isThere(pid)).toBe(false);
     expect(fileHas(trace, 'term')).toBe(true);
+  });
+});
+
+describe('the end of an agent', () => {
+  it('leaves the whole grace to the program that a shell runs, though the shell dies of TERM at once', async () => {
+    const trace = path.join(folder, 'trace');
+    const program = `trap 'sleep 0.5; echo saved >> ${trace}; exit' TERM; echo ready >> ${trace}; while :; do sleep 0.05; done`;
+    writeFileSync(path.join(folder, 'train.sh'), program);
+    const agent = await startAgent({ ...run('sh train.sh; true'), terminate_grace_ms: 20_000 });
+    await until(() => fileHas(trace, 'ready'), 'the program');
+    const started_ms = performance.now();
+    await agent.stop('test');
+    expect(fileHas(trace, 'saved')).toBe(true);
+    expect(performance.now() - started_ms).toBeLessThan(10_000);
+  });
+
+  it('ends at once when it is hurried, the program that a shell runs included', async () => {
+    const trace = path.join(folder, 'trace');
+    writeFileSync(path.join(folder, 'deaf.sh'), `trap '' TERM; echo $$ > ${trace}; while :; do sleep 0.05; done`);
+    const agent = await startAgent({ ...run('sh deaf.sh; true'), terminate_grace_ms: 60_000 });
+    const pid = await until(() => fileHas(trace, '\n') && Number(readFileSync(trace, 'utf8')), 'the program');
+    const stopped = agent.stop('test');
+    agent.killCommands();
+    await stopped;
+    expect(isThere(pid)).toBe(false);
+  });
+
+  it('takes along what left its group and cleared its environment', async () => {
+    const trace = path.join(folder, 'trace');
+    const agent = await startAgent(run(`setsid env -i sh -c 'echo $$ > ${trace}; exec sleep 1000' & wait`));
+    const pid = await until(() => fileHas(trace, '\n') && Number(readFileSync(trace, 'utf8')), 'the daemon');
+    await agent.stop('test');
+    await until(() => !isThere(pid), 'the end of the daemon');
+  });
+
+  it('while copies are still being started runs none of them any more', async () => {
+    const trace = path.join(folder, 'trace');
+    const agent = await startAgent(run(`echo started >> ${trace}; exec sleep 1000`, { procs: 200 }));
+    await until(() => fileHas(trace, 'started'), 'the first copy');
+    await agent.stop('test');
+    const count = readFileSync(trace, 'utf8').split('\n').length - 1;
+    expect(count).toBeLessThan(200);
+    const shown = [...gateway.nodes.values()].filter((node) => 'Proc' in node.properties).length - 1;
+    expect(count).toBeLessThanOrEqual(shown);
+  });
+
+  it('is guarded again when the guardian was killed', async () => {
+    const agent = await startAgent(run('exec sleep 1000'));
+    const pid = await running('job');
+    const guardian = () => findByCommand('meshscope-guardian').filter((found) => parentOf(found) === process.pid);
+    const [first = 0] = await until(() => guardian().length === 1 && guardian(), 'a guardian');
+    process.kill(first, 'SIGKILL');
+    await until(() => guardian().some((found) => found !== first), 'another guardian');
+    expect(logged.some((line) => line.includes('the guardian process ended unexpectedly'))).toBe(true);
+    await agent.stop('test');
+    expect([isThere(pid), guardian()]).toEqual([false, []]);
   });
 });
 
@@ -248,6 +325,29 @@ describe('processes that the agent did not start', () => {
       expect(found.properties).toMatchObject({ Proc: { process: { origin: 'watched' }, is_poisoned: false } });
       await agent.stop('test');
       expect(isThere(target)).toBe(true);
+    } finally {
+      process.kill(target, 'SIGKILL');
+    }
+  });
+
+  it('are not watched for having the pid of one that was: pid and start time together are what is meant', async () => {
+    const target = await startStranger('exec sleep 1000');
+    try {
+      const told: string[] = [];
+      const registry = new ProcRegistry({
+        added: (record) => told.push(record.name),
+        changed: () => {},
+        removed: () => {},
+        refused: () => {},
+      });
+      const identity = identify(target) ?? { pid: target, start_ticks: 0 };
+      const former = { ...identity, start_ticks: identity.start_ticks - 1 };
+      const look = (processes: ProcessIdentity[]) =>
+        new Discovery(registry, { host_name: 'x', run: 'none', watch: [], processes }).scan();
+      await look([former]);
+      expect(told).toEqual([]);
+      await look([identity]);
+      expect(told).toEqual([`sleep-${target}`]);
     } finally {
       process.kill(target, 'SIGKILL');
     }
@@ -307,6 +407,25 @@ describe('calls', () => {
 });
 
 describe('the link', () => {
+  it('holds however much there is to show: no frame exceeds the bound', async () => {
+    const script = `i=0; while [ $i -lt 70 ]; do printf '%04090d' 0 | tr 0 '\\001' >&2; echo >&2; i=$((i+1)); done; exit 3`;
+    const [spec] = run(script).specs;
+    const files = Array.from({ length: 20_000 }, (_, number) => `data/shard-${number}.tar`);
+    await startAgent({ specs: spec === undefined ? [] : [{ ...spec, command: [...spec.command, ...files] }] });
+    const actor = await gateway.until(() => ended('job'));
+    expect(actor.failure_info?.error_message).toContain('\x01');
+    expect(actor.process?.command.at(-1)).toMatch(/^… \(\d+ more\)$/);
+    const asked = (await gateway.call({
+      method: 'introspect',
+      reference: commandReference('job') ?? '',
+    })) as NodePayload;
+    expect(Buffer.byteLength(JSON.stringify(asked))).toBeGreaterThan(LIMITS.recorder_max_bytes / 2);
+    for (const { frame } of gateway.frames) {
+      expect(Buffer.byteLength(JSON.stringify(frame))).toBeLessThan(FRAME_MAX_BYTES);
+    }
+    expect(gateway.connections).toBe(1);
+  });
+
   it('is dialled again when it breaks, with the whole state', async () => {
     await startAgent(run('exec sleep 1000'));
     const pid = await running('job');
@@ -385,6 +504,10 @@ function commandReference(name: string): string | undefined {
 function ended(name: string): ActorProperties | false {
   const actor = commandOf(name);
   return actor !== undefined && /^(stopped|failed):/.test(actor.actor_status) && actor;
+}
+
+function parentOf(pid: number): number {
+  return readProcess(pid)?.ppid ?? 0;
 }
 
 function fileHas(file: string, text: string): boolean {

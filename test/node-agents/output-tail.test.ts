@@ -38,13 +38,25 @@ describe('the tail of an output', () => {
 
   it('is a flight recorder of both streams: last events, numbered, oldest first (FR-1)', () => {
     const tail = createOutputTail();
-    expect(tail.recorder()).toBeNull();
+    expect(tail.recorder(LIMITS.recorder_max_bytes)).toBeNull();
     for (let line = 0; line <= LIMITS.recorder_events_max; line += 1) {
       tail.push(line % 2 === 0 ? 'stdout' : 'stderr', Buffer.from(`${line}\n`));
     }
-    const events = JSON.parse(tail.recorder() ?? '[]');
+    const events = JSON.parse(tail.recorder(LIMITS.recorder_max_bytes) ?? '[]');
     expect(events).toHaveLength(LIMITS.recorder_events_max);
     expect(events[0]).toMatchObject({ seq: 1, level: 'WARN', target: 'stderr', fields: { message: '1' } });
     expect(events.at(-1)).toMatchObject({ seq: LIMITS.recorder_events_max, level: 'INFO', target: 'stdout' });
+  });
+
+  it('gives as many of the last events as fit, however much they grow by escaping', () => {
+    const lines = 3;
+    const tail = tailOf(`${'\x01'.repeat(LIMITS.output_line_max_chars)}\n`.repeat(lines));
+    const whole = Buffer.byteLength(JSON.stringify(tail.recorder(LIMITS.recorder_max_bytes)));
+    const seqs = (max_bytes: number) =>
+      JSON.parse(tail.recorder(max_bytes) ?? '').map((event: { seq: number }) => event.seq);
+    expect(whole).toBeGreaterThan(lines * 6 * LIMITS.output_line_max_chars);
+    expect(seqs(whole)).toEqual([0, 1, 2]);
+    expect(seqs(Math.floor(whole * 0.9))).toEqual([1, 2]);
+    expect(seqs(10)).toEqual([]);
   });
 });

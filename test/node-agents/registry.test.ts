@@ -50,18 +50,37 @@ describe('the registry', () => {
     registry.move(proc, RUNNING);
     registry.move(proc, exited(0, 6));
     expect(told).toEqual(['+p1', 'p1 stopping', 'p1 failed']);
-    expect(registry.findLive(1)).toBeUndefined();
+    expect(registry.findLive({ pid: 1, start_ticks: 1 })).toBeUndefined();
     expect(registry.find(refKey(proc.refs.proc))).toBe(proc);
   });
 
   it('finds the live proc of a pid that was given out again', () => {
     const { registry } = startRegistry();
     const first = record(1);
-    const second = { ...record(2), identity: { pid: 1, start_ticks: 9 } };
+    const identity = { pid: 1, start_ticks: 9 };
+    const second = { ...record(2), identity };
     registry.add(first);
-    registry.move(first, exited(0, 5));
+    expect(registry.findLive(identity)).toBeUndefined();
     registry.add(second);
-    expect(registry.findLive(1)).toBe(second);
+    // That the first has ended may be noticed only now.
+    registry.move(first, exited(0, 5));
+    expect(registry.findLive(identity)).toBe(second);
+    expect(registry.findLive({ pid: 1, start_ticks: 1 })).toBeUndefined();
+  });
+
+  it('does not tell of changes of a proc that it dropped, whose output may come to its end late', () => {
+    const { registry, told } = startRegistry();
+    const first = record(0);
+    registry.add(first);
+    registry.move(first, exited(0, 0));
+    for (let number = 1; number <= LIMITS.ended_procs_max; number += 1) {
+      const proc = record(number);
+      registry.add(proc);
+      registry.move(proc, exited(0, number));
+    }
+    expect(told.at(-1)).toBe('-p0');
+    registry.touch(first);
+    expect(told.at(-1)).toBe('-p0');
   });
 
   it('keeps so many ended procs: clean stops go first, oldest first, then the latest failures', () => {

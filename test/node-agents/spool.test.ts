@@ -39,6 +39,14 @@ describe('the spool', () => {
     expect(sent.map((batch) => batch.seq)).toEqual([1, 2]);
   });
 
+  it('closes a batch that would not fit into a frame, but never an empty one', () => {
+    const half = 'x'.repeat(LIMITS.batch_max_chars / 2 - 10);
+    for (const text of [half, half, half, half.repeat(3)]) spool.add('snapshots', [text, 1]);
+    vi.advanceTimersByTime(LIMITS.batch_delay_ms);
+    for (let seq = 1; seq <= 3; seq += 1) spool.acknowledge(PRODUCER, seq);
+    expect(sent.map(countRows)).toEqual([2, 1, 1]);
+  });
+
   it('has one batch under way, and sends the next when it is acknowledged', () => {
     add(LIMITS.batch_rows_max * 2);
     expect(sent.map((batch) => batch.seq)).toEqual([1]);

@@ -10,7 +10,7 @@ import { encodeRef, type NodePayload } from '../../src/contract/index.ts';
 import { until } from './processes.ts';
 import { pyspyBinary } from './pyspy-binary.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+export const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 export const DEMO_FOLDER = fileURLToPath(new URL('../../examples/demo', import.meta.url));
 
 export interface Ended {

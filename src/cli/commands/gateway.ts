@@ -1,5 +1,5 @@
 import { type Command, text } from '../command.ts';
-import { dataDir, ensureDataDir, ensureToken, tokenFile } from '../data-dir.ts';
+import { dataDir, ensureDataDir, ensureToken, tokenSource } from '../data-dir.ts';
 import { usageError } from '../exit.ts';
 import {
   describeAccess,
@@ -35,7 +35,7 @@ ${GATEWAY_HELP}  --telemetry URL    the telemetry service; without it there is n
       address,
       anonymous,
       token,
-      token_source: tokenFile(dir),
+      token_source: tokenSource(dir),
       telemetry: telemetry ?? null,
       log: createLog('gateway'),
     });

@@ -1,4 +1,5 @@
-import { writeFile } from 'node:fs/promises';
+import { access, constants, stat, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { CLIENT_HELP, CLIENT_OPTIONS, createClient } from '../client.ts';
 import { type Command, flag, text } from '../command.ts';
 import { CommandError, EXIT, usageError } from '../exit.ts';
@@ -43,6 +44,7 @@ Example
       threads: flag(invocation, 'threads'),
       nonblocking: flag(invocation, 'nonblocking'),
     };
+    if (output !== '-') await checkWritable(output);
     const client = createClient(invocation);
     const proc = await findProc(client, invocation.positionals[0] ?? '');
     const stopProgress = showProgress(opts.duration_s);
@@ -63,6 +65,18 @@ Example
     return EXIT.ok;
   },
 };
+
+/** Told before minutes are spent on sampling; nothing is made or changed yet. */
+async function checkWritable(file: string): Promise<void> {
+  try {
+    const found = await stat(file).catch(() => null);
+    if (found?.isDirectory()) throw new Error('it is a folder');
+    if (found === null && !(await stat(dirname(file))).isDirectory()) throw new Error('its folder is a file');
+    await access(found === null ? dirname(file) : file, constants.W_OK);
+  } catch (error) {
+    throw new CommandError(`cannot write ${file}: ${(error as Error).message}`);
+  }
+}
 
 /** Counts the seconds on a terminal; elsewhere one line says what is going on. */
 function showProgress(duration_s: number): () => void {

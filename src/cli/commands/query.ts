@@ -1,11 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { CLIENT_HELP, CLIENT_OPTIONS, createClient } from '../client.ts';
+import * as v from 'valibot';
+import { CLIENT_HELP, CLIENT_OPTIONS, createClient, readAnswer } from '../client.ts';
 import { type Command, flag } from '../command.ts';
 import { parseExact } from '../exact-json.ts';
-import { EXIT } from '../exit.ts';
-import { formatTable } from '../render/format.ts';
-
-const CELL_MAX_CHARS = 120;
+import { EXIT, usageError } from '../exit.ts';
+import { LIMITS } from '../limits.ts';
+import { formatTable, oneLine } from '../render/format.ts';
 
 export const command: Command = {
   arguments: ['SQL'],
@@ -25,13 +24,13 @@ Examples
 `,
   async run(invocation) {
     const [given = ''] = invocation.positionals;
-    const sql = given === '-' ? readFileSync(0, 'utf8') : given;
-    const answer = await createClient(invocation).query(sql);
+    const client = createClient(invocation);
+    const answer = await client.query(given === '-' ? await readInput() : given);
     if (flag(invocation, 'json')) {
       process.stdout.write(`${answer}\n`);
       return EXIT.ok;
     }
-    const { rows, columns } = parseExact(answer) as QueryAnswer;
+    const { rows, columns } = readAnswer(QueryAnswer, answer, client.url, parseExact);
     const names = columns?.map((column) => column.name) ?? Object.keys(rows[0] ?? {});
     const cells = rows.map((row) => names.map((name) => showCell(row[name])));
     process.stdout.write(formatTable([names, ...cells]));
@@ -40,17 +39,26 @@ Examples
   },
 };
 
-interface QueryAnswer {
-  readonly rows: readonly Readonly<Record<string, unknown>>[];
-  readonly columns?: readonly { readonly name: string }[];
+const QueryAnswer = v.object({
+  rows: v.array(v.record(v.string(), v.unknown())),
+  columns: v.optional(v.array(v.object({ name: v.string() }))),
+});
+
+async function readInput(): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of process.stdin) {
+    size += chunk.length;
+    if (size > LIMITS.sql_max_bytes) throw usageError(`the SQL is longer than ${LIMITS.sql_max_bytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function showCell(value: unknown): string {
   if (value === null || value === undefined) return '-';
   const shown = typeof value === 'object' ? JSON.stringify(value, exactly) : String(value);
-  // Control characters would move the cursor, and a stored string may hold any.
-  const line = shown.replace(/\p{Cc}/gu, ' ');
-  return line.length > CELL_MAX_CHARS ? `${line.slice(0, CELL_MAX_CHARS - 1)}…` : line;
+  return oneLine(shown, LIMITS.cell_max_chars);
 }
 
 function exactly(_key: string, value: unknown): unknown {

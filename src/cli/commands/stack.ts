@@ -1,5 +1,5 @@
-import type { PySpyResult } from '../../contract/index.ts';
-import { CLIENT_HELP, CLIENT_OPTIONS, createClient } from '../client.ts';
+import { PySpyResult } from '../../contract/index.ts';
+import { CLIENT_HELP, CLIENT_OPTIONS, createClient, readAnswer } from '../client.ts';
 import { type Command, flag } from '../command.ts';
 import { CommandError, EXIT } from '../exit.ts';
 import { findProc } from '../names.ts';
@@ -21,7 +21,7 @@ Examples
   async run(invocation) {
     const client = createClient(invocation);
     const answer = await client.stack(await findProc(client, invocation.positionals[0] ?? ''));
-    const result: PySpyResult = JSON.parse(answer);
+    const result = readAnswer(PySpyResult, answer, client.url);
     if (flag(invocation, 'json')) {
       process.stdout.write(`${answer}\n`);
       return 'Ok' in result ? EXIT.ok : EXIT.failure;

@@ -2,7 +2,8 @@ import { fileURLToPath } from 'node:url';
 import { AGENT_HELP, AGENT_OPTIONS, readAgentSettings } from '../agent-options.ts';
 import { startChildPart } from '../child-part.ts';
 import { type Command, type Invocation, text, texts } from '../command.ts';
-import { dataDir, ensureDataDir, ensureToken, tokenFile } from '../data-dir.ts';
+import { dataDir, ensureDataDir, ensureToken, tokenSource } from '../data-dir.ts';
+import { EXIT } from '../exit.ts';
 import {
   describeAccess,
   GATEWAY_HELP,
@@ -14,7 +15,7 @@ import { startGateway } from '../gateway-process.ts';
 import { runUntilStopped, tellReady, watchLifecycle } from '../lifecycle.ts';
 import { readAddress } from '../listen.ts';
 import { createLog } from '../log.ts';
-import { startTelemetryPart } from '../telemetry-part.ts';
+import { startTelemetryPart, type TelemetryPart } from '../telemetry-part.ts';
 
 const DEMO_FILE = fileURLToPath(new URL('../../../examples/demo/mesh.json', import.meta.url));
 const DEMO_HINT = `  - Try:           meshscope tree;  meshscope stack busy;  meshscope profile busy -o busy.svg
@@ -50,14 +51,25 @@ Examples
     const log = createLog('up');
     const env = { MESHSCOPE_TOKEN: token };
 
-    const telemetry = await startTelemetryPart(dir, env, log);
+    let isStopping = false;
+    lifecycle.stopping.then(() => {
+      isStopping = true;
+    });
+
+    let telemetry: TelemetryPart;
+    try {
+      telemetry = await startTelemetryPart(dir, env, log, lifecycle.stopping);
+    } catch (error) {
+      if (isStopping) return EXIT.ok;
+      throw error;
+    }
     let gateway: Awaited<ReturnType<typeof startGateway>>;
     try {
       gateway = await startGateway({
         address,
         anonymous,
         token,
-        token_source: tokenFile(dir),
+        token_source: tokenSource(dir),
         telemetry: telemetry.url,
         log: createLog('gateway'),
       });
@@ -65,11 +77,16 @@ Examples
       await telemetry.stop();
       throw error;
     }
+    if (isStopping) {
+      await gateway.close();
+      await telemetry.stop();
+      return EXIT.ok;
+    }
     const isDemo = settings.specs.length + settings.watch.length + settings.pids.length === 0;
     const agent = startChildPart(agentArguments(invocation, gateway.url, dir, isDemo), env);
-    lifecycle.onHurry(() => agent.interrupt());
-    let isStopping = false;
+    lifecycle.onHurry(() => agent.hurry());
     let isReady = false;
+    let failure: unknown = null;
     agent.ready.then(
       () => {
         isReady = true;
@@ -78,7 +95,10 @@ Examples
         );
         tellReady({ url: gateway.url });
       },
-      () => lifecycle.stop('the agent could not be started'),
+      (error: unknown) => {
+        if (!isStopping) failure = error;
+        lifecycle.stop('the agent could not be started');
+      },
     );
     agent.ended.then((how) => {
       if (isReady && !isStopping) {
@@ -87,14 +107,12 @@ Examples
     });
 
     const code = await runUntilStopped(lifecycle, async () => {
-      isStopping = true;
       // The agent first: its last events and its goodbye still go through gateway and store.
       await agent.stop(settings.terminate_grace_ms + AGENT_END_MS);
       await gateway.close();
       await telemetry.stop();
     });
-    // Rejects with what to say when the agent never came to be ready.
-    if (!isReady) await agent.ready;
+    if (failure !== null) throw failure;
     return code;
   },
 };
@@ -104,9 +122,10 @@ function agentArguments(invocation: Invocation, url: string, dir: string, isDemo
   const args = ['agent', '--gateway', url, '--data', dir];
   for (const name of ['name', 'procs', 'grace', 'file']) {
     const value = text(invocation, name);
-    if (value !== undefined) args.push(`--${name}`, value);
+    // One word each: a value may begin with a hyphen.
+    if (value !== undefined) args.push(`--${name}=${value}`);
   }
-  for (const name of ['watch', 'pid']) for (const value of texts(invocation, name)) args.push(`--${name}`, value);
+  for (const name of ['watch', 'pid']) for (const value of texts(invocation, name)) args.push(`--${name}=${value}`);
   if (invocation.values.quiet === true) args.push('--quiet');
   if (isDemo) args.push('--file', DEMO_FILE);
   return invocation.rest === null ? args : [...args, '--', ...invocation.rest];

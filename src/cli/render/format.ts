@@ -40,3 +40,14 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
     )
     .join('');
 }
+
+/**
+ * Text of somebody else's for a terminal: control characters would move the cursor or worse, and a command line or a
+ * stored string may hold any.
+ *
+ * @param max_chars bound, default none
+ */
+export function oneLine(text: string, max_chars: number = Number.POSITIVE_INFINITY): string {
+  const line = text.replace(/\p{Cc}/gu, ' ');
+  return line.length > max_chars ? `${line.slice(0, max_chars - 1)}…` : line;
+}

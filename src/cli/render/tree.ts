@@ -1,6 +1,7 @@
 /** The mesh for people: hosts, procs, what each proc is and how it does. */
 import type { ActorProperties, NodePayload, ProcProperties } from '../../contract/index.ts';
-import { formatBytes, formatDuration } from './format.ts';
+import { LIMITS } from '../limits.ts';
+import { formatBytes, formatDuration, oneLine } from './format.ts';
 
 export interface TreeNode {
   /** What was asked for; shown when there is no answer. */
@@ -74,7 +75,7 @@ function describeProc(child: TreeNode, options: TreeOptions): string {
     process.rank === null ? null : `rank ${process.rank}`,
     process.parent_proc === null ? null : `child of ${process.parent_proc.split('<')[0]}`,
     process.origin === 'watched' ? 'watched' : null,
-    process.command.join(' '),
+    oneLine(process.command.join(' '), LIMITS.cell_max_chars),
   ];
   return parts.filter((part) => part !== null && part !== '').join('  ');
 }
@@ -87,7 +88,7 @@ function describeStatus(actor: ActorProperties, options: TreeOptions): string {
   }
   const ended = actor.process?.ended_at;
   const ago = ended == null ? '' : ` (${formatDuration(options.now_ms - Date.parse(ended))} ago)`;
-  return `${actor.actor_status.split('\n')[0]}${ago}`;
+  return `${oneLine(actor.actor_status.split('\n')[0] ?? '')}${ago}`;
 }
 
 function procOf(tree: TreeNode): ProcProperties | null {

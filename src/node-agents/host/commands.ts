@@ -1,12 +1,24 @@
 /** The commands that an agent was asked to run: starting their copies, following them to their end, stopping them. */
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LIMITS } from '../limits.ts';
 import { type Guardian, RUN_MARKER } from './guardian.ts';
 import { hashUid, procRefs, programLabel, uuidV7 } from './identity.ts';
 import { type Launched, launch } from './launcher.ts';
 import { createOutputTail, type OutputStream } from './output-tail.ts';
 import { type ProcRecord, stateForExit, UNKNOWN_EXIT } from './proc-record.ts';
 import type { ProcSpec } from './proc-spec.ts';
-import { bootId, identify, redactCommandLine, startTimeMs } from './procfs/index.ts';
+import {
+  bootId,
+  identify,
+  isAlive,
+  isRunning,
+  type ProcessIdentity,
+  type ProcessStat,
+  redactCommandLine,
+  scanProcesses,
+  startTimeMs,
+} from './procfs/index.ts';
 import type { ProcRegistry } from './registry.ts';
 
 export interface CommandsOptions {
@@ -32,6 +44,7 @@ export class Commands {
   readonly #guardian: Guardian;
   readonly #running = new Set<Running>();
   #stopping = false;
+  #hurried = false;
 
   constructor(options: CommandsOptions, registry: ProcRegistry, guardian: Guardian) {
     this.#options = options;
@@ -44,20 +57,33 @@ export class Commands {
     for (let rank = 0; rank < spec.procs && !this.#stopping; rank += 1) await this.#startCopy(spec, rank);
   }
 
-  /** Ends all commands: TERM, then KILL after `grace_ms`. Settles when all have ended. */
+  /**
+   * Ends all commands: TERM, then KILL after `grace_ms`. Settles when all have ended, and with them what they started in
+   * their groups: a shell dies of TERM at once, and the program it runs has the whole grace all the same.
+   */
   async stop(grace_ms: number): Promise<void> {
     this.#stopping = true;
+    const deadline_ms = performance.now() + grace_ms;
+    const running = [...this.#running];
+    const groups = new Set(running.map(({ process }) => process.pid));
+    const family = await descendantsOf(groups);
     await Promise.all(
-      [...this.#running].map(({ record, process }) => {
+      running.map(({ record, process }) => {
         this.#registry.move(record, { kind: 'stopping' });
         return process.terminate(grace_ms);
       }),
     );
+    while (!this.#hurried && performance.now() < deadline_ms && (await isAnyLeft(groups))) {
+      await sleep(LIMITS.group_poll_ms);
+    }
+    // What left its group and cleared its environment, as sudo does, is out of the guardian's sight.
+    for (const descendant of family) killProcess(descendant);
   }
 
   /** Ends all commands at once. */
   kill(): void {
     this.#stopping = true;
+    this.#hurried = true;
     for (const { process } of this.#running) process.kill();
   }
 
@@ -69,6 +95,11 @@ export class Commands {
     const env = this.#environment(spec, rank);
     const cwd = path.resolve(this.#options.base_dir, spec.cwd ?? '.');
     const launched = await launch({ command: spec.command, cwd, env, output }, this.#guardian);
+    if (this.#stopping) {
+      // Asked to stop meanwhile: the command itself has not run yet, and does not now.
+      if (launched.ok) launched.value.kill();
+      return;
+    }
     const identity = launched.ok ? identify(launched.value.pid) : null;
     const number =
       identity === null
@@ -89,7 +120,7 @@ export class Commands {
       output,
       state: launched.ok
         ? { kind: 'starting' }
-        : { kind: 'failed', reason: launched.failure.message, ended_at_ms: Date.now(), exit: UNKNOWN_EXIT },
+        : { kind: 'failed', reason: cutReason(launched.failure.message), ended_at_ms: Date.now(), exit: UNKNOWN_EXIT },
     };
     if (!this.#registry.add(record)) {
       if (launched.ok) launched.value.kill();
@@ -126,4 +157,39 @@ export class Commands {
     for (const name of this.#options.withheld_env) delete env[name];
     return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
   }
+}
+
+/** Everything below the given processes, as it is now. */
+async function descendantsOf(roots: ReadonlySet<number>): Promise<ProcessIdentity[]> {
+  const children = new Map<number, ProcessStat[]>();
+  for await (const stat of scanProcesses()) children.set(stat.ppid, [...(children.get(stat.ppid) ?? []), stat]);
+  const found: ProcessIdentity[] = [];
+  const next = [...roots];
+  for (let pid = next.pop(); pid !== undefined; pid = next.pop()) {
+    for (const child of children.get(pid) ?? []) {
+      found.push(child);
+      next.push(child.pid);
+    }
+    children.delete(pid);
+  }
+  return found;
+}
+
+/** Whether a process of one of these groups is still there; a zombie is not. */
+async function isAnyLeft(groups: ReadonlySet<number>): Promise<boolean> {
+  for await (const stat of scanProcesses()) if (groups.has(stat.pgrp) && isAlive(stat)) return true;
+  return false;
+}
+
+function killProcess(identity: ProcessIdentity): void {
+  if (!isRunning(identity)) return;
+  try {
+    process.kill(identity.pid, 'SIGKILL');
+  } catch {
+    // It ended at this moment, or is another user's.
+  }
+}
+
+function cutReason(reason: string): string {
+  return reason.length <= LIMITS.reason_max_chars ? reason : `${reason.slice(0, LIMITS.reason_max_chars - 1)}…`;
 }

@@ -2,9 +2,10 @@
  * The guardian: a small shell process that ends every command when the agent is gone, even by SIGKILL.
  *
  * 1. It reads its standard input, whose other end only the agent holds: `watch PGID` and `forget PGID`, a line each.
- * 2. At end-of-file it kills the groups it watches, and then, in rounds until none is left, every process whose
- *    environment carries the marker of this agent's run. So it also finds processes that left their group or session
- *    (torchrun's workers do), or whose parent has died.
+ * 2. At end-of-file it kills the groups it watches and all descendants of their first processes, and then, in rounds
+ *    until none is left, every process whose environment carries the marker of this agent's run. So it also finds
+ *    processes that left their group or session (torchrun's workers do), that cleared their environment (sudo does) or
+ *    overwrote it (setproctitle does), or whose parent has died. What did all of that at once is not found.
  * 3. It runs in a session of its own and ignores the terminal's signals, so that what ends the agent does not end it.
  *
  * A command is started behind a gate (see `launcher.ts`) that opens only after `watch` is in this pipe: there is no
@@ -27,7 +28,17 @@ while read -r verb group; do
     forget) case $groups in *" $group "*) groups="\${groups%%" $group "*} \${groups#*" $group "}" ;; esac ;;
   esac
 done
+family=''
+descend() {
+  for list in /proc/$1/task/*/children; do
+    kids=''
+    read -r kids <"$list"
+    for kid in $kids; do family="$family $kid"; descend "$kid"; done
+  done
+}
+for group in $groups; do descend "$group"; done
 for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+for pid in $family; do kill -KILL "$pid" 2>/dev/null; done
 round=0
 while [ $round -lt ${SWEEP_ROUNDS} ]; do
   found=$(grep -lsF "$1" /proc/[0-9]*/environ 2>/dev/null)
@@ -53,50 +64,90 @@ export interface Guardian {
  */
 export function startGuardian(run: string, onLoss: (message: string) => void): Guardian {
   const groups = new Set<number>();
+  /** Those who wait for a guardian that is answerable. */
+  const waiting: (() => void)[] = [];
+  let child: ChildProcess | null = null;
+  let started_ms = 0;
+  let restart: NodeJS.Timeout | undefined;
   let closing = false;
-  let child = launch();
+  let closed: Promise<boolean> | null = null;
+  revive();
 
-  function launch(): ChildProcess {
-    // Its own environment must not carry the marker, or it would be found by its own sweep.
-    const environment = { PATH: process.env.PATH ?? '/usr/bin:/bin' };
-    const started = spawn('/bin/sh', ['-c', SCRIPT, 'meshscope-guardian', `${RUN_MARKER}=${run}`], {
-      detached: true,
-      stdio: ['pipe', 'ignore', 'ignore'],
-      cwd: '/',
-      env: environment,
-    });
-    // A write to a guardian that was just killed fails; its exit, which follows, is where that is dealt with.
-    started.stdin?.on('error', () => {});
-    started.once('exit', () => {
-      if (closing) return;
-      onLoss('the guardian process ended unexpectedly; it was started again');
-      child = launch();
-      for (const group of groups) child.stdin?.write(`watch ${group}\n`);
-    });
-    return started;
+  function revive(): void {
+    started_ms = performance.now();
+    child = launch();
+    if (child === null) return;
+    for (const group of groups) child.stdin?.write(`watch ${group}\n`);
+    for (const resolve of waiting.splice(0)) resolve();
+  }
+
+  function launch(): ChildProcess | null {
+    try {
+      // Its own environment must not carry the marker, or it would be found by its own sweep.
+      const environment = { PATH: process.env.PATH ?? '/usr/bin:/bin' };
+      const started = spawn('/bin/sh', ['-c', SCRIPT, 'meshscope-guardian', `${RUN_MARKER}=${run}`], {
+        detached: true,
+        stdio: ['pipe', 'ignore', 'ignore'],
+        cwd: '/',
+        env: environment,
+      });
+      // A write to a guardian that was just killed fails; its exit, which follows, is where that is dealt with.
+      started.stdin?.on('error', () => {});
+      started.once('error', (error) => lost(`the guardian process could not be started (${error.message})`));
+      started.once('exit', () => lost('the guardian process ended unexpectedly'));
+      return started;
+    } catch (error) {
+      lost(`the guardian process could not be started (${(error as Error).message})`);
+      return null;
+    }
+  }
+
+  function lost(what: string): void {
+    child = null;
+    if (closing) return;
+    onLoss(`${what}; it is started again`);
+    restart = setTimeout(revive, Math.max(0, started_ms + LIMITS.guardian_restart_ms - performance.now()));
   }
 
   return {
     watch(group) {
       groups.add(group);
-      return new Promise((resolve) => child.stdin?.write(`watch ${group}\n`, () => resolve()));
+      return new Promise((resolve) => {
+        const told = child;
+        const settle = (error?: Error | null): void => {
+          // The guardian that comes after one that died is told all groups when it starts.
+          const isGuarded = child !== null && (!error || child !== told);
+          if (isGuarded) resolve();
+          else waiting.push(resolve);
+        };
+        if (told?.stdin) told.stdin.write(`watch ${group}\n`, settle);
+        else settle();
+      });
     },
     forget(group) {
-      if (groups.delete(group)) child.stdin?.write(`forget ${group}\n`);
+      if (groups.delete(group)) child?.stdin?.write(`forget ${group}\n`);
     },
     close() {
       closing = true;
-      return new Promise((resolve) => {
+      closed ??= new Promise((resolve) => {
+        clearTimeout(restart);
+        if (child === null) revive();
+        for (const settle of waiting.splice(0)) settle();
+        const last = child;
+        if (last === null) return resolve(false);
         const timer = setTimeout(() => {
-          child.kill('SIGKILL');
+          last.kill('SIGKILL');
           resolve(false);
         }, LIMITS.guardian_sweep_ms);
-        child.once('exit', (code) => {
+        const settle = (isSwept: boolean): void => {
           clearTimeout(timer);
-          resolve(code === 0);
-        });
-        child.stdin?.end();
+          resolve(isSwept);
+        };
+        last.once('error', () => settle(false));
+        last.once('exit', (code) => settle(code === 0));
+        last.stdin?.end();
       });
+      return closed;
     },
   };
 }

@@ -30,7 +30,7 @@ import type { AgentInfo } from './node-view.ts';
 import type { OutputStream } from './output-tail.ts';
 import type { ProcRecord } from './proc-record.ts';
 import type { ProcSpec } from './proc-spec.ts';
-import { identify } from './procfs/index.ts';
+import { identify, type ProcessIdentity } from './procfs/index.ts';
 import { Publisher } from './publisher.ts';
 import { createPySpy } from './pyspy/index.ts';
 import { ProcRegistry } from './registry.ts';
@@ -87,6 +87,12 @@ const DRAIN_MS = 1_000;
 export async function startHostAgent(options: HostAgentOptions): Promise<Outcome<HostAgent>> {
   const wrong = optionsError(options);
   if (wrong !== null) return failure('bad_request', wrong);
+  const processes: ProcessIdentity[] = [];
+  for (const pid of options.pids ?? []) {
+    const identity = identify(pid);
+    if (identity === null) return failure('bad_request', `pid ${pid}: there is no such process on this machine`);
+    processes.push(identity);
+  }
   const env = options.env ?? process.env;
   const grace_ms = options.terminate_grace_ms ?? LIMITS.terminate_grace_ms;
   const started_at_ms = Date.now();
@@ -132,7 +138,7 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
     host_name: options.host_name,
     run: incarnation,
     watch: options.watch ?? [],
-    pids: options.pids ?? [],
+    processes,
   });
   // The marker makes a py-spy that outlives a killed agent part of the guardian's sweep.
   const pyspy = createPySpy({ pyspy_bin: () => env.PYSPY_BIN ?? '', environment: { [RUN_MARKER]: incarnation } });
@@ -198,10 +204,7 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
     killCommands: () => commands.kill(),
     async stop(reason) {
       for (const timer of timers) clearInterval(timer);
-      // A copy that is just being started must be known before all are stopped.
-      const stopped = commands.stop(grace_ms);
-      await starting;
-      await stopped;
+      await Promise.all([commands.stop(grace_ms), starting]);
       events.hostStopping(agent.refs, reason);
       if (link.isOpen) await spool.drain(DRAIN_MS);
       calls.cancelAll();
@@ -232,9 +235,7 @@ function optionsError(options: HostAgentOptions): string | null {
   if (!URL.canParse(options.gateway_url) || !/^https?:$/.test(new URL(options.gateway_url).protocol)) {
     return `gateway "${options.gateway_url}" is not a URL of the form http://HOST:PORT`;
   }
-  for (const pid of options.pids ?? []) {
-    if (identify(pid) === null) return `pid ${pid}: there is no such process on this machine`;
-  }
+  if (!/^[\x21-\x7e]*$/.test(options.token)) return 'token: must be ASCII without spaces, as a header is';
   return null;
 }
 

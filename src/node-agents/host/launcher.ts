@@ -9,7 +9,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import path from 'node:path';
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { failure, type Outcome, success } from '../../contract/index.ts';
 import { LIMITS } from '../limits.ts';
 import type { Guardian } from './guardian.ts';
@@ -37,8 +37,11 @@ export interface Launched {
   readonly drained: Promise<void>;
   /** Opens the gate: the command itself starts to run. */
   run(): Promise<void>;
-  /** Asks the group to end (TERM), and ends it (KILL) after `grace_ms`. Settles when the process has ended. */
-  terminate(grace_ms: number): Promise<Exit>;
+  /**
+   * Asks the group to end (TERM), and ends it (KILL) after `grace_ms`. Settles when the process has ended, or when even
+   * KILL did not end it.
+   */
+  terminate(grace_ms: number): Promise<void>;
   /** Ends the group at once. */
   kill(): void;
 }
@@ -51,19 +54,18 @@ export interface Launched {
 export async function launch(options: Launch, guardian: Guardian): Promise<Outcome<Launched>> {
   const program = await findProgram(options);
   if (!program.ok) return program;
-  const child = spawn('/bin/sh', ['-c', GATE, 'meshscope-gate', program.value, ...options.command.slice(1)], {
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-    cwd: options.cwd,
-    env: options.env,
-  });
-  const started = await startOf(child);
-  if (!started.ok) return started;
-  const pid = started.value;
-  await guardian.watch(pid);
-  child.stdout?.on('data', (bytes: Buffer) => options.output.push('stdout', bytes));
-  child.stderr?.on('data', (bytes: Buffer) => options.output.push('stderr', bytes));
-
+  let child: ChildProcess;
+  try {
+    child = spawn('/bin/sh', ['-c', GATE, 'meshscope-gate', program.value, ...options.command.slice(1)], {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      cwd: options.cwd,
+      env: options.env,
+    });
+  } catch (error) {
+    // A command line or environment that is too long, or holds a zero byte, is not told by an event.
+    return failure('bad_request', `cannot start a process: ${(error as Error).message}`);
+  }
   let ended = false;
   const drained = new Promise<void>((resolve) => {
     child.once('close', () => {
@@ -75,7 +77,7 @@ export async function launch(options: Launch, guardian: Guardian): Promise<Outco
   const exited = new Promise<Exit>((resolve) => {
     child.once('exit', (code, signal) => {
       ended = true;
-      guardian.forget(pid);
+      if (child.pid !== undefined) guardian.forget(child.pid);
       const timer = setTimeout(() => resolve({ code, signal }), LIMITS.exit_drain_ms);
       drained.then(() => {
         clearTimeout(timer);
@@ -83,14 +85,26 @@ export async function launch(options: Launch, guardian: Guardian): Promise<Outco
       });
     });
   });
+  readTail(child.stdout, (bytes) => options.output.push('stdout', bytes));
+  readTail(child.stderr, (bytes) => options.output.push('stderr', bytes));
+  const started = await startOf(child);
+  if (!started.ok) return started;
+  const pid = started.value;
+  if (!ended) await guardian.watch(pid);
+
   const signalGroup = (signal: NodeJS.Signals): void => {
     // After the leader has been reaped its pid may be another's: then there is nothing that may be signalled.
     if (ended) return;
     try {
       process.kill(-pid, signal);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    } catch {
+      // Nobody is left in it, or it is another user's by now (sudo); then only its own end ends it.
     }
+  };
+  /** Lets go of a process that KILL did not end, so that the agent can. */
+  const abandon = (): void => {
+    child.unref();
+    for (const stream of child.stdio) stream?.destroy();
   };
 
   return success({
@@ -101,10 +115,29 @@ export async function launch(options: Launch, guardian: Guardian): Promise<Outco
     kill: () => signalGroup('SIGKILL'),
     terminate(grace_ms) {
       signalGroup('SIGTERM');
-      const timer = setTimeout(() => signalGroup('SIGKILL'), grace_ms);
-      exited.then(() => clearTimeout(timer));
-      return exited;
+      return new Promise((resolve) => {
+        let timer = setTimeout(() => {
+          signalGroup('SIGKILL');
+          timer = setTimeout(() => {
+            abandon();
+            resolve();
+          }, LIMITS.kill_wait_ms);
+        }, grace_ms);
+        exited.then(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
     },
+  });
+}
+
+/** Takes one piece a turn of the event loop: whoever floods its output waits for the agent, and the agent for nobody. */
+function readTail(stream: Readable | null, push: (bytes: Buffer) => void): void {
+  stream?.on('data', (bytes: Buffer) => {
+    push(bytes);
+    stream.pause();
+    setImmediate(() => stream.resume());
   });
 }
 

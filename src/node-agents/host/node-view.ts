@@ -21,6 +21,7 @@ import {
 } from '../../contract/index.ts';
 import { LIMITS } from '../limits.ts';
 import type { HostRefs } from './identity.ts';
+import { lastThatFit } from './output-tail.ts';
 import { commandStatus, endedAtMs, isEnded, type ProcRecord } from './proc-record.ts';
 import { readMemory } from './procfs/index.ts';
 
@@ -125,14 +126,15 @@ export function procAgentNode(record: ProcRecord): NodePayload {
   });
 }
 
-export function commandNode(record: ProcRecord): NodePayload {
+/** @param recorder_max_bytes bound of the flight recorder, default that of a node that is asked for */
+export function commandNode(record: ProcRecord, recorder_max_bytes: number = LIMITS.recorder_max_bytes): NodePayload {
   const now_ms = Date.now();
   return actorNode(record.refs.command, endedAtMs(record) ?? now_ms, {
     actor_status: commandStatus(record, now_ms),
     actor_type: record.origin === 'started' ? 'meshscope::Command' : 'meshscope::Process',
     instance_id: record.instance_ids.command,
     created_at: timestamp(record.started_at_ms),
-    flight_recorder: record.output?.recorder() ?? null,
+    flight_recorder: record.output?.recorder(recorder_max_bytes) ?? null,
     is_system: false,
     failure_info: failureInfo(record),
     execution: {
@@ -147,9 +149,9 @@ export function commandNode(record: ProcRecord): NodePayload {
   });
 }
 
-/** Every node of one proc: its own and those of its two actors. */
+/** Every node of one proc as they are pushed: its own and those of its two actors. */
 export function nodesOf(agent: AgentInfo, record: ProcRecord): NodePayload[] {
-  return [procNode(agent, record), procAgentNode(record), commandNode(record)];
+  return [procNode(agent, record), procAgentNode(record), commandNode(record, LIMITS.pushed_recorder_max_bytes)];
 }
 
 /** One actor of a proc by its key; null when the proc has no such actor. */
@@ -186,7 +188,8 @@ function actorNode(ref: ActorRef, as_of_ms: number, detail: ActorDetail): NodePa
 /** Present exactly when the command failed (FI-3); its own process is the cause (FI-4). */
 function failureInfo(record: ProcRecord): FailureInfo | null {
   if (record.state.kind !== 'failed') return null;
-  const lines = (record.output?.lines('stderr') ?? []).slice(-LIMITS.failure_lines_max);
+  const last = (record.output?.lines('stderr') ?? []).slice(-LIMITS.failure_lines_max);
+  const lines = lastThatFit(last, LIMITS.failure_lines_max_bytes);
   const tail = lines.length === 0 ? '' : `\nlast lines of stderr:\n${lines.join('\n')}`;
   return {
     error_message: `failed: ${record.state.reason}${tail}`,

@@ -51,8 +51,19 @@ export interface OutputTail {
   end(stream: OutputStream): void;
   /** The last lines of a stream, oldest first. */
   lines(stream: OutputStream): readonly string[];
-  /** The last lines of both streams as flight recorder events; null when there was no output. */
-  recorder(): string | null;
+  /**
+   * The last lines of both streams as flight recorder events, as many as fit; null when there was no output.
+   *
+   * @param max_bytes size of the text when it is itself a string in JSON
+   */
+  recorder(max_bytes: number): string | null;
+}
+
+interface RecordedLine {
+  readonly stream: OutputStream;
+  readonly line: string;
+  readonly seq: number;
+  readonly at_ms: number;
 }
 
 /**
@@ -60,20 +71,12 @@ export interface OutputTail {
  */
 export function createOutputTail(onLine: (stream: OutputStream, line: string) => void = () => {}): OutputTail {
   const lines: Record<OutputStream, string[]> = { stdout: [], stderr: [] };
-  const events: FlightRecorderEvent[] = [];
+  const last: RecordedLine[] = [];
   let seq = 0;
 
   const record = (stream: OutputStream, line: string): void => {
     keepLast(lines[stream], line, LIMITS.output_lines_max);
-    const event: FlightRecorderEvent = {
-      timestamp: timestamp(Date.now()),
-      seq,
-      level: stream === 'stderr' ? 'WARN' : 'INFO',
-      target: stream,
-      name: 'output',
-      fields: { message: line },
-    };
-    keepLast(events, event, LIMITS.recorder_events_max);
+    keepLast(last, { stream, line, seq, at_ms: Date.now() }, LIMITS.recorder_events_max);
     seq += 1;
     onLine(stream, line);
   };
@@ -86,8 +89,33 @@ export function createOutputTail(onLine: (stream: OutputStream, line: string) =>
     push: (stream, bytes) => cutters[stream].push(bytes),
     end: (stream) => cutters[stream].end(),
     lines: (stream) => lines[stream],
-    recorder: () => (events.length === 0 ? null : JSON.stringify(events)),
+    recorder(max_bytes) {
+      const texts = last.map((recorded) => JSON.stringify(eventOf(recorded)));
+      return last.length === 0 ? null : `[${lastThatFit(texts, max_bytes).join(',')}]`;
+    },
   };
+}
+
+/** Made when somebody asks: of most lines nobody does, and a command may write a million of them a second. */
+function eventOf({ stream, line, seq, at_ms }: RecordedLine): FlightRecorderEvent {
+  return {
+    timestamp: timestamp(at_ms),
+    seq,
+    level: stream === 'stderr' ? 'WARN' : 'INFO',
+    target: stream,
+    name: 'output',
+    fields: { message: line },
+  };
+}
+
+/** The last of some texts, as many as fit into `max_bytes` as strings in JSON, where a character can take six bytes. */
+export function lastThatFit(texts: readonly string[], max_bytes: number): string[] {
+  let size = 0;
+  const first = texts.findLastIndex((text) => {
+    size += Buffer.byteLength(JSON.stringify(text));
+    return size > max_bytes;
+  });
+  return texts.slice(first + 1);
 }
 
 function keepLast<T>(ring: T[], item: T, max: number): void {

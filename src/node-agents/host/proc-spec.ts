@@ -8,10 +8,9 @@
  */
 import * as v from 'valibot';
 import { describeIssues, failure, labelError, type Outcome, success } from '../../contract/index.ts';
+import { LIMITS } from '../limits.ts';
 import { programLabel } from './identity.ts';
 
-const SPECS_MAX = 256;
-const COPIES_MAX = 1_024;
 /** A copy's number and the hyphen in front of it must still fit into a label. */
 const NAME_MAX_CHARS = 56;
 
@@ -36,7 +35,7 @@ const Spec = v.strictObject({
       v.number('must be a number'),
       v.integer('must be a whole number'),
       v.minValue(1, 'must be at least 1'),
-      v.maxValue(COPIES_MAX, `must be at most ${COPIES_MAX}`),
+      v.maxValue(LIMITS.copies_max, `must be at most ${LIMITS.copies_max}`),
     ),
     1,
   ),
@@ -48,7 +47,7 @@ const MeshFile = v.strictObject({
   procs: v.pipe(
     v.array(Spec, 'must be a list of procs'),
     v.minLength(1, 'must describe at least one proc'),
-    v.maxLength(SPECS_MAX, `must describe at most ${SPECS_MAX} procs`),
+    v.maxLength(LIMITS.specs_max, `must describe at most ${LIMITS.specs_max} procs`),
   ),
 });
 
@@ -83,6 +82,10 @@ export function parseMeshFile(text: string): Outcome<ProcSpec[]> {
 export function nameSpecs(
   specs: readonly (Omit<ProcSpec, 'name'> & { readonly name?: string | undefined })[],
 ): Outcome<ProcSpec[]> {
+  const copies = specs.reduce((sum, spec) => sum + spec.procs, 0);
+  if (copies > LIMITS.copies_max) {
+    return failure('bad_request', `procs: ${copies} copies in all, more than the ${LIMITS.copies_max} of one host`);
+  }
   const taken = new Set<string>();
   const named: ProcSpec[] = [];
   for (const [index, spec] of specs.entries()) {

@@ -2,6 +2,7 @@
 import { refKey } from '../../contract/index.ts';
 import { LIMITS } from '../limits.ts';
 import { endedAtMs, isEnded, type ProcRecord, type ProcState } from './proc-record.ts';
+import type { ProcessIdentity } from './procfs/index.ts';
 
 export interface RegistryListener {
   added(record: ProcRecord): void;
@@ -34,17 +35,17 @@ export class ProcRegistry {
     return this.#byKey.get(key);
   }
 
-  /** The live proc of a pid. */
-  findLive(pid: number): ProcRecord | undefined {
-    return this.#byPid.get(pid);
+  /** The live proc of a process. A process that got the pid of an earlier one is not that one's proc. */
+  findLive(identity: ProcessIdentity): ProcRecord | undefined {
+    const record = this.#byPid.get(identity.pid);
+    return record?.identity?.start_ticks === identity.start_ticks ? record : undefined;
   }
 
   /** True when the proc is shown; false when the host shows as many as it may. */
   add(record: ProcRecord): boolean {
     if (this.#byKey.size >= LIMITS.procs_max) this.#evict(LIMITS.procs_max - 1);
     if (this.#byKey.size >= LIMITS.procs_max) {
-      this.#refused += 1;
-      this.#listener.refused(this.#refused);
+      this.refuse();
       return false;
     }
     this.#byKey.set(refKey(record.refs.proc), record);
@@ -57,14 +58,22 @@ export class ProcRegistry {
   move(record: ProcRecord, state: ProcState): void {
     if (isEnded(record)) return;
     record.state = state;
-    if (isEnded(record) && record.identity !== null) this.#byPid.delete(record.identity.pid);
+    const pid = record.identity?.pid ?? 0;
+    // The pid may be that of another proc by now.
+    if (isEnded(record) && this.#byPid.get(pid) === record) this.#byPid.delete(pid);
     this.#listener.changed(record);
     if (isEnded(record)) this.#evict(LIMITS.procs_max);
   }
 
   /** Tells the listener of a change that is not a change of state, such as output that came late. */
   touch(record: ProcRecord): void {
-    this.#listener.changed(record);
+    if (this.#byKey.has(refKey(record.refs.proc))) this.#listener.changed(record);
+  }
+
+  /** Counts a process that is not shown because the host shows as many as it may. */
+  refuse(): void {
+    this.#refused += 1;
+    this.#listener.refused(this.#refused);
   }
 
   /**

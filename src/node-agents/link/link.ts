@@ -87,9 +87,14 @@ export function startLink(options: LinkOptions): Link {
     },
     publish(nodes, removed) {
       if (connection === null) return;
-      for (const [index, part] of chunk(nodes).entries()) {
+      const rest = [...removed];
+      for (const part of chunk(nodes)) {
         seq += 1;
-        connection.send({ type: 'delta', seq, nodes: part, removed: index === 0 ? [...removed] : [] });
+        connection.send({ type: 'delta', seq, nodes: part, removed: rest.splice(0, LIMITS.frame_removed_max) });
+      }
+      while (rest.length > 0) {
+        seq += 1;
+        connection.send({ type: 'delta', seq, nodes: [], removed: rest.splice(0, LIMITS.frame_removed_max) });
       }
     },
     send: (frame) => connection?.send(frame) ?? false,

@@ -87,7 +87,7 @@ export class Spool {
     if (this.#flushTimer !== null) clearTimeout(this.#flushTimer);
     this.#flushTimer = null;
     if (this.#inFlight !== null || this.#pending.length === 0) return;
-    const rows = this.#pending.slice(0, LIMITS.batch_rows_max);
+    const rows = this.#nextRows();
     this.#pending = this.#pending.slice(rows.length);
     const tables: Record<string, Row[]> = {};
     for (const { table, row } of rows) {
@@ -103,6 +103,17 @@ export class Spool {
     this.#unreportedLoss = 0;
     this.#nextSeq += 1;
     this.#sendInFlight();
+  }
+
+  /** The oldest rows, as many as one batch may hold; always at least one. */
+  #nextRows(): PendingRow[] {
+    let chars = 0;
+    const rows = this.#pending.slice(0, LIMITS.batch_rows_max);
+    const end = rows.findIndex(({ row }, index) => {
+      chars += JSON.stringify(row).length;
+      return index > 0 && chars > LIMITS.batch_max_chars;
+    });
+    return end < 0 ? rows : rows.slice(0, end);
   }
 
   #sendInFlight(): void {

@@ -8,6 +8,8 @@ export const PROCFS_LIMITS = {
   file_max_bytes: 64 * 1024,
   /** Processes that one slice of a scan reads before the event loop has its turn. */
   scan_slice_processes: 64,
+  /** Longest command line that is shown, as JSON text; the arguments beyond it are counted. */
+  command_line_shown_max_bytes: 32 * 1024,
   /** Longest argument that is shown, characters; a longer one is cut and marked. */
   argument_max_chars: 4_096,
 } as const;

@@ -17,9 +17,21 @@ import { isDigestName, isSecretName } from './secret-names.ts';
 
 export const REDACTED = '[redacted]';
 
-/** The arguments with secrets replaced by `[redacted]`; as many as before, each at most 4,096 characters. */
+/**
+ * The arguments with secrets replaced by `[redacted]`, each at most 4,096 characters. Those beyond 32 KiB in all are
+ * replaced by their number, so that thousands of file names do not travel with every node.
+ */
 export function redactCommandLine(argv: readonly string[]): string[] {
-  return argv.map((argument, index) => cut(redactArgument(argument, argv[index - 1])));
+  const { command_line_shown_max_bytes } = PROCFS_LIMITS;
+  const shown: string[] = [];
+  let size = 0;
+  for (const [index, argument] of argv.entries()) {
+    const redacted = cut(redactArgument(argument, argv[index - 1]));
+    size += Buffer.byteLength(JSON.stringify(redacted));
+    if (size > command_line_shown_max_bytes) return [...shown, `… (${argv.length - index} more)`];
+    shown.push(redacted);
+  }
+  return shown;
 }
 
 function redactArgument(argument: string, previous: string | undefined): string {
