@@ -2,7 +2,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
-import { nameSpecs, type ProcSpec, parseMeshFile } from '../node-agents/index.ts';
+import { COPIES_MAX, nameSpecs, type ProcSpec, parseMeshFile } from '../node-agents/index.ts';
 import { type Invocation, text, texts } from './command.ts';
 import { usageError } from './exit.ts';
 import { LIMITS } from './limits.ts';
@@ -32,9 +32,6 @@ export const AGENT_HELP = `  -- CMD...          run CMD as a proc and follow it
   -q, --quiet        do not show the commands' output
 `;
 
-const PROCS_MAX = 1_024;
-const GRACE_MAX_S = 3_600;
-
 export interface AgentSettings {
   readonly host_name: string;
   readonly specs: readonly ProcSpec[];
@@ -52,14 +49,14 @@ export function readAgentSettings(invocation: Invocation): AgentSettings {
   if (text(invocation, 'procs') !== undefined && command === null) {
     throw usageError('--procs N needs a command behind "--"; in a file, use its field "procs"');
   }
-  const procs = readNumber(invocation, 'procs', 1, 1, PROCS_MAX);
+  const procs = readNumber(invocation, 'procs', 1, 1, COPIES_MAX);
   return {
     host_name: text(invocation, 'name') ?? (hostname().replace(/[^A-Za-z0-9._-]/g, '-') || 'localhost'),
     specs: file === undefined ? specsOf(command, procs) : readMeshFile(file),
     base_dir: file === undefined ? process.cwd() : path.dirname(path.resolve(file)),
     watch: texts(invocation, 'watch').map(readPattern),
     pids: texts(invocation, 'pid').map(readPid),
-    terminate_grace_ms: readNumber(invocation, 'grace', 10, 0, GRACE_MAX_S) * 1_000,
+    terminate_grace_ms: readNumber(invocation, 'grace', 10, 0, LIMITS.grace_max_s) * 1_000,
   };
 }
 

@@ -6,12 +6,11 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { CommandError } from './exit.ts';
+import { LIMITS } from './limits.ts';
 
 const MAIN = process.argv[1] ?? '';
 /** A small nursery: these parts allocate little, and a large one stays resident once it has been used. */
 const MEMORY_FLAGS = ['--max-semi-space-size=2'];
-/** Longest time in which a part that was asked to end does so; commands get their own grace on top. */
-const END_WAIT_MS = 10_000;
 
 export interface ChildPart {
   /** What the part said of itself when it was ready. */
@@ -58,7 +57,7 @@ export function startChildPart(args: readonly string[], env: Readonly<Record<str
     hurry() {
       if (child.connected) child.send({ type: 'hurry' }, () => {});
     },
-    async stop(wait_ms = END_WAIT_MS) {
+    async stop(wait_ms: number = LIMITS.part_end_ms) {
       child.kill('SIGTERM');
       const timer = setTimeout(() => child.kill('SIGKILL'), wait_ms);
       await ended;

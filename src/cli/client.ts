@@ -18,9 +18,6 @@ export const CLIENT_HELP = `  --url URL          the gateway (MESHSCOPE_URL, def
   --data DIR         the data folder with the token (MESHSCOPE_DATA, default .meshscope)
 `;
 
-/** Longest waits, milliseconds: a little above the gateway's own deadlines, so that its answer comes first. */
-const WAIT_MS = { node: 5_000, tree: 15_000, stack: 20_000, config: 8_000, query: 30_000, profile_extra: 30_000 };
-
 export interface Answer {
   readonly status: number;
   readonly text: string;
@@ -83,7 +80,7 @@ export function createClient(invocation: Invocation): Client {
     request,
     text: ask,
     node: async (reference) =>
-      readAnswer(NodePayload, await ask('GET', `/v1/${encodeRef(reference)}`, WAIT_MS.node), url),
+      readAnswer(NodePayload, await ask('GET', `/v1/${encodeRef(reference)}`, LIMITS.node_wait_ms), url),
     async tryNode(reference) {
       try {
         return await this.node(reference);
@@ -92,13 +89,13 @@ export function createClient(invocation: Invocation): Client {
         throw error;
       }
     },
-    stack: (reference) => ask('GET', `/v1/pyspy/${encodeRef(reference)}`, WAIT_MS.stack),
-    query: (sql) => ask('POST', '/v1/query', WAIT_MS.query, { sql }),
+    stack: (reference) => ask('GET', `/v1/pyspy/${encodeRef(reference)}`, LIMITS.stack_wait_ms),
+    query: (sql) => ask('POST', '/v1/query', LIMITS.query_wait_ms, { sql }),
     profile: (reference, opts) =>
       ask(
         'POST',
         `/v1/pyspy_profile_svg/${encodeRef(reference)}`,
-        opts.duration_s * 1000 + WAIT_MS.profile_extra,
+        opts.duration_s * 1000 + LIMITS.profile_extra_wait_ms,
         opts,
       ),
   };

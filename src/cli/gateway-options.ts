@@ -1,34 +1,38 @@
 /** The options of a gateway, which `gateway` and `up` share, and the block that says where everything is. */
 import path from 'node:path';
-import { type Invocation, text } from './command.ts';
-import { tokenFile, tokenSource } from './data-dir.ts';
+import { ANONYMOUS_LEVELS, type AnonymousLevel } from '../edge-gateway/index.ts';
+import { URL_DEFAULT } from './client.ts';
+import { type Invocation, text, texts } from './command.ts';
+import { DATA_DIR_DEFAULT, tokenFile, tokenSource } from './data-dir.ts';
 import { usageError } from './exit.ts';
 import { type Address, isLoopback, LISTEN_OPTIONS } from './listen.ts';
 
 export const GATEWAY_PORT_DEFAULT = 1729;
 
-export const ANONYMOUS_LEVELS = ['none', 'topology', 'all'] as const;
-export type AnonymousLevel = (typeof ANONYMOUS_LEVELS)[number];
-
-export const GATEWAY_OPTIONS = { ...LISTEN_OPTIONS, data: { type: 'string' }, anonymous: { type: 'string' } } as const;
+export const GATEWAY_OPTIONS = {
+  ...LISTEN_OPTIONS,
+  data: { type: 'string' },
+  anonymous: { type: 'string' },
+  'allow-host': { type: 'string', multiple: true },
+} as const;
 
 export const GATEWAY_HELP = `  --port N           port to listen on, default ${GATEWAY_PORT_DEFAULT}; 0 picks a free one and prints it
   --host ADDR        address to listen on, default 127.0.0.1
   --insecure         allow an address that other machines can reach, without TLS
+  --allow-host NAME  a name under which a proxy in front serves this gateway; may be repeated
   --anonymous LEVEL  who may read without a token: none, topology (hosts, procs, actors) or all (stacks, profiles,
-                     configuration and SQL too; loopback only). Default topology on loopback, none elsewhere
+                     configuration and SQL too; loopback only). Default topology on loopback, none elsewhere and with --allow-host
   --data DIR         folder of the token and the store (MESHSCOPE_DATA, default .meshscope)
 `;
 
 export function readAnonymous(invocation: Invocation, address: Address): AnonymousLevel {
   const given = text(invocation, 'anonymous');
-  if (given === undefined) return isLoopback(address.host) ? 'topology' : 'none';
+  const isProxied = texts(invocation, 'allow-host').length > 0;
+  if (given === undefined) return isLoopback(address.host) && !isProxied ? 'topology' : 'none';
   const level = ANONYMOUS_LEVELS.find((candidate) => candidate === given);
   if (level === undefined) throw usageError(`--anonymous ${given}: must be one of ${ANONYMOUS_LEVELS.join(', ')}`);
-  if (level === 'all' && !isLoopback(address.host)) {
-    throw usageError(
-      `--anonymous all would show stacks and SQL to everybody who reaches ${address.host}: loopback only`,
-    );
+  if (level === 'all' && (!isLoopback(address.host) || isProxied)) {
+    throw usageError(`--anonymous all would show stacks and SQL to everybody who reaches this address: loopback only`);
   }
   return level;
 }
@@ -46,4 +50,16 @@ export function describeAccess(url: string, dataFolder: string): string {
   - SQL:           curl -H "Authorization: Bearer ${isFile ? `$(cat ${shown})` : '$MESHSCOPE_TOKEN'}" --json '{"sql":"show tables"}' ${url}/v1/query
   - Token:         ${isFile ? shown : 'MESHSCOPE_TOKEN'}
 `;
+}
+
+/** Commands to try, as they must be typed here: in a clone through npx, and with the place where it is not the default. */
+export function describeTries(url: string, dataFolder: string, isDemo: boolean): string {
+  const meshscope = process.argv[1]?.endsWith('.ts') === true ? 'npx meshscope' : 'meshscope';
+  const place = [
+    ...(url === URL_DEFAULT ? [] : [`MESHSCOPE_URL=${url}`]),
+    ...(dataFolder === path.resolve(DATA_DIR_DEFAULT) ? [] : [`MESHSCOPE_DATA=${dataFolder}`]),
+  ];
+  const set = place.length === 0 ? '' : `  - First:         export ${place.join(' ')}\n`;
+  const tries = isDemo ? ['tree', 'stack blocked', 'profile busy -o busy.svg', 'why failing'] : ['tree', 'stack NAME'];
+  return `${set}  - Try:           ${tries.map((words) => `${meshscope} ${words}`).join(';  ')}\n`;
 }

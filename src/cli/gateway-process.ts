@@ -13,6 +13,8 @@ export interface GatewayProcessOptions {
   readonly token: string;
   /** Where a person finds the token, for the message that says it is missing. */
   readonly token_source: string;
+  /** Names under which a proxy serves the gateway. */
+  readonly allowed_hosts: readonly string[];
   /** Base URL of the telemetry service, or null. */
   readonly telemetry: string | null;
   readonly log: CliLog;
@@ -24,6 +26,7 @@ export async function startGateway(options: GatewayProcessOptions): Promise<Runn
     ...address,
     anonymous,
     token,
+    allowed_hosts: options.allowed_hosts,
     // Where the token lies is for people on this machine.
     ...(isLoopback(address.host) ? { tokenSource: options.token_source } : {}),
     telemetry: telemetry === null ? null : telemetryOverHttp({ url: telemetry, token }),

@@ -10,6 +10,21 @@ export const LIMITS = {
   output_waiting_max_chars: 4 * 1024 * 1024,
   /** Between two attempts to write to a terminal that is paused. */
   output_retry_ms: 20,
+  /** Longest time in which a part of `up` that was asked to end does so; commands have their own grace on top. */
+  part_end_ms: 10_000,
+  /** Waits before telemetry is started again; after the last of them it is given up, unless it stayed for a while. */
+  telemetry_restarts_ms: [500, 2_000, 10_000],
+  telemetry_stayed_ms: 60_000,
+  /** Longest `--grace`, seconds. */
+  grace_max_s: 3_600,
+  /** Longest wait for a word from what holds a port. */
+  probe_ms: 1_000,
+  /** Longest waits for a gateway's answers: a little above its own deadlines, so that its word comes first. */
+  node_wait_ms: 5_000,
+  stack_wait_ms: 20_000,
+  query_wait_ms: 30_000,
+  /** On top of the duration of a profile. */
+  profile_extra_wait_ms: 30_000,
   /** Longest value that is shown in a cell of a table or a line of a tree, characters. */
   cell_max_chars: 120,
 } as const;

@@ -3,8 +3,7 @@ import { isIP } from 'node:net';
 import type { Failure } from '../contract/index.ts';
 import { flag, type Invocation, text } from './command.ts';
 import { CommandError, usageError } from './exit.ts';
-
-const PROBE_MS = 1_000;
+import { LIMITS } from './limits.ts';
 
 export interface Address {
   readonly host: string;
@@ -22,8 +21,9 @@ export function readAddress(invocation: Invocation, defaultPort: number): Addres
   const port = readNumber(invocation, 'port', defaultPort, 0, 65_535);
   if (!isLoopback(host) && !flag(invocation, 'insecure')) {
     throw usageError(
-      `--host ${host} can be reached from other machines, and the traffic, tokens included, is not encrypted: put a TLS proxy ` +
-        'in front of a loopback address, or say --insecure on a network that you trust',
+      `--host ${host} can be reached from other machines, and the traffic, tokens included, is not encrypted: leave it ` +
+        'on loopback behind a TLS proxy, with --allow-host NAME for the name that the proxy serves, or say --insecure on a ' +
+        'network that you trust',
     );
   }
   return { host, port };
@@ -60,7 +60,7 @@ export async function portTaken(address: Address): Promise<CommandError> {
 
 async function describeListener(base: string): Promise<string> {
   try {
-    const answer = await fetch(`${base}/healthz`, { signal: AbortSignal.timeout(PROBE_MS), redirect: 'manual' });
+    const answer = await fetch(`${base}/healthz`, { signal: AbortSignal.timeout(LIMITS.probe_ms), redirect: 'manual' });
     const body = await answer.text();
     const part = /"service"\s*:\s*"(meshscope-[a-z]+)"/.exec(body)?.[1];
     if (part !== undefined) return `another ${part.replace('-', ' ')}`;

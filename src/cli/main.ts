@@ -12,6 +12,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   tree: () => import('./commands/tree.ts'),
   get: () => import('./commands/get.ts'),
   stack: () => import('./commands/stack.ts'),
+  why: () => import('./commands/why.ts'),
   profile: () => import('./commands/profile.ts'),
   query: () => import('./commands/query.ts'),
   diagnose: () => import('./commands/diagnose.ts'),
@@ -31,6 +32,7 @@ Ask it
   tree               hosts, procs and what each is doing
   get REF            one node as JSON
   stack PROC         what every thread of a proc is doing right now
+  why PROC           how a proc does, why it failed, and what it said last
   profile PROC       a flame graph of a proc over some seconds
   query SQL          rows from the telemetry store
   diagnose           is everything reachable, and does the gateway keep its contract?

@@ -9,6 +9,12 @@ import { CommandError, EXIT } from './exit.ts';
 
 const SHOWN_MAX = 8;
 
+/** The procs that can be named now, and the hosts whose procs cannot since they are out of reach. */
+interface Known {
+  readonly candidates: readonly Candidate[];
+  readonly lost: readonly string[];
+}
+
 interface Candidate {
   readonly name: string;
   readonly reference: string;
@@ -29,25 +35,30 @@ export async function findNode(client: Client, typed: string): Promise<string> {
   const hosts = root.children.map((reference) => ({ name: hostName(reference), reference }));
   const exact = hosts.find((host) => host.name === typed);
   if (exact !== undefined) return exact.reference;
-  return (await findAmong(client, [...(await procs(client)), ...hosts], typed)).reference;
+  const known = await procs(client);
+  return (await findAmong(client, { ...known, candidates: [...known.candidates, ...hosts] }, typed)).reference;
 }
 
-async function procs(client: Client): Promise<Candidate[]> {
+async function procs(client: Client): Promise<Known> {
   const root = await client.node('root');
   const hosts = await Promise.all(root.children.map((reference) => client.tryNode(reference)));
-  return hosts
-    .filter((host): host is NodePayload => !(host instanceof CommandError))
-    .flatMap((host) => host.children)
-    .map((reference) => ({ name: procName(reference), reference }));
+  const procsOf = (host: NodePayload): Candidate[] =>
+    host.children.map((reference) => ({ name: procName(reference), reference }));
+  return {
+    candidates: hosts.flatMap((host) => (host instanceof CommandError ? [] : procsOf(host))),
+    lost: root.children.filter((_, index) => hosts[index] instanceof CommandError).map(hostName),
+  };
 }
 
-async function findAmong(client: Client, candidates: readonly Candidate[], typed: string): Promise<Candidate> {
+async function findAmong(client: Client, { candidates, lost }: Known, typed: string): Promise<Candidate> {
   const exact = candidates.filter((candidate) => candidate.name === typed);
   const matches = exact.length > 0 ? exact : candidates.filter((candidate) => candidate.name.startsWith(typed));
   const [first] = matches;
   if (first === undefined) {
-    const known = candidates.map((candidate) => candidate.name).sort();
-    throw new CommandError(`there is no proc "${typed}"; there are: ${list(known)}`, EXIT.not_found);
+    const names = candidates.map((candidate) => candidate.name).sort();
+    const missing = `there is no proc "${typed}"; there are: ${list(names)}`;
+    if (lost.length === 0) throw new CommandError(missing, EXIT.not_found);
+    throw new CommandError(`${missing}; it may be on a host that is out of reach: ${list(lost)}`, EXIT.unreachable);
   }
   if (matches.length === 1) return first;
   const running = exact.length > 0 ? await stillRunning(client, exact) : [];

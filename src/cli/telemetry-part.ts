@@ -1,9 +1,7 @@
 /** The telemetry service of `meshscope up`: started again when it ends by itself, on the port that the gateway knows. */
 import { type ChildPart, startChildPart } from './child-part.ts';
+import { LIMITS } from './limits.ts';
 import type { CliLog } from './log.ts';
-
-/** Waits before a restart, milliseconds; after the last of them the service is given up. */
-const RESTART_WAITS_MS = [500, 2_000, 10_000];
 
 export interface TelemetryPart {
   readonly url: string;
@@ -35,17 +33,21 @@ export async function startTelemetryPart(
   let isStopping = false;
 
   const keep = async (): Promise<void> => {
-    for (const wait_ms of RESTART_WAITS_MS) {
+    const waits = LIMITS.telemetry_restarts_ms;
+    for (let failures = 0; ; failures += 1) {
+      const started_ms = performance.now();
       const how = await part.ended;
       if (isStopping) return;
+      if (performance.now() - started_ms >= LIMITS.telemetry_stayed_ms) failures = 0;
+      const wait_ms = waits[failures];
+      if (wait_ms === undefined) break;
       log.warn(`telemetry ended (${how}); starting it again`);
       // Whoever stops does not wait for a restart that is not to come.
       await new Promise((resolve) => setTimeout(resolve, wait_ms).unref());
       if (isStopping) return;
       part = start(new URL(url).port);
     }
-    const how = await part.ended;
-    if (!isStopping) log.error(`telemetry ended again (${how}): SQL and stored dumps are not available any more`);
+    log.error('telemetry ended again and again: SQL and stored dumps are not available any more');
   };
   void keep();
 

@@ -11,3 +11,4 @@ export * from './reference.ts';
 export * from './tables.ts';
 export * from './timestamp.ts';
 export * from './uid.ts';
+export * from './uuid.ts';

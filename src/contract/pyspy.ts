@@ -62,6 +62,8 @@ export const PySpyResult = v.union([
 ]);
 export type PySpyResult = v.InferOutput<typeof PySpyResult>;
 
+/** Longest profile, seconds, and highest rate, samples per second. Above either 400. */
+export const PROFILE_MAX_S = 300;
 export const PROFILE_RATE_MAX_HZ = 1000;
 
 /** Body of `POST /v1/pyspy_profile_svg/{proc}`; every field is required. Ranges are checked apart from the shape. */

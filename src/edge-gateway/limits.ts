@@ -51,9 +51,6 @@ export const TELEMETRY_ANSWER_MAX_BYTES = 64 * 1024 * 1024;
 /** Token of a request, characters. A longer one is wrong. */
 export const TOKEN_MAX_CHARS = 1_024;
 
-/** Longest profile, seconds. Above it 400. */
-export const PROFILE_MAX_S = 300;
-
 /** How long the gateway waits, milliseconds. Each of these ends in 504 unless said otherwise. */
 export const RESOLVE_WAIT_MS = 3_000;
 /** After this an actor's last published state is shown instead of a fresh one. */

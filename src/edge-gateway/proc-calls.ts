@@ -13,6 +13,7 @@ import {
   type Failure,
   failure,
   type Outcome,
+  PROFILE_MAX_S,
   type ProcRef,
   PySpyProfileOpts,
   type PySpyProfileOutcome,
@@ -26,7 +27,7 @@ import {
 import { readJsonBody } from './http/body.ts';
 import { type CapturedReference, captureReference } from './http/decode.ts';
 import { failureResponse, jsonResponse, textResponse } from './http/respond.ts';
-import { CONFIG_WAIT_MS, DUMP_WAIT_MS, PROFILE_EXTRA_WAIT_MS, PROFILE_MAX_S } from './limits.ts';
+import { CONFIG_WAIT_MS, DUMP_WAIT_MS, PROFILE_EXTRA_WAIT_MS } from './limits.ts';
 import type { Mesh, Telemetry } from './ports.ts';
 
 export const NO_TELEMETRY: Failure = {

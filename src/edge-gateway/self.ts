@@ -15,6 +15,7 @@ import {
   renderRef,
   timestamp,
   type Uid,
+  uuidV7,
 } from '../contract/index.ts';
 import type { GatewayIdentity } from './ports.ts';
 
@@ -112,11 +113,4 @@ function locationOf(url: string): Location {
   const isLiteral = hostname.startsWith('[') || /^\d+(\.\d+){3}$/.test(hostname);
   const number = port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
   return { hops: [], url: { scheme: isLiteral ? 'tcp' : 'tls', host, port: number } };
-}
-
-/** A version 7 UUID: 48 bits of milliseconds, then random. */
-export function uuidV7(): string {
-  const time = Date.now().toString(16).padStart(12, '0');
-  const random = crypto.randomUUID();
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(15)}`;
 }

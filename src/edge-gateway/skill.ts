@@ -2,8 +2,7 @@
  * `GET /SKILL.md`: the guide to this API, for people and for programs that read prose. `{base}` is replaced by the URL
  * under which the reader reached the gateway; every other brace stays as it is.
  */
-import { ERROR_STATUS } from '../contract/index.ts';
-import { PROFILE_MAX_S } from './limits.ts';
+import { ERROR_STATUS, PROFILE_MAX_S } from '../contract/index.ts';
 
 export function renderSkill(base: string): string {
   return SKILL.replaceAll('{base}', () => base);

@@ -1,4 +1,4 @@
 /** What runs on real hosts. */
 export { type HostAgent, type HostAgentOptions, type LogLevel, startHostAgent } from './host/host-agent.ts';
 export type { OutputStream } from './host/output-tail.ts';
-export { nameSpecs, type ProcSpec, parseMeshFile } from './host/proc-spec.ts';
+export { COPIES_MAX, nameSpecs, type ProcSpec, parseMeshFile } from './host/proc-spec.ts';

@@ -33,6 +33,8 @@ export const LIMITS = {
   exit_drain_ms: 15,
   /** How long the guardian may take to sweep what is left at the end. */
   guardian_sweep_ms: 5_000,
+  /** Rounds of that sweep, 20 ms apart. */
+  guardian_sweep_rounds: 50,
   /** From one start of the guardian to the next, when it does not stay. */
   guardian_restart_ms: 500,
 
@@ -72,6 +74,8 @@ export const LIMITS = {
   batch_max_chars: 256 * 1024,
   /** How long rows wait for company before a batch is closed. */
   batch_delay_ms: 100,
+  /** How long the last rows may take to be acknowledged when the agent stops. */
+  stop_drain_ms: 1_000,
   /** How long an acknowledgement may take before the batch is sent again. */
   ack_timeout_ms: 15_000,
 } as const;

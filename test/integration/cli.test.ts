@@ -88,13 +88,21 @@ describe('wrong usage ends with 2 and says what is wrong', () => {
     ['a file that is not JSON', () => ['up', '--file', mesh('{')], 'not JSON'],
     ['a mesh without procs', () => ['up', '--file', mesh({})], 'procs'],
     ['an empty mesh', () => ['up', '--file', mesh({ procs: [] })], 'procs: must describe at least one proc'],
-    ['a proc without a command', () => ['up', '--file', mesh({ procs: [{ name: 'a' }] })], 'procs.0.command'],
+    [
+      'a proc without a command',
+      () => ['up', '--file', mesh({ procs: [{ name: 'a' }] })],
+      'procs.0.command: is missing',
+    ],
     [
       'a field of the wrong type',
       () => ['up', '--file', mesh({ procs: [{ command: ['a'], procs: '4' }] })],
       'procs.0.procs: must be a number',
     ],
-    ['an unknown field', () => ['up', '--file', mesh({ procs: [{ command: ['a'], colour: 1 }] })], 'colour'],
+    [
+      'an unknown field',
+      () => ['up', '--file', mesh({ procs: [{ command: ['a'], colour: 1 }] })],
+      'procs.0.colour: there is no such field',
+    ],
     [
       'a name that is none',
       () => ['up', '--file', mesh({ procs: [{ command: ['a'], name: 'Big Job' }] })],
@@ -259,9 +267,17 @@ describe('asking', () => {
   it('for a tree shows hosts, procs and ranks, for people and as JSON', async () => {
     const { code, stdout } = await runCli(['tree'], site.env);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^cli-host {2}4 procs\n/);
+    expect(stdout).toMatch(/^cli-host {2}3 procs\n/);
     expect(stdout).toMatch(/├── trainer-1 +running .*rank 1 .*sh -c exec sleep 1000\n/);
     expect(JSON.parse((await runCli(['tree', '--json'], site.env)).stdout)[0].children).toHaveLength(4);
+  });
+
+  it('for why a proc does as it does shows its command, its status and its output', async () => {
+    const { code, stdout } = await runCli(['why', 'evaluator'], site.env);
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringMatching(/^sh -c exec sleep 1000\npid \d+, started .* ago\nprocessing for \d+ms\n$/),
+    ]);
   });
 
   it('for rows shows them as a table, and exact as JSON', async () => {

@@ -140,6 +140,8 @@ describe('an agent that is killed', () => {
     });
     const { code, stdout } = await runCli(['tree'], gateway.env);
     expect([code, stdout]).toEqual([1, expect.stringContaining('gpu-7')]);
+    const byName = await runCli(['stack', 'worker'], gateway.env);
+    expect([byName.code, byName.stderr]).toEqual([3, expect.stringContaining('a host that is out of reach: gpu-7')]);
 
     rmSync(path.join(folder, 'worker.pids'));
     start(args);

@@ -86,6 +86,17 @@ it.each([
 });
 
 describe('Host and Origin', () => {
+  it('a name that a proxy serves is taken when it is listed, and no other', async () => {
+    const proxied = await startGateway({ allowed_hosts: ['mesh.example.com'] });
+    const root = async (host: string) => (await rawRequest(proxied.url, 'GET', '/v1/root', { host })).status;
+    expect([
+      await root('mesh.example.com'),
+      await root('Mesh.Example.com:443'),
+      await root('evil.example.com'),
+    ]).toEqual([200, 200, 403]);
+    await proxied.close();
+  });
+
   it.each([
     ['localhost', 200],
     ['LOCALHOST:1', 200],

@@ -163,6 +163,8 @@ describe('a failure', () => {
     ).Actor;
     expect(actor_status).toBe('failed: process exited with code 1');
     expect(failure_info).toMatchObject({ error_message: expect.stringContaining('Traceback (most recent call last)') });
+    const why = await runCli(['why', 'failing'], site.env);
+    expect([why.code, why.stdout]).toEqual([1, expect.stringContaining('Traceback (most recent call last)')]);
     const { stdout } = await runCli(['tree'], site.env);
     expect(stdout).toMatch(/failing\s+failed: process exited with code 1/);
     const rows = await until(async () => {

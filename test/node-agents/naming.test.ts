@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { uuidV7 } from '../../src/contract/index.ts';
 import { displayDuration } from '../../src/node-agents/config/settings.ts';
-import { hashUid, programLabel, uuidV7 } from '../../src/node-agents/host/identity.ts';
+import { hashUid, programLabel } from '../../src/node-agents/host/identity.ts';
 import { LIMITS } from '../../src/node-agents/limits.ts';
 import { createBackoff } from '../../src/node-agents/link/backoff.ts';
 import { linkUrl } from '../../src/node-agents/link/connection.ts';

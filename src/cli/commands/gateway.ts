@@ -1,4 +1,4 @@
-import { type Command, text } from '../command.ts';
+import { type Command, text, texts } from '../command.ts';
 import { dataDir, ensureDataDir, ensureToken, tokenSource } from '../data-dir.ts';
 import { usageError } from '../exit.ts';
 import {
@@ -36,6 +36,7 @@ ${GATEWAY_HELP}  --telemetry URL    the telemetry service; without it there is n
       anonymous,
       token,
       token_source: tokenSource(dir),
+      allowed_hosts: texts(invocation, 'allow-host'),
       telemetry: telemetry ?? null,
       log: createLog('gateway'),
     });

@@ -1,13 +1,11 @@
 import { access, constants, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { PROFILE_MAX_S, PROFILE_RATE_MAX_HZ } from '../../contract/index.ts';
 import { CLIENT_HELP, CLIENT_OPTIONS, createClient } from '../client.ts';
 import { type Command, flag, text } from '../command.ts';
 import { CommandError, EXIT, usageError } from '../exit.ts';
 import { readNumber } from '../listen.ts';
 import { findProc } from '../names.ts';
-
-const DURATION_MAX_S = 300;
-const RATE_MAX_HZ = 1_000;
 
 export const command: Command = {
   arguments: ['PROC'],
@@ -25,8 +23,8 @@ export const command: Command = {
 Usage: meshscope profile PROC -o FILE [OPTIONS]
 
   -o, --output FILE  where the SVG goes; open it in a browser. "-" is standard output
-  -d, --duration S   seconds to sample, 1 to ${DURATION_MAX_S}, default 5
-  -r, --rate HZ      samples per second, 1 to ${RATE_MAX_HZ}, default 100
+  -d, --duration S   seconds to sample, 1 to ${PROFILE_MAX_S}, default 5
+  -r, --rate HZ      samples per second, 1 to ${PROFILE_RATE_MAX_HZ}, default 100
   --native           frames of C and C++ extensions too
   --threads          a tower for each thread
   --nonblocking      do not pause the process for each sample: gentler, less exact, not together with --native
@@ -38,8 +36,8 @@ Example
     const output = text(invocation, 'output');
     if (output === undefined) throw usageError('-o FILE is missing: where should the flame graph go?');
     const opts = {
-      duration_s: readNumber(invocation, 'duration', 5, 1, DURATION_MAX_S),
-      rate_hz: readNumber(invocation, 'rate', 100, 1, RATE_MAX_HZ),
+      duration_s: readNumber(invocation, 'duration', 5, 1, PROFILE_MAX_S),
+      rate_hz: readNumber(invocation, 'rate', 100, 1, PROFILE_RATE_MAX_HZ),
       native: flag(invocation, 'native'),
       threads: flag(invocation, 'threads'),
       nonblocking: flag(invocation, 'nonblocking'),

@@ -33,7 +33,8 @@ Examples
       );
     }
     if ('Failed' in result) {
-      const { pid, exit_code, stderr } = result.Failed;
+      const { pid, binary, exit_code, stderr } = result.Failed;
+      if (binary === '') throw new CommandError(stderr.trimEnd());
       const how = exit_code === null ? '' : ` (exit code ${exit_code})`;
       throw new CommandError(`py-spy failed on pid ${pid}${how}:\n${stderr.trimEnd()}`);
     }

@@ -23,6 +23,8 @@ One process owns the DuckDB file in the data folder. SQL of users runs in anothe
   --data DIR         folder of the store and the token (MESHSCOPE_DATA, default .meshscope)
 `,
   async run(invocation) {
+    // What the engine puts beside its file is for the owner alone as well.
+    process.umask(0o077);
     const address = readAddress(invocation, PORT_DEFAULT);
     const dir = dataDir(text(invocation, 'data'));
     ensureDataDir(dir);

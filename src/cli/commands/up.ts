@@ -6,6 +6,7 @@ import { dataDir, ensureDataDir, ensureToken, tokenSource } from '../data-dir.ts
 import { EXIT } from '../exit.ts';
 import {
   describeAccess,
+  describeTries,
   GATEWAY_HELP,
   GATEWAY_OPTIONS,
   GATEWAY_PORT_DEFAULT,
@@ -13,15 +14,12 @@ import {
 } from '../gateway-options.ts';
 import { startGateway } from '../gateway-process.ts';
 import { runUntilStopped, tellReady, watchLifecycle } from '../lifecycle.ts';
+import { LIMITS } from '../limits.ts';
 import { readAddress } from '../listen.ts';
 import { createLog } from '../log.ts';
 import { startTelemetryPart, type TelemetryPart } from '../telemetry-part.ts';
 
 const DEMO_FILE = fileURLToPath(new URL('../../../examples/demo/mesh.json', import.meta.url));
-const DEMO_HINT = `  - Try:           meshscope tree;  meshscope stack busy;  meshscope profile busy -o busy.svg
-`;
-/** What an agent may take beyond the grace of its commands: the last events, the goodbye and the sweep. */
-const AGENT_END_MS = 10_000;
 
 export const command: Command = {
   arguments: [],
@@ -70,6 +68,7 @@ Examples
         anonymous,
         token,
         token_source: tokenSource(dir),
+        allowed_hosts: texts(invocation, 'allow-host'),
         telemetry: telemetry.url,
         log: createLog('gateway'),
       });
@@ -91,7 +90,7 @@ Examples
       () => {
         isReady = true;
         process.stdout.write(
-          `${describeAccess(gateway.url, dir)}${isDemo ? DEMO_HINT : ''}  - Stop:          Ctrl-C\n`,
+          `${describeAccess(gateway.url, dir)}${describeTries(gateway.url, dir, isDemo)}  - Stop:          Ctrl-C\n`,
         );
         tellReady({ url: gateway.url });
       },
@@ -108,7 +107,7 @@ Examples
 
     const code = await runUntilStopped(lifecycle, async () => {
       // The agent first: its last events and its goodbye still go through gateway and store.
-      await agent.stop(settings.terminate_grace_ms + AGENT_END_MS);
+      await agent.stop(settings.terminate_grace_ms + LIMITS.part_end_ms);
       await gateway.close();
       await telemetry.stop();
     });

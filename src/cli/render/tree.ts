@@ -19,18 +19,24 @@ export interface TreeOptions {
 
 export function renderTree(hosts: readonly TreeNode[], options: TreeOptions): string {
   if (hosts.length === 0) return 'no hosts: no agent has dialled this gateway yet ("meshscope agent --gateway URL")\n';
-  return hosts.map((host) => `${hostLine(host)}\n${renderProcs(host, options)}`).join('\n');
+  return hosts.map((host) => `${hostLine(host, options)}\n${renderProcs(host, options)}`).join('\n');
 }
 
-function hostLine(host: TreeNode): string {
+function hostLine(host: TreeNode, options: TreeOptions): string {
   if (typeof host.node === 'string') return `${host.reference}  ${host.node}`;
   const { properties } = host.node;
   if (!('Host' in properties)) return host.reference;
-  return `${properties.Host.addr.replace(/^[a-z]+:/, '')}  ${properties.Host.num_procs} procs`;
+  const count = shownProcs(host, options).length;
+  return `${properties.Host.addr.replace(/^[a-z]+:/, '')}  ${count} ${count === 1 ? 'proc' : 'procs'}`;
+}
+
+/** The agent's own proc is shown only with the rest of the infrastructure. */
+function shownProcs(host: TreeNode, options: TreeOptions): readonly TreeNode[] {
+  return host.children.filter((child) => options.actors || !isService(child));
 }
 
 function renderProcs(host: TreeNode, options: TreeOptions): string {
-  const shown = host.children.filter((child) => options.actors || !isService(child));
+  const shown = shownProcs(host, options);
   const width = Math.max(0, ...shown.map((child) => procName(child).length));
   return shown
     .map((child, index) => {

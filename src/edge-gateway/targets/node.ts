@@ -19,6 +19,8 @@ export interface ServeOptions {
   /** Name under which others reach this machine, for the URL of a gateway on all addresses. Default `localhost`. */
   readonly advertised_host?: string;
   readonly version: string;
+  /** Names under which a proxy in front serves this gateway, as `Host` has them. Default none. */
+  readonly allowed_hosts?: readonly string[];
   /** Who started the gateway, for the root node. */
   readonly started_by: string;
   readonly token: string;
@@ -51,7 +53,8 @@ export async function serveNode(options: ServeOptions): Promise<Outcome<RunningG
   const identity = { url: () => url, started_at: timestamp(Date.now()), started_by, version };
   const heartbeat = options.heartbeat_ms === undefined ? {} : { heartbeat_ms: options.heartbeat_ms };
   const bound = bracketed(host);
-  const hosts = isLoopback(host) ? [...LOOPBACK_NAMES, bound] : null;
+  const { allowed_hosts = [] } = options;
+  const hosts = isLoopback(host) || allowed_hosts.length > 0 ? [...LOOPBACK_NAMES, bound, ...allowed_hosts] : null;
   const access = createAccess({ ...options, hosts });
   const hub = new MeshHub({ identity, telemetry, log, ...heartbeat });
   const app = createGateway({ identity, mesh: hub, access, telemetry, upgradeLink, log });

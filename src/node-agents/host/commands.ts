@@ -1,9 +1,10 @@
 /** The commands that an agent was asked to run: starting their copies, following them to their end, stopping them. */
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { uuidV7 } from '../../contract/index.ts';
 import { LIMITS } from '../limits.ts';
 import { type Guardian, RUN_MARKER } from './guardian.ts';
-import { hashUid, procRefs, programLabel, uuidV7 } from './identity.ts';
+import { hashUid, procRefs, programLabel } from './identity.ts';
 import { type Launched, launch } from './launcher.ts';
 import { createOutputTail, type OutputStream } from './output-tail.ts';
 import { type ProcRecord, stateForExit, UNKNOWN_EXIT } from './proc-record.ts';

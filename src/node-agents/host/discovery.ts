@@ -9,9 +9,10 @@
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { uuidV7 } from '../../contract/index.ts';
 import { LIMITS } from '../limits.ts';
 import { RUN_MARKER } from './guardian.ts';
-import { hashUid, procRefs, programLabel, uuidV7 } from './identity.ts';
+import { hashUid, procRefs, programLabel } from './identity.ts';
 import { type ProcOrigin, type ProcRecord, UNKNOWN_EXIT } from './proc-record.ts';
 import {
   bootId,

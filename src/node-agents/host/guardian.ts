@@ -17,8 +17,6 @@ import { LIMITS } from '../limits.ts';
 /** The environment variable that marks every process a run of the agent is answerable for. */
 export const RUN_MARKER = 'MESHSCOPE_RUN';
 
-const SWEEP_ROUNDS = 50;
-
 const SCRIPT = `
 trap '' INT TERM HUP QUIT
 groups=' '
@@ -40,7 +38,7 @@ for group in $groups; do descend "$group"; done
 for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
 for pid in $family; do kill -KILL "$pid" 2>/dev/null; done
 round=0
-while [ $round -lt ${SWEEP_ROUNDS} ]; do
+while [ $round -lt ${LIMITS.guardian_sweep_rounds} ]; do
   found=$(grep -lsF "$1" /proc/[0-9]*/environ 2>/dev/null)
   [ -n "$found" ] || exit 0
   for file in $found; do pid=\${file#/proc/}; kill -KILL "\${pid%/environ}" 2>/dev/null; done

@@ -15,6 +15,7 @@ import {
   parseSafely,
   success,
   timestamp,
+  uuidV7,
 } from '../../contract/index.ts';
 import { dumpConfig } from '../config/settings.ts';
 import { LIMITS } from '../limits.ts';
@@ -25,7 +26,7 @@ import { Calls } from './calls.ts';
 import { Commands } from './commands.ts';
 import { Discovery } from './discovery.ts';
 import { RUN_MARKER, startGuardian } from './guardian.ts';
-import { hostRefs, uuidV7 } from './identity.ts';
+import { hostRefs } from './identity.ts';
 import type { AgentInfo } from './node-view.ts';
 import type { OutputStream } from './output-tail.ts';
 import type { ProcRecord } from './proc-record.ts';
@@ -75,9 +76,6 @@ const WITHHELD_ENV = ['MESHSCOPE_TOKEN', 'MESHSCOPE_PARENT_FD', 'NODE_COMPILE_CA
 
 /** A process that is not shown is found again at every look, so not each finding is worth a line. */
 const REFUSED_WARNING_EVERY = 10_000;
-
-/** How long the last events may take to be acknowledged when the agent stops. */
-const DRAIN_MS = 1_000;
 
 /**
  * Starts the agent. It keeps dialling when the gateway cannot be reached: the commands run all the same.
@@ -187,7 +185,8 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
     onTrouble(message, refused) {
       calls.cancelAll();
       const what = refused ? 'the gateway refused this agent' : 'no link to the gateway';
-      options.log('warn', `${what} (${options.gateway_url}): ${message}; trying again`);
+      const next = refused ? `asking again every ${LIMITS.backoff_max_ms / 1000} s` : 'trying again';
+      options.log('warn', `${what} (${options.gateway_url}): ${message}; ${next}`);
     },
     onFrame: (frame) => onFrame(frame, calls, spool),
   });
@@ -206,7 +205,7 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
       for (const timer of timers) clearInterval(timer);
       await Promise.all([commands.stop(grace_ms), starting]);
       events.hostStopping(agent.refs, reason);
-      if (link.isOpen) await spool.drain(DRAIN_MS);
+      if (link.isOpen) await spool.drain(LIMITS.stop_drain_ms);
       calls.cancelAll();
       await pyspy.close();
       publisher.close();

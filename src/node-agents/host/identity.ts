@@ -1,5 +1,5 @@
 /** How things on a host get their names: uids from what a process is, labels from what it runs. */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import path from 'node:path';
 import {
   type ActorRef,
@@ -15,16 +15,6 @@ import {
 export function hashUid(...parts: readonly (string | number)[]): bigint {
   const digest = createHash('sha256').update(parts.join('\0')).digest();
   return digest.readBigUInt64BE(0);
-}
-
-/** A version 7 UUID: time-ordered, as instance ids are. */
-export function uuidV7(now_ms: number = Date.now()): string {
-  const bytes = randomBytes(16);
-  bytes.writeUIntBE(now_ms, 0, 6);
-  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x70, 6);
-  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
-  const hex = bytes.toString('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
 const SERVICE: Uid = { kind: 'singleton', label: 'service' };

@@ -11,45 +11,60 @@ import { describeIssues, failure, labelError, type Outcome, success } from '../.
 import { LIMITS } from '../limits.ts';
 import { programLabel } from './identity.ts';
 
+/** Copies of all commands of one agent together. */
+export const COPIES_MAX = LIMITS.copies_max;
+
 /** A copy's number and the hyphen in front of it must still fit into a label. */
 const NAME_MAX_CHARS = 56;
 
-const Spec = v.strictObject({
-  name: v.optional(
-    v.pipe(
-      v.string(),
-      v.maxLength(NAME_MAX_CHARS, `must have at most ${NAME_MAX_CHARS} characters`),
-      v.check(
-        (name) => labelError(name) === null,
-        (issue) =>
-          `"${issue.input}" is not a name: ${labelError(issue.input)} (lower-case letters, digits, "-" and "_")`,
+/** What is said of a field that is missing or that there is not; of a value that is no object, too. */
+function fieldError(issue: v.StrictObjectIssue): string {
+  if (issue.expected === 'never') return 'there is no such field';
+  return issue.path === undefined ? 'must be an object' : 'is missing';
+}
+
+const Spec = v.strictObject(
+  {
+    name: v.optional(
+      v.pipe(
+        v.string(),
+        v.maxLength(NAME_MAX_CHARS, `must have at most ${NAME_MAX_CHARS} characters`),
+        v.check(
+          (name) => labelError(name) === null,
+          (issue) =>
+            `"${issue.input}" is not a name: ${labelError(issue.input)} (lower-case letters, digits, "-" and "_")`,
+        ),
       ),
     ),
-  ),
-  command: v.pipe(
-    v.array(v.string('each part of a command must be a string')),
-    v.minLength(1, 'must name the program to run, for example ["python3", "train.py"]'),
-  ),
-  procs: v.optional(
-    v.pipe(
-      v.number('must be a number'),
-      v.integer('must be a whole number'),
-      v.minValue(1, 'must be at least 1'),
-      v.maxValue(LIMITS.copies_max, `must be at most ${LIMITS.copies_max}`),
+    command: v.pipe(
+      v.array(v.string('each part of a command must be a string')),
+      v.minLength(1, 'must name the program to run, for example ["python3", "train.py"]'),
     ),
-    1,
-  ),
-  cwd: v.optional(v.string('must be a path')),
-  env: v.optional(v.record(v.string(), v.string('must be a string')), {}),
-});
+    procs: v.optional(
+      v.pipe(
+        v.number('must be a number'),
+        v.integer('must be a whole number'),
+        v.minValue(1, 'must be at least 1'),
+        v.maxValue(COPIES_MAX, `must be at most ${COPIES_MAX}`),
+      ),
+      1,
+    ),
+    cwd: v.optional(v.string('must be a path')),
+    env: v.optional(v.record(v.string(), v.string('must be a string')), {}),
+  },
+  fieldError,
+);
 
-const MeshFile = v.strictObject({
-  procs: v.pipe(
-    v.array(Spec, 'must be a list of procs'),
-    v.minLength(1, 'must describe at least one proc'),
-    v.maxLength(LIMITS.specs_max, `must describe at most ${LIMITS.specs_max} procs`),
-  ),
-});
+const MeshFile = v.strictObject(
+  {
+    procs: v.pipe(
+      v.array(Spec, 'must be a list of procs'),
+      v.minLength(1, 'must describe at least one proc'),
+      v.maxLength(LIMITS.specs_max, `must describe at most ${LIMITS.specs_max} procs`),
+    ),
+  },
+  fieldError,
+);
 
 export interface ProcSpec {
   readonly name: string;
