@@ -81,8 +81,9 @@ export function startGuardian(run: string, onLoss: (message: string) => void): G
 
   function launch(): ChildProcess | null {
     try {
-      // Its own environment must not carry the marker, or it would be found by its own sweep.
-      const environment = { PATH: process.env.PATH ?? '/usr/bin:/bin' };
+      // Its own environment must not carry the marker, or it would be found by its own sweep; and its tools must be
+      // found whatever PATH the commands are to have.
+      const environment = { PATH: `${process.env.PATH ?? ''}:/usr/bin:/bin` };
       const started = spawn('/bin/sh', ['-c', SCRIPT, 'meshscope-guardian', `${RUN_MARKER}=${run}`], {
         detached: true,
         stdio: ['pipe', 'ignore', 'ignore'],
