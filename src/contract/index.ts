@@ -3,6 +3,7 @@ export * from './admin.ts';
 export * from './errors.ts';
 export * from './events.ts';
 export * from './link.ts';
+export * from './live.ts';
 export * from './location.ts';
 export * from './node-payload.ts';
 export * from './pyspy.ts';

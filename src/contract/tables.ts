@@ -95,14 +95,14 @@ export const TABLES: readonly Table[] = [
     'spans',
     'trace',
     'span created',
-    `id:u64, name:text, target:text, level:text, fields_json:text, timestamp_us:i64, parent_id:u64?, thread_name:text,
-     file:text?, line:u32?, process_id:u64`,
+    `process_id:text, id:u64, name:text, target:text, level:text, fields_json:text, timestamp_us:i64, parent_id:u64?,
+     thread_name:text, file:text?, line:u32?`,
   ),
   table(
     'span_events',
     'trace',
     'span entered, left or closed',
-    'id:u64, timestamp_us:i64, event_type:text, process_id:u64',
+    'process_id:text, id:u64, timestamp_us:i64, event_type:text',
   ),
   table(
     'events',

@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { batchError, type EventBatch, ROWS_PER_BATCH_MAX, TABLES } from '../../src/contract/index.ts';
+import { batchError, type EventBatch, findTable, ROWS_PER_BATCH_MAX, TABLES } from '../../src/contract/index.ts';
 
 const PRODUCER = '6f9619ff-8b86-4d01-b42d-00cf4fc964ff';
 
@@ -13,6 +14,22 @@ describe('the tables', () => {
     expect(TABLES.flatMap((table) => table.columns)).toHaveLength(211);
     expect(new Set(TABLES.map((table) => table.name)).size).toBe(29);
   });
+});
+
+describe('the columns of each table', () => {
+  const recorded: Record<string, string[]> = JSON.parse(
+    readFileSync(new URL('../fixtures/table-columns.json', import.meta.url), 'utf8'),
+  );
+
+  it.each(Object.entries(recorded))(
+    '%s are, in order, type and nullability, those of a running mesh',
+    (name, columns) => {
+      const ours = findTable(name)?.columns.map(
+        (column) => `${column.name}:${column.type}${column.nullable ? '?' : ''}`,
+      );
+      expect(ours).toEqual(columns);
+    },
+  );
 });
 
 describe('a batch', () => {

@@ -145,8 +145,8 @@ describe('ingestion', () => {
   test.each([
     ['no such table', { tables: { nobody: [] } }, 'tables.nobody'],
     ['row too short', { tables: { span_events: [[1, 2]] } }, 'tables.span_events[0]'],
-    ['null where none may be', { tables: { span_events: [[1, 2, null, 3]] } }, 'event_type'],
-    ['integer out of range', { tables: { span_events: [['18446744073709551616', 2, 'enter', 3]] } }, 'id'],
+    ['null where none may be', { tables: { span_events: [['p', 1, 2, null]] } }, 'event_type'],
+    ['integer out of range', { tables: { span_events: [['p', '18446744073709551616', 2, 'enter']] } }, 'id'],
     ['producer that is no uuid', { producer: 'x' }, 'producer'],
     ['number 0', { seq: 0 }, 'seq'],
     ['no batch at all', { tables: 7 }, 'tables'],
@@ -160,7 +160,7 @@ describe('ingestion', () => {
 
   test('decimal text is an integer in every integer column', async () => {
     const { url } = await start();
-    const span = ['1', 'n', 't', 'info', '{}', '2', null, 'main', null, '4294967295', '3'];
+    const span = ['p', '1', 'n', 't', 'info', '{}', '2', null, 'main', null, '4294967295'];
     const dump = [randomUUID(), '1', '-2147483648', 'b', 'p', 'c', '[]'];
     const tables = { spans: [span], pyspy_dumps: [dump] };
     const answer = await post(url, '/ingest', { producer: randomUUID(), seq: 1, lost_rows: 0, tables });

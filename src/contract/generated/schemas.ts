@@ -781,6 +781,76 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
     }
    }
   },
+  "/v1/events": {
+   "get": {
+    "summary": "Live updates of topology and status",
+    "operationId": "followEvents",
+    "description": "Server-sent events without end: each `data` is a JSON object with a `type`, each `id` goes into the Last-Event-ID header of a client that comes back. An event `snapshot` says to read the mesh again, from /v1/root.",
+    "parameters": [
+     {
+      "name": "Last-Event-ID",
+      "in": "header",
+      "required": false,
+      "description": "The `id` of the last event that was read: the events after it follow.",
+      "schema": {
+       "type": "string"
+      }
+     }
+    ],
+    "responses": {
+     "200": {
+      "description": "Success.",
+      "content": {
+       "text/event-stream": {
+        "schema": {
+         "type": "string"
+        }
+       }
+      }
+     },
+     "401": {
+      "description": "A token is needed, or the token is wrong.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "403": {
+      "description": "The Host or Origin header is not allowed.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "500": {
+      "description": "Something failed here, on the host, or in the telemetry service; the code says where.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     },
+     "503": {
+      "description": "A bound was reached (see Retry-After), or py-spy is not installed on the host.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "$ref": "#/components/schemas/ApiErrorEnvelope"
+        }
+       }
+      }
+     }
+    }
+   }
+  },
   "/v1/pyspy/{proc_reference}": {
    "get": {
     "summary": "Python stacks of a proc, now",
