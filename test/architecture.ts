@@ -54,7 +54,7 @@ function sizeViolations(path: string, source: string): string[] {
 }
 
 /** Specifiers of static imports, re-exports, side-effect imports and dynamic imports, types included. */
-function importsOf(code: string): string[] {
+export function importsOf(code: string): string[] {
   const statements = code.matchAll(/^\s*(?:import|export)\b[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]/gm);
   const sideEffects = code.matchAll(/^\s*import\s*['"]([^'"]+)['"]/gm);
   const dynamic = code.matchAll(/\bimport\(\s*['"`]([^'"`]+)['"`]/g);

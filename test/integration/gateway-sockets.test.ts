@@ -3,7 +3,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encodeRef, LINK_PATH } from '../../src/contract/index.ts';
 import { CLOSE_WAIT_MS, HEAD_MAX_BYTES, LINK_UNSENT_MAX_BYTES } from '../../src/edge-gateway/limits.ts';
-import type { RunningGateway } from '../../src/edge-gateway/targets/node.ts';
+import { type RunningGateway, serveNode } from '../../src/edge-gateway/targets/node.ts';
 import { serveLinks } from '../../src/edge-gateway/targets/node-link.ts';
 import { FakeAgent, until } from '../support/fake-agent.ts';
 import { rawRequest, startGateway, TOKEN } from '../support/gateway.ts';
@@ -61,25 +61,6 @@ describe('an upgrade', () => {
     await gateway.close();
     expect(performance.now() - start_ms).toBeLessThan(CLOSE_WAIT_MS + 2_000);
     gateway = await startGateway();
-  });
-
-  it('with a broken handshake gets the envelope', async () => {
-    const client = say(gateway.port, [`GET ${LINK_PATH} HTTP/1.1`, 'Host: localhost', ...UPGRADE, AUTHORIZED]);
-    await until(() => client.heard.isEnded);
-    expect(client.heard.text).toMatch(/^HTTP\/1\.1 400 /);
-    expect(JSON.parse(bodyOf(client)).error.code).toBe('bad_request');
-  });
-
-  it.each([
-    ['GET', 'h2c', '/v1/tree', /^HTTP\/1\.1 200 [\s\S]*content-type: text\/plain/i],
-    ['GET', 'websocket', '/v1/tree', /^HTTP\/1\.1 200 [\s\S]*content-type: text\/plain/i],
-    ['POST', 'h2c', '/v1/root', /^HTTP\/1\.1 405 [\s\S]*allow: GET,HEAD/i],
-    ['POST', 'websocket', '/v1/root', /^HTTP\/1\.1 405 [\s\S]*allow: GET,HEAD/i],
-  ])('%s to %s of %s is answered as without it', async (method, protocol, path, answer) => {
-    const headers = ['Host: localhost', 'Connection: Upgrade', `Upgrade: ${protocol}`];
-    const client = say(gateway.port, [`${method} ${path} HTTP/1.1`, ...headers]);
-    await until(() => client.heard.text.includes('\r\n\r\n'));
-    expect(client.heard.text).toMatch(answer);
   });
 });
 
@@ -170,5 +151,20 @@ describe('a request that comes too slowly', () => {
     expect(client.heard.text).toMatch(/^HTTP\/1\.1 408 /);
     await new Promise<void>((resolve) => server.close(() => resolve()));
     await until(() => aborted.length === abortedCount);
+  });
+});
+
+describe('listening', () => {
+  it('on a port that is taken fails with the address and what to do', async () => {
+    const second = await serveNode({
+      host: '127.0.0.1',
+      port: gateway.port,
+      version: '0',
+      started_by: 'tester',
+      token: TOKEN,
+      anonymous: 'none',
+    });
+    expect(second).toMatchObject({ ok: false, failure: { code: 'service_unavailable' } });
+    if (!second.ok) expect(second.failure.message).toContain(`127.0.0.1:${gateway.port}`);
   });
 });

@@ -1,0 +1,101 @@
+/**
+ * What every target that serves from one process composes: identity, access, hub, app and snapshots out of one set of
+ * options. The runtime only listens, hands requests over, and says when it is open and when it ends.
+ */
+import type { Hono } from 'hono';
+import { failure, type Outcome, timestamp } from '../contract/index.ts';
+import { type AnonymousLevel, createAccess } from './access.ts';
+import { createGateway } from './gateway.ts';
+import { MeshHub } from './hub/hub.ts';
+import { type Log, SILENT, type Telemetry, type UpgradeLink } from './ports.ts';
+import { Snapshots } from './snapshot.ts';
+
+export interface ServeOptions {
+  /** Address to listen on, e.g. `127.0.0.1`, `::1`, `localhost`, `0.0.0.0`. */
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  /** Name under which others reach this machine, for the URL of a gateway on all addresses. Default `localhost`. */
+  readonly advertised_host?: string;
+  readonly version: string;
+  /** Names under which a proxy in front serves this gateway, as `Host` has them. Default none. */
+  readonly allowed_hosts?: readonly string[];
+  /** Who started the gateway, for the root node. */
+  readonly started_by: string;
+  readonly token: string;
+  readonly tokenSource?: string;
+  readonly anonymous: AnonymousLevel;
+  /** Default null: no store. */
+  readonly telemetry?: Telemetry | null;
+  readonly log?: Log;
+  /** Default: the contract's. */
+  readonly heartbeat_ms?: number;
+  /** Default: 30 s; 0 takes no snapshots. */
+  readonly snapshot_interval_ms?: number;
+}
+
+export interface RunningGateway {
+  readonly url: string;
+  readonly port: number;
+  readonly hub: MeshHub;
+  /** Ends links, connections and timers, within about two seconds. */
+  close(): Promise<void>;
+}
+
+export interface ComposedGateway {
+  readonly app: Hono;
+  readonly hub: MeshHub;
+  /** To be called once, when the runtime listens: starts the snapshots and gives the gateway's URL. */
+  open(port: number): string;
+  /** Ends links and timers. Listening is the runtime's to end. */
+  close(): void;
+}
+
+const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'];
+
+/** @throws RangeError when the token, the anonymous level or the heartbeat is out of bounds. */
+export function compose(options: ServeOptions, upgradeLink: UpgradeLink): ComposedGateway {
+  const { host, telemetry = null, log = SILENT, version, started_by, allowed_hosts = [] } = options;
+  let url = '';
+  let snapshots: Snapshots | null = null;
+  const identity = { url: () => url, started_at: timestamp(Date.now()), started_by, version };
+  const bound = bracketed(host);
+  const hosts = isLoopback(host) || allowed_hosts.length > 0 ? [...LOOPBACK_NAMES, bound, ...allowed_hosts] : null;
+  const access = createAccess({ ...options, hosts });
+  const heartbeat = options.heartbeat_ms === undefined ? {} : { heartbeat_ms: options.heartbeat_ms };
+  const hub = new MeshHub({ identity, telemetry, log, ...heartbeat });
+  const app = createGateway({ identity, mesh: hub, access, telemetry, upgradeLink, log });
+  return {
+    app,
+    hub,
+    open(port) {
+      const isEverywhere = bound === '0.0.0.0' || bound === '[::]';
+      url = `http://${isEverywhere ? bracketed(options.advertised_host ?? 'localhost') : bound}:${port}`;
+      snapshots = new Snapshots({ mesh: hub, telemetry, log, interval_ms: options.snapshot_interval_ms });
+      return url;
+    },
+    close() {
+      snapshots?.close();
+      hub.close();
+    },
+  };
+}
+
+/** The failure of listening, `service_unavailable`, which names the address and, for a port that is taken, the way out. */
+export function listenFailure({ host, port }: ServeOptions, error: unknown): Outcome<never> {
+  const { code, message } = error as { readonly code?: string; readonly message?: string };
+  const taken = `${host}:${port} is already in use by another program: stop it, or choose another port (0 picks a free one)`;
+  const told = code === 'EADDRINUSE' ? taken : `cannot listen on ${host}:${port}: ${message ?? error}`;
+  return failure('service_unavailable', told, { errno: code });
+}
+
+/** However it is written: a loopback address that is not seen as one would have no list of host names. */
+export function isLoopback(host: string): boolean {
+  const url = `http://${bracketed(host)}`;
+  const name = URL.canParse(url) ? new URL(url).hostname : host;
+  return name === 'localhost' || name === '[::1]' || /^127(\.\d+){3}$/.test(name) || name.startsWith('[::ffff:7f');
+}
+
+function bracketed(host: string): string {
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+}

@@ -1,0 +1,27 @@
+/**
+ * What makes a request head unreadable, for runtimes whose server hands over any: a `Host` that is missing or is no
+ * authority, a backslash in the path, which some readers take for a slash. Answered 400 before anything is matched.
+ */
+import type { Failure } from '../../contract/index.ts';
+
+const PLAIN_HOST = /^[a-z0-9._-]+(?::\d{1,5})?$/;
+
+/** @param path the raw path, without the query. Null when the head can be read. */
+export function headError(headers: Headers, path: string): Failure | null {
+  const host = headers.get('host');
+  if (host === null || host === '') return refuse('Missing host header');
+  if (!isAuthority(host)) return refuse('Invalid host header');
+  return path.includes('\\') ? refuse('Backslash in request path') : null;
+}
+
+function isAuthority(host: string): boolean {
+  if (PLAIN_HOST.test(host)) return true;
+  const url = `http://${host}`;
+  if (!URL.canParse(url)) return false;
+  const { hostname } = new URL(url);
+  return hostname === host.replace(/:\d+$/, '').toLowerCase();
+}
+
+function refuse(message: string): Failure {
+  return { code: 'bad_request', message };
+}

@@ -1,0 +1,56 @@
+/**
+ * The gateway as a program of Deno's: `deno task start`. No module that only Node has is reachable from here.
+ *
+ * Prints `Mesh admin server listening on URL` on standard output when it listens; its log goes to standard error. SIGINT
+ * and SIGTERM end it in order, with status 0. What it cannot start with is one line and status 2, an address that it
+ * cannot listen on one line and status 1.
+ */
+import { telemetryOverHttp } from '../telemetry-http.ts';
+import { serveDeno } from './deno.ts';
+import { deno } from './deno-api.ts';
+import { DENO_HELP, readDenoOptions } from './deno-options.ts';
+
+function log(level: string, message: string): void {
+  console.error(`${new Date().toISOString()} ${level} gateway: ${message}`);
+}
+
+function end(status: number, line: string): never {
+  console.error(line);
+  return deno.exit(status);
+}
+
+/** As the package says. The one file that is read; without permission for it, the version is unknown. */
+function version(): string {
+  try {
+    return JSON.parse(deno.readTextFileSync(new URL('../../../package.json', import.meta.url))).version;
+  } catch {
+    return 'unknown';
+  }
+}
+
+if (deno.args.includes('--help')) {
+  console.log(DENO_HELP);
+  deno.exit(0);
+}
+const read = readDenoOptions(deno.args, (name) => deno.env.get(name));
+if (!read.ok) end(2, `meshscope: ${read.failure.message}; --help tells all options`);
+const { telemetry_url, ...options } = read.value;
+const gateway = await serveDeno({
+  ...options,
+  telemetry: telemetry_url === null ? null : telemetryOverHttp({ url: telemetry_url, token: options.token }),
+  version: version(),
+  started_by: deno.env.get('USER') ?? 'unknown',
+  log: { info: (message) => log('info', message), warn: (message) => log('warn', message) },
+});
+if (!gateway.ok) end(1, `meshscope: ${gateway.failure.message}`);
+
+let isEnding = false;
+const stop = async () => {
+  if (isEnding) deno.exit(130);
+  isEnding = true;
+  await gateway.value.close();
+  deno.exit(0);
+};
+deno.addSignalListener('SIGINT', stop);
+deno.addSignalListener('SIGTERM', stop);
+console.log(`Mesh admin server listening on ${gateway.value.url}`);
