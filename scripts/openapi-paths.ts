@@ -21,6 +21,8 @@ interface Operation {
   readonly description?: string;
   readonly parameter?: 'reference' | 'proc_reference';
   readonly body?: string;
+  /** Takes the `Last-Event-ID` header. */
+  readonly lastEventId?: boolean;
   /** Content of the 200 answer. */
   readonly content: Readonly<Record<string, unknown>>;
   readonly errors: readonly number[];
@@ -80,6 +82,18 @@ const OPERATIONS: readonly Operation[] = [
     parameter: 'proc_reference',
     content: CONFIG_CONTENT,
     errors: [400, ...ACCESS, 404, 500, 503, 504],
+  },
+  {
+    path: '/v1/events',
+    method: 'get',
+    id: 'followEvents',
+    summary: 'Live updates of topology and status',
+    description:
+      'Server-sent events without end: each `data` is a JSON object with a `type`, each `id` goes into the Last-Event-ID ' +
+      'header of a client that comes back. An event `snapshot` says to read the mesh again, from /v1/root.',
+    lastEventId: true,
+    content: { 'text/event-stream': { schema: { type: 'string' } } },
+    errors: [...ACCESS, 500, 503],
   },
   {
     path: '/v1/pyspy/{proc_reference}',
@@ -182,7 +196,15 @@ export function openApiPaths(): Readonly<Record<string, unknown>> {
   return Object.fromEntries(OPERATIONS.map((operation) => [operation.path, { [operation.method]: render(operation) }]));
 }
 
-function render({ id, summary, description, parameter, body, content, errors }: Operation): unknown {
+const LAST_EVENT_ID = {
+  name: 'Last-Event-ID',
+  in: 'header',
+  required: false,
+  description: 'The `id` of the last event that was read: the events after it follow.',
+  schema: { type: 'string' },
+};
+
+function render({ id, summary, description, parameter, body, lastEventId, content, errors }: Operation): unknown {
   const failures = errors.map((status) => [
     String(status),
     { description: ERROR_TEXTS[status], content: json('ApiErrorEnvelope') },
@@ -204,6 +226,7 @@ function render({ id, summary, description, parameter, body, content, errors }: 
             },
           ],
         }),
+    ...(lastEventId === true ? { parameters: [LAST_EVENT_ID] } : {}),
     ...(body === undefined
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: reference(body) } } } }),

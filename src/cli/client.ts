@@ -1,9 +1,10 @@
 /** The client of a gateway: requests with a deadline, and errors that a person can act on. */
 import * as v from 'valibot';
-import { ApiErrorEnvelope, describeIssues, encodeRef, NodePayload } from '../contract/index.ts';
+import { ApiErrorEnvelope, describeIssues, EVENTS_PATH, encodeRef, NodePayload } from '../contract/index.ts';
 import { type Invocation, text } from './command.ts';
 import { dataDir, readToken, tokenFile } from './data-dir.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
+import { readEvents, type StreamEvent } from './follow/event-stream.ts';
 import { LIMITS } from './limits.ts';
 
 export const URL_DEFAULT = 'http://127.0.0.1:1729';
@@ -33,6 +34,12 @@ export interface Client {
   node(reference: string): Promise<NodePayload>;
   /** A node by its reference, or why it cannot be had. */
   tryNode(reference: string): Promise<NodePayload | CommandError>;
+  /**
+   * Live updates, until the stream ends or the signal does; settles when the gateway has begun to answer.
+   *
+   * @param after id of the last event that was dealt with, null at first
+   */
+  follow(after: string | null, signal: AbortSignal): Promise<AsyncGenerator<StreamEvent>>;
   stack(procReference: string): Promise<string>;
   query(sql: string): Promise<string>;
   profile(procReference: string, opts: { duration_s: number } & Record<string, unknown>): Promise<string>;
@@ -69,10 +76,40 @@ export function createClient(invocation: Invocation): Client {
     }
   };
 
+  const refused = (status: number, text: string): CommandError =>
+    describeRefusal(status, text, token === null ? `no token was found in ${tokenFile(dir)}` : null);
+
+  const follow: Client['follow'] = async (after, signal) => {
+    const headers: Record<string, string> = { accept: 'text/event-stream' };
+    if (token !== null) headers.authorization = `Bearer ${token}`;
+    if (after !== null) headers['last-event-id'] = after;
+    const cutting = new AbortController();
+    const cut = () => cutting.abort();
+    const late = setTimeout(
+      () => cutting.abort(new DOMException('no answer in time', 'TimeoutError')),
+      LIMITS.node_wait_ms,
+    );
+    try {
+      const response = await fetch(url + EVENTS_PATH, { headers, signal: AbortSignal.any([signal, cutting.signal]) });
+      if (!response.ok) throw refused(response.status, await readText(response, url));
+      const { body } = response;
+      const type = response.headers.get('content-type') ?? '';
+      if (body === null || !type.startsWith('text/event-stream')) {
+        cut();
+        throw notGateway(url, 'it has no live updates');
+      }
+      return readEvents(body, url, cut);
+    } catch (error) {
+      throw error instanceof CommandError ? error : unreachable(url, error, LIMITS.node_wait_ms);
+    } finally {
+      clearTimeout(late);
+    }
+  };
+
   const ask: Client['text'] = async (method, path, wait_ms, body) => {
     const { status, text } = await request(method, path, wait_ms, body);
     if (status >= 200 && status < 300) return text;
-    throw describeRefusal(status, text, token === null ? `no token was found in ${tokenFile(dir)}` : null);
+    throw refused(status, text);
   };
 
   return {
@@ -89,6 +126,7 @@ export function createClient(invocation: Invocation): Client {
         throw error;
       }
     },
+    follow,
     stack: (reference) => ask('GET', `/v1/pyspy/${encodeRef(reference)}`, LIMITS.stack_wait_ms),
     query: (sql) => ask('POST', '/v1/query', LIMITS.query_wait_ms, { sql }),
     profile: (reference, opts) =>

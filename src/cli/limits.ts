@@ -25,6 +25,15 @@ export const LIMITS = {
   query_wait_ms: 30_000,
   /** On top of the duration of a profile. */
   profile_extra_wait_ms: 30_000,
+  /** Following: longest event, and silence after which a stream is taken for dead, three heartbeats of a gateway. */
+  event_max_chars: 2 * 1024 * 1024,
+  follow_silence_ms: 15_000,
+  /** Waits before a gateway that went away is dialled again: doubling from the first to the second, with jitter. */
+  follow_retry_min_ms: 250,
+  follow_retry_max_ms: 5_000,
+  /** A tree on a terminal is drawn again this long after a change, at most, and this often in any case. */
+  redraw_ms: 100,
+  redraw_every_ms: 1_000,
   /** Longest value that is shown in a cell of a table or a line of a tree, characters. */
   cell_max_chars: 120,
 } as const;

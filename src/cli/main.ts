@@ -29,7 +29,7 @@ Run it
   agent              on each host: starts or finds processes and answers for them
 
 Ask it
-  tree               hosts, procs and what each is doing
+  tree               hosts, procs and what each is doing; with --follow, as it changes
   get REF            one node as JSON
   stack PROC         what every thread of a proc is doing right now
   why PROC           how a proc does, why it failed, and what it said last

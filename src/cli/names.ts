@@ -82,6 +82,12 @@ export function procName(reference: string): string {
   return ref.ok && ref.value.kind === 'proc' ? uidLabel(ref.value.proc) : reference;
 }
 
+/** The label of an actor, out of its reference. */
+export function actorLabel(reference: string): string {
+  const ref = parseNodeRef(reference);
+  return ref.ok && ref.value.kind === 'actor' ? uidLabel(ref.value.actor) : reference;
+}
+
 export function hostName(reference: string): string {
   const at = reference.indexOf('://');
   return at < 0 ? reference : reference.slice(at + 3);

@@ -31,6 +31,11 @@ export async function walkHosts(client: Client, depth: number): Promise<TreeNode
   return Promise.all(root.children.map((reference) => walk(client, limit, reference, depth - 1)));
 }
 
+/** One host with everything below it, to the same depths. */
+export function walkHost(client: Client, reference: string, depth: number): Promise<TreeNode> {
+  return walk(client, createLimit(CONCURRENCY), reference, depth - 1);
+}
+
 async function walk(client: Client, limit: Limit, reference: string, depth: number): Promise<TreeNode> {
   const node = await limit(() => client.tryNode(reference));
   if (node instanceof CommandError) return { reference, node: node.message, children: [] };

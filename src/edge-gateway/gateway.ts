@@ -12,7 +12,7 @@ import {
   NODE_PAYLOAD_SCHEMA,
   OPENAPI_DOCUMENT,
 } from '../contract/generated/schemas.ts';
-import { type Failure, LINK_PATH, type Outcome, QueryRequest } from '../contract/index.ts';
+import { EVENTS_PATH, type Failure, LINK_PATH, type Outcome, QueryRequest } from '../contract/index.ts';
 import { readJsonBody } from './http/body.ts';
 import { captureReference, rawPath } from './http/decode.ts';
 import { failureResponse, jsonResponse, textResponse } from './http/respond.ts';
@@ -114,6 +114,7 @@ function listRoutes({ identity, mesh, telemetry, upgradeLink }: GatewayPorts): R
       level: 'topology',
       handler: (c) => textResponse(c.req.raw, renderTree(mesh, baseUrl(c)), 'text/plain; charset=utf-8'),
     },
+    { method: 'GET', path: EVENTS_PATH, level: 'topology', handler: (c) => follow(c, mesh) },
     { method: 'GET', path: LINK_PATH, level: 'publish', handler: (c) => upgrade(c, mesh, upgradeLink) },
     { method: 'POST', path: '/v1/query', level: 'inspect', handler: (c) => query(c, telemetry) },
     {
@@ -157,6 +158,23 @@ function node(c: Context, raw: string, mesh: Mesh, self: GatewaySelf): Response 
   };
   const read = mesh.read(reference, request);
   return read instanceof Promise ? read.then(respond) : respond(read);
+}
+
+/**
+ * Live updates. A proxy in between must neither keep nor gather them, and a connection that has carried a stream ends with
+ * it, so that a gateway that stops need not wait for it.
+ */
+function follow(c: Context, mesh: Mesh): Response {
+  const request = c.req.raw;
+  const headers = {
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-store',
+    connection: 'close',
+    'x-accel-buffering': 'no',
+  };
+  if (request.method === 'HEAD') return new Response(null, { headers });
+  const opened = mesh.follow(request.headers.get('last-event-id'));
+  return opened.ok ? new Response(opened.value, { headers }) : failureResponse(request, opened.failure);
 }
 
 async function query(c: Context, telemetry: Telemetry | null): Promise<Response> {

@@ -40,6 +40,25 @@ export const RETRY_AFTER_S = 1;
 /** Event batches of one link that wait for the store. Above it a batch is dropped unacknowledged: it comes again. */
 export const EVENT_BATCHES_PER_LINK_MAX = 8;
 
+/**
+ * Live updates kept for clients that come back or read slowly, events and bytes in all. Above either the oldest goes, and
+ * a client that had not read it yet gets one `snapshot` in place of all it has missed.
+ */
+export const LIVE_EVENTS_MAX = 4_096;
+export const LIVE_EVENTS_MAX_BYTES = 4 * 1024 * 1024;
+/** Characters of one event. Above it the event goes without its `status`. */
+export const LIVE_EVENT_MAX_CHARS = 16 * 1024;
+/** Characters of a command, a status or a failure in an event. What is longer is cut. */
+export const LIVE_TEXT_MAX_CHARS = 500;
+/** Differences that are told one by one when a host sends its whole state again. Above it `read_again` is true. */
+export const LIVE_SYNC_CHANGES_MAX = 256;
+/** Streams of live updates open at once. Above it 503 with `Retry-After`. */
+export const LIVE_CLIENTS_MAX = 1_024;
+/** Bytes handed to a client at a time, except where one event alone is larger. The rest waits in what is kept. */
+export const LIVE_CHUNK_MAX_BYTES = 64 * 1024;
+/** How long a client may leave unread what was handed to it, milliseconds. Then its stream is cut. */
+export const LIVE_STALL_MS = 60_000;
+
 /** Body of a POST, bytes. Above it 413. */
 export const BODY_MAX_BYTES = 2 * 1024 * 1024;
 /** Bodies being read, bytes in all. Above it 503 with `Retry-After`. */

@@ -93,6 +93,12 @@ export interface Mesh {
   read(text: string, client?: { readonly signal: AbortSignal }): Outcome<string> | Promise<Outcome<string>>;
   /** Asks the agent of a proc; gives the whole answer's text, assembled and within bounds, not yet validated. */
   call(proc: ProcRef, request: CallRequest, options: CallOptions): Promise<Outcome<string>>;
+  /**
+   * Live updates as the bytes of server-sent events (contract/live.ts). Fails with `service_unavailable` at a bound.
+   *
+   * @param after `Last-Event-ID` of the client; null when it is new
+   */
+  follow(after: string | null): Outcome<ReadableStream<Uint8Array>>;
   /** Hosts with published state, by name, those whose link is gone included. */
   hosts(): readonly HostView[];
   counts(): MeshCounts;
@@ -103,6 +109,8 @@ export interface MeshCounts {
   readonly links: number;
   readonly nodes: number;
   readonly calls: number;
+  /** Streams of live updates. */
+  readonly followers: number;
   readonly late_answers: number;
   readonly gaps: number;
   readonly stale_frames: number;

@@ -82,6 +82,7 @@ ${CODES}
 | \`GET {base}/v1/root\` | the root node |
 | \`GET {base}/v1/{reference}\` | any node; the reference is percent-encoded |
 | \`GET {base}/v1/tree\` | the whole mesh as text, with a link per line |
+| \`GET {base}/v1/events\` | live updates, as server-sent events |
 | \`GET {base}/v1/admin\` | \`{"actor_id","proc_id","host","url"}\` of this server |
 | \`GET {base}/v1/pyspy/{proc_reference}\` | the Python stacks of a proc, now |
 | \`POST {base}/v1/pyspy_profile_svg/{proc_reference}\` | a flame graph, \`image/svg+xml\` |
@@ -150,6 +151,29 @@ curl -s {base}/v1/host%3Ahost_agent.service%40ipc%3A%2F%2Fgpu-7
    \`buffered_count\` is above 0; \`expected_next_seq\` is the missing one and \`sender\` owes it. When
    \`snapshot_complete\` is false, ignore the rest of it and ask again.
 5. Then look at the stack of the process.
+
+## Live updates
+
+\`\`\`sh
+curl -sN {base}/v1/events
+\`\`\`
+
+A stream without end of server-sent events. \`data\` is one JSON object: \`type\` (also the name of the event), \`reference\`,
+\`kind\`, \`host\` and \`as_of\`; of nodes also \`parent\`, \`num_children\`, \`since\` and \`status\`, which has the one key
+\`Host\`, \`Proc\`, \`Actor\` or \`Error\`.
+
+| \`type\` | Meaning |
+|---|---|
+| \`snapshot\` | read the mesh again from \`root\`; \`reason\` is \`start\`, \`unknown_id\`, \`too_old\` or \`too_slow\` |
+| \`host_linked\` | a host came, or came back; with \`read_again\` read what is below it, else what differs follows |
+| \`host_lost\`, \`host_removed\` | its link broke and its last state stays; it has left with everything below it |
+| \`node_added\`, \`node_changed\`, \`node_removed\` | a host, proc or actor; a change is one of its status or its children |
+
+1. Open the stream first, read the mesh when \`snapshot\` comes, then apply what follows: nothing is missed. An event gives
+   the new state, so one whose news you have already read does no harm.
+2. After a break send the last \`id\` as \`Last-Event-ID\`: what you missed follows, or one \`snapshot\`.
+3. Memory, queues and counters change without an event: read the node. A comment comes every few seconds of silence; when
+   it stays away, the connection is dead.
 
 ## Stacks and profiles
 

@@ -15,6 +15,8 @@ export interface TreeOptions {
   /** Show the actors of each proc, infrastructure included. */
   readonly actors: boolean;
   readonly now_ms: number;
+  /** Show the memory of processes, default true. */
+  readonly memory?: boolean;
 }
 
 export function renderTree(hosts: readonly TreeNode[], options: TreeOptions): string {
@@ -72,12 +74,12 @@ function describeProc(child: TreeNode, options: TreeOptions): string {
   const { process } = proc;
   const actor = child.children.map(actorOf).find((candidate) => candidate !== null && !candidate.is_system) ?? null;
   const status = actor === null ? '' : describeStatus(actor, options);
-  if (process === undefined)
-    return [status, formatBytes(proc.debug.memory.process_rss_bytes)].filter(Boolean).join('  ');
+  const memory = options.memory === false ? null : formatBytes(proc.debug.memory.process_rss_bytes);
+  if (process === undefined) return [status, memory].filter(Boolean).join('  ');
   const parts = [
     status,
     `pid ${process.pid}`,
-    process.ended_at === null ? formatBytes(proc.debug.memory.process_rss_bytes) : null,
+    process.ended_at === null ? memory : null,
     process.rank === null ? null : `rank ${process.rank}`,
     process.parent_proc === null ? null : `child of ${process.parent_proc.split('<')[0]}`,
     process.origin === 'watched' ? 'watched' : null,

@@ -15,6 +15,7 @@ import {
 import { RESOLVE_WAIT_MS } from '../limits.ts';
 import type { HostView, NodeView } from '../ports.ts';
 import type { CallEnd, CallTable } from './calls.ts';
+import { changesOf, differenceOf, type NodeChange } from './node-change.ts';
 import { boundError, type PublishedNode, readPublished } from './published.ts';
 
 /** What a host, and who decides about its name, need of the link that stands. */
@@ -52,12 +53,21 @@ export class HostState implements HostView {
   #chars = 0;
   readonly #texts: Map<string, LocatedNode>;
   readonly #shared = new Map<string, SharedCall>();
+  readonly #onChange: (host: HostState, change: NodeChange) => void;
 
-  /** @param texts index over all hosts, from canonical reference to node, which this host keeps up to date. */
-  constructor(name: string, texts: Map<string, LocatedNode>) {
+  /**
+   * @param texts index over all hosts, from canonical reference to node, which this host keeps up to date
+   * @param onChange told of each node that differs from before, whole states aside; default nobody
+   */
+  constructor(
+    name: string,
+    texts: Map<string, LocatedNode>,
+    onChange: (host: HostState, change: NodeChange) => void = () => {},
+  ) {
     this.name = name;
     this.key = locationKey(hostLocation(name));
     this.#texts = texts;
+    this.#onChange = onChange;
   }
 
   get identity(): string {
@@ -98,11 +108,12 @@ export class HostState implements HostView {
     return this.#nodes.get(key);
   }
 
-  replace(nodes: ReadonlyMap<string, PublishedNode>): void {
-    for (const node of this.#nodes.values()) this.#texts.delete(node.identity);
-    this.#nodes = new Map();
-    this.#chars = 0;
-    for (const node of nodes.values()) this.#set(node);
+  /** Gives what differs from the state before; null when there was none, or when it is too much to tell. */
+  replace(nodes: ReadonlyMap<string, PublishedNode>): readonly NodeChange[] | null {
+    const difference = this.hasState ? differenceOf(this.#nodes, nodes) : null;
+    this.#clear();
+    for (const node of nodes.values()) this.#put(node);
+    return difference;
   }
 
   /** Applies a delta; gives the reason when a bound was passed. */
@@ -113,8 +124,14 @@ export class HostState implements HostView {
   }
 
   forget(): void {
-    this.replace(new Map());
+    this.#clear();
     this.#hostNode = null;
+  }
+
+  #clear(): void {
+    for (const node of this.#nodes.values()) this.#texts.delete(node.identity);
+    this.#nodes = new Map();
+    this.#chars = 0;
   }
 
   /**
@@ -165,6 +182,12 @@ export class HostState implements HostView {
   }
 
   #set(node: PublishedNode): void {
+    const changes = changesOf(this.#nodes.get(node.key), node);
+    this.#put(node);
+    for (const change of changes) this.#onChange(this, change);
+  }
+
+  #put(node: PublishedNode): void {
     const before = this.#nodes.get(node.key);
     if (before !== undefined && before.identity !== node.identity) this.#texts.delete(before.identity);
     this.#chars += node.text.length - (before?.text.length ?? 0);
@@ -179,6 +202,7 @@ export class HostState implements HostView {
     this.#nodes.delete(key);
     this.#chars -= node.text.length;
     this.#texts.delete(node.identity);
+    this.#onChange(this, { type: 'node_removed', node });
   }
 }
 

@@ -43,6 +43,8 @@ import {
 import { CallBudget } from './calls.ts';
 import { EventCounts } from './event-relay.ts';
 import { type HostLink, HostState, type LocatedNode } from './host.ts';
+import { LiveFeed } from './live-feed.ts';
+import type { NodeChange } from './node-change.ts';
 import { type Client, Reader } from './reader.ts';
 import { RootText } from './root.ts';
 import { HubCounts, hostKeyOf, LinkSession, type SessionOwner } from './session.ts';
@@ -73,6 +75,7 @@ export class MeshHub implements Mesh, SessionOwner {
   readonly #sessions = new Set<LinkSession>();
   readonly #contenders = new Map<string, LinkSession[]>();
   readonly #root: RootText;
+  readonly #live: LiveFeed;
   readonly #ticker: ReturnType<typeof setInterval>;
   #isOver = false;
 
@@ -82,6 +85,7 @@ export class MeshHub implements Mesh, SessionOwner {
     this.gateway_version = options.identity.version;
     this.telemetry = options.telemetry ?? null;
     this.log = options.log ?? SILENT;
+    this.#live = new LiveFeed(this.heartbeat_ms);
     this.#root = new RootText(options.identity, () => this.hosts());
     this.#ticker = setInterval(
       // After a stall of this very loop, what came meanwhile is read before anybody is judged silent.
@@ -113,6 +117,10 @@ export class MeshHub implements Mesh, SessionOwner {
     return this.#reader.call(proc, request, options);
   }
 
+  follow(after: string | null): Outcome<ReadableStream<Uint8Array>> {
+    return this.#live.open(after);
+  }
+
   hosts(): readonly HostView[] {
     return [...this.#hosts.values()].filter(({ hasState }) => hasState).sort(byName);
   }
@@ -124,6 +132,7 @@ export class MeshHub implements Mesh, SessionOwner {
       links: hosts.filter(({ isLinked }) => isLinked).length,
       nodes: this.#texts.size,
       calls: this.budget.calls,
+      followers: this.#live.clients,
       late_answers: this.budget.late_answers,
       gaps: this.linkCounts.gaps,
       stale_frames: this.linkCounts.stale_frames,
@@ -132,9 +141,10 @@ export class MeshHub implements Mesh, SessionOwner {
     };
   }
 
-  /** Closes every link with 1001; agents then dial again, here or elsewhere. */
+  /** Closes every link with 1001; agents then dial again, here or elsewhere. Live updates end before, so none tells of it. */
   close() {
     this.#isOver = true;
+    this.#live.close();
     clearInterval(this.#ticker);
     for (const session of [...this.#sessions]) session.close(CLOSE.going_away, STOPPING);
   }
@@ -159,9 +169,11 @@ export class MeshHub implements Mesh, SessionOwner {
     session.contest();
   }
 
-  published(host: HostState) {
+  published(host: HostState, difference: readonly NodeChange[] | null, isFirst: boolean) {
     this.log.info(`host ${host.name}: ${host.size} nodes`);
     this.#root.invalidate();
+    if (isFirst || difference === null) this.#live.linked(host, difference === null);
+    for (const change of difference ?? []) this.#live.changed(host, change);
   }
 
   ended(session: LinkSession, isBye: boolean) {
@@ -173,7 +185,10 @@ export class MeshHub implements Mesh, SessionOwner {
     }
     host.session = null;
     if (isBye || !host.hasState) this.#forget(host);
-    else this.log.warn(`the link of host ${host.name} is gone; its last state is kept`);
+    else {
+      this.log.warn(`the link of host ${host.name} is gone; its last state is kept`);
+      if (session.hasPublished) this.#live.lost(host);
+    }
     this.#trimGone();
     const [heir] = this.#contenders.get(host.key) ?? [];
     if (heir?.hello != null) {
@@ -183,12 +198,14 @@ export class MeshHub implements Mesh, SessionOwner {
   }
 
   #admit(session: LinkSession, hello: HelloFrame, key: string) {
-    const host = this.#hosts.get(key) ?? new HostState(hello.host, this.#texts);
+    const host = this.#hosts.get(key) ?? new HostState(hello.host, this.#texts, this.#onChange);
     this.#hosts.set(key, host);
     host.session = session;
     this.log.info(`host ${hello.host} linked`, { incarnation: hello.incarnation, agent_version: hello.agent_version });
     session.welcome(host);
   }
+
+  readonly #onChange = (host: HostState, change: NodeChange) => this.#live.changed(host, change);
 
   #refuseTaken(session: LinkSession, { host }: HelloFrame) {
     const message =
@@ -255,6 +272,7 @@ export class MeshHub implements Mesh, SessionOwner {
 
   #forget(host: HostState) {
     this.#hosts.delete(host.key);
+    if (host.hasState) this.#live.removed(host);
     host.forget();
     this.#root.invalidate();
   }

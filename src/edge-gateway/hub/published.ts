@@ -8,6 +8,7 @@
  */
 import { type NodePayload, parseActorRef, procOf, refKey } from '../../contract/index.ts';
 import { NODES_PER_HOST_MAX, STATE_PER_HOST_MAX_CHARS } from '../limits.ts';
+import { sinceOf, statusOf } from './node-status.ts';
 import { type CheckedRef, checkReference } from './references.ts';
 
 export interface PublishedNode {
@@ -17,6 +18,11 @@ export interface PublishedNode {
   readonly text: string;
   readonly children: readonly string[];
   readonly as_of_ms: number;
+  readonly parent: string;
+  /** What live updates tell of it, as JSON text: two nodes with the same text have the same status. */
+  readonly status: string;
+  /** When the handler that runs longest began. */
+  readonly since: string | null;
   /** Colon form of the host's address, on Host nodes. */
   readonly addr: string | null;
 }
@@ -51,6 +57,9 @@ export function readPublished(payload: NodePayload, ownHost: string): PublishedN
     text: JSON.stringify(payload),
     children: payload.children,
     as_of_ms: Date.parse(payload.as_of),
+    parent: payload.parent ?? 'root',
+    status: JSON.stringify(statusOf(payload)),
+    since: sinceOf(payload),
     addr: 'Host' in payload.properties ? payload.properties.Host.addr : null,
   };
 }

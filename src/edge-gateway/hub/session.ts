@@ -24,6 +24,7 @@ import type { Link, LinkReceiver, Log, Telemetry } from '../ports.ts';
 import { type CallBudget, CallTable } from './calls.ts';
 import { type EventCounts, EventRelay } from './event-relay.ts';
 import type { HostState } from './host.ts';
+import type { NodeChange } from './node-change.ts';
 import { PublishedStream } from './stream.ts';
 
 /** What a close frame has room for (RFC 6455, 5.5). */
@@ -45,7 +46,13 @@ export interface SessionOwner {
   readonly log: Log;
   /** A valid hello: calls `session.welcome`, `session.refuse` or `session.contest`, now or later. */
   claim(session: LinkSession, hello: HelloFrame): void;
-  published(host: HostState): void;
+  /**
+   * A whole state has come.
+   *
+   * @param difference from what was known before; null when nothing was, or when it is too much to tell
+   * @param isFirst whether it is the first over its link
+   */
+  published(host: HostState, difference: readonly NodeChange[] | null, isFirst: boolean): void;
   /** The session is over; `isBye` when the agent said so itself. */
   ended(session: LinkSession, isBye: boolean): void;
 }
@@ -194,10 +201,12 @@ export class LinkSession implements LinkReceiver {
         return this.#send({ type: 'resync', reason: step.reason });
       case 'violation':
         return this.close(CLOSE.protocol, step.reason);
-      case 'replace':
-        host.replace(step.nodes);
+      case 'replace': {
+        const isFirst = !this.hasPublished;
+        const difference = host.replace(step.nodes);
         this.hasPublished = true;
-        return this.#owner.published(host);
+        return this.#owner.published(host, difference, isFirst);
+      }
       case 'begun':
         this.#waits_since_ms = performance.now();
         return;
