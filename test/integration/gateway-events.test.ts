@@ -12,7 +12,8 @@ const agents: FakeAgent[] = [];
 const sources: EventSource[] = [];
 
 beforeEach(async () => {
-  gateway = await startGateway({ heartbeat_ms: 100 });
+  // Long enough for a link to outlive the floods below on a machine that has other things to do.
+  gateway = await startGateway({ heartbeat_ms: 1_000 });
 });
 
 afterEach(async () => {

@@ -40,7 +40,7 @@ describe('a link and its hub', () => {
     stall(HEARTBEAT_MS);
     agent.send({ type: 'heartbeat' });
     stall(3 * HEARTBEAT_MS);
-    await until(() => gateway.hub.counts().links === 1 && agent.frames('heartbeat').length > 0);
+    // Sent before the hub has its turn: judged first, the link would end as silent; read first, it ends by this.
     agent.send({ type: 'bye', reason: 'done' });
     await until(() => agent.closeCode !== null);
     expect(agent.closeReason).toBe('bye');

@@ -240,7 +240,7 @@ export class FakeAgent {
 
 /** Waits for a condition, looking again every few milliseconds; fails after ten seconds. */
 export async function until(condition: () => boolean | Promise<boolean>, what = 'condition'): Promise<void> {
-  const deadline_ms = performance.now() + 10_000;
+  const deadline_ms = performance.now() + 30_000;
   while (!(await condition())) {
     if (performance.now() > deadline_ms) throw new Error(`timed out waiting for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));

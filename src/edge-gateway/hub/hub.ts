@@ -77,6 +77,9 @@ export class MeshHub implements Mesh, SessionOwner {
   readonly #root: RootText;
   readonly #live: LiveFeed;
   readonly #ticker: ReturnType<typeof setInterval>;
+  #ticked_at_ms = performance.now();
+  /** True when the last tick judged nobody; the one after it does, or a loop that is always late never would. */
+  #isPutOff = false;
   #isOver = false;
 
   constructor(options: HubOptions) {
@@ -87,11 +90,7 @@ export class MeshHub implements Mesh, SessionOwner {
     this.log = options.log ?? SILENT;
     this.#live = new LiveFeed(this.heartbeat_ms);
     this.#root = new RootText(options.identity, () => this.hosts());
-    this.#ticker = setInterval(
-      // After a stall of this very loop, what came meanwhile is read before anybody is judged silent.
-      () => setTimeout(() => this.#tick(), 0),
-      Math.max(10, this.heartbeat_ms / 5),
-    );
+    this.#ticker = setInterval(() => this.#tick(), Math.max(10, this.heartbeat_ms / 5));
   }
 
   /** Takes an open WebSocket; the runtime then hands over what it receives. */
@@ -225,8 +224,12 @@ export class MeshHub implements Mesh, SessionOwner {
   }
 
   #tick() {
-    if (this.#isOver) return;
     const now_ms = performance.now();
+    // After a stall of this very loop, what came meanwhile is read before anybody is judged silent: at the next tick.
+    const hasStalled = now_ms - this.#ticked_at_ms > this.heartbeat_ms / 2;
+    this.#ticked_at_ms = now_ms;
+    this.#isPutOff = hasStalled && !this.#isPutOff;
+    if (this.#isPutOff) return;
     for (const session of [...this.#sessions]) session.tick(now_ms);
     for (const [key, contenders] of [...this.#contenders]) this.#judge(key, contenders);
     const oldest_ms = Date.now() - GONE_HOST_KEPT_MS;
