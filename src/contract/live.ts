@@ -15,7 +15,8 @@
  * `as_of` is the time of capture on the host for nodes that are there, else the time at which the gateway took notice.
  */
 import * as v from 'valibot';
-import { I32, nullable, U32, UInt } from './integers.ts';
+import { nullable, UInt } from './integers.ts';
+import { ProcessInfo } from './node-payload.ts';
 import { Timestamp } from './timestamp.ts';
 
 export const EVENTS_PATH = '/v1/events';
@@ -23,18 +24,7 @@ export const EVENTS_PATH = '/v1/events';
 const Reference = v.string();
 
 /** What a proc's process is, as far as it can be told in a line; `command` is its words in one text, cut when long. */
-export const LiveProcess = v.object({
-  pid: U32,
-  parent_proc: nullable(Reference),
-  origin: v.picklist(['started', 'watched', 'child']),
-  command: v.string(),
-  rank: nullable(U32),
-  local_rank: nullable(U32),
-  started_at: Timestamp,
-  ended_at: nullable(Timestamp),
-  exit_code: nullable(I32),
-  signal: nullable(v.string()),
-});
+export const LiveProcess = v.object({ ...v.omit(ProcessInfo, ['parent_pid']).entries, command: v.string() });
 export type LiveProcess = v.InferOutput<typeof LiveProcess>;
 
 /** `status` is `actor_status` without running milliseconds, `failure` the first line of why it failed; both may be cut. */
