@@ -1,7 +1,7 @@
 /**
  * The link: one WebSocket that a host agent dials to a gateway. Frames are JSON text.
  *
- * 1. The agent opens `GET /v1/link` with `Authorization: Bearer <token>` and subprotocol `meshscope.link.1`, and sends
+ * 1. The agent opens `GET /v1/link?host=NAME` with `Authorization: Bearer <token>` and subprotocol `meshscope.link.1`, and sends
  *    `hello`. The gateway answers `welcome`, or `refuse` and closes; nothing else is sent before that.
  * 2. The agent sends its whole state as one or more `sync` frames, the first with the Host node in it and the last with
  *    `more: false`, and the gateway shows the new state only then, all at once. Changes follow as `delta` frames. Both
@@ -11,7 +11,8 @@
  *    The gateway may `cancel`. An answer to a call that is unknown or over is dropped.
  * 4. The agent sends telemetry as `events`; the gateway sends `ack` when the store has committed. Without an `ack` the
  *    agent sends the batch again, after a while or after reconnecting.
- * 5. Both sides send `heartbeat` every `heartbeat_ms` of silence; a side that has heard nothing for three of them closes.
+ * 5. Both sides send `heartbeat` after `heartbeat_ms` of their own silence, as HEARTBEAT_TEXT; a gateway may also answer
+ *    each with one. A side that has heard nothing for three of them closes.
  * 6. An agent that ends for good sends `bye`, and its host leaves the mesh. A link that breaks without it leaves the last
  *    state behind, marked by its age.
  *
@@ -35,10 +36,15 @@ export const FRAME_MAX_BYTES = 1024 * 1024;
 export const ANSWER_PART_CHARS = 128 * 1024;
 /** Bound of one whole answer, characters. */
 export const ANSWER_MAX_CHARS = 32 * 1024 * 1024;
-/** Silence after which a side sends a heartbeat, milliseconds. */
+/** Silence after which a side sends a heartbeat, milliseconds, where the gateway has no reason for another. */
 export const HEARTBEAT_MS = 5_000;
-/** Silence after which a side takes the link for dead, milliseconds. */
-export const SILENCE_MAX_MS = 3 * HEARTBEAT_MS;
+/** What a gateway may say in `welcome` instead, milliseconds. */
+export const HEARTBEAT_MIN_MS = 20;
+export const HEARTBEAT_MAX_MS = 60_000;
+/** Silence after which a side takes the link for dead, heartbeats. */
+export const SILENCE_MAX_HEARTBEATS = 3;
+/** A heartbeat as it is on the wire: a gateway that sleeps between frames may have its runtime answer it. */
+export const HEARTBEAT_TEXT = '{"type":"heartbeat"}';
 /** Close codes that a gateway sends. */
 export const CLOSE = { normal: 1000, going_away: 1001, protocol: 1008, too_large: 1009, replaced: 4001 } as const;
 /** Close codes that an agent sends: a WebSocket client may use only 1000 and the range from 3000. */
@@ -104,7 +110,7 @@ const Welcome = v.object({
   type: v.literal('welcome'),
   version: UInt,
   gateway_version: v.string(),
-  heartbeat_ms: UInt,
+  heartbeat_ms: v.pipe(UInt, v.minValue(HEARTBEAT_MIN_MS), v.maxValue(HEARTBEAT_MAX_MS)),
   frame_max_bytes: UInt,
 });
 

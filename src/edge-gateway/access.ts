@@ -7,9 +7,12 @@
  *  3. A token that is given must be right, even where none is needed.
  *  4. Without a token, `anonymous` says how far one gets: `none`, `topology`, or `all` (which never includes the link).
  */
-import type { Failure } from '../contract/index.ts';
+import { failure, type Outcome, success } from '../contract/index.ts';
 import { TOKEN_MAX_CHARS } from './limits.ts';
-import type { AccessLevel, AccessPolicy } from './ports.ts';
+import type { AccessLevel, AccessPolicy, Principal } from './ports.ts';
+
+const ANONYMOUS: Principal = { name: 'anonymous', hosts: null };
+const OWNER: Principal = { name: 'owner', hosts: null };
 
 export const ANONYMOUS_LEVELS = ['none', 'topology', 'all'] as const;
 export type AnonymousLevel = (typeof ANONYMOUS_LEVELS)[number];
@@ -36,19 +39,18 @@ export function createAccess(options: AccessOptions): AccessPolicy {
   const hosts = options.hosts == null ? null : new Set(options.hosts.map((host) => host.toLowerCase()));
   const hint = options.tokenSource === undefined ? '' : `; the token is in ${options.tokenSource}`;
   return {
-    refuse(level: AccessLevel, headers: Headers): Failure | null {
+    admit(level: AccessLevel, headers: Headers): Outcome<Principal> {
       const from = originError(headers, hosts);
-      if (from !== null) return { code: 'forbidden', message: from };
-      if (level === 'open') return null;
+      if (from !== null) return failure('forbidden', from);
+      if (level === 'open') return success(ANONYMOUS);
       const authorization = headers.get('authorization');
       if (authorization === null) {
-        if (isAnonymousEnough(level, anonymous)) return null;
-        const message = `a token is needed here: send 'Authorization: Bearer <token>'${hint}`;
-        return { code: 'unauthorized', message };
+        if (isAnonymousEnough(level, anonymous)) return success(ANONYMOUS);
+        return failure('unauthorized', `a token is needed here: send 'Authorization: Bearer <token>'${hint}`);
       }
       const given = /^Bearer +(\S+) *$/i.exec(authorization)?.[1];
-      if (given !== undefined && equalsInConstantTime(given, token)) return null;
-      return { code: 'unauthorized', message: `the token is wrong${hint}` };
+      if (given !== undefined && equalsInConstantTime(given, token)) return success(OWNER);
+      return failure('unauthorized', `the token is wrong${hint}`);
     },
   };
 }

@@ -5,7 +5,7 @@
 import type { Hono } from 'hono';
 import { failure, type Outcome, timestamp } from '../contract/index.ts';
 import { type AnonymousLevel, createAccess } from './access.ts';
-import { createGateway } from './gateway.ts';
+import { createGateway, type OpenLink } from './gateway.ts';
 import { MeshHub } from './hub/hub.ts';
 import { type Log, SILENT, type Telemetry, type UpgradeLink } from './ports.ts';
 import { Snapshots } from './snapshot.ts';
@@ -64,7 +64,8 @@ export function compose(options: ServeOptions, upgradeLink: UpgradeLink): Compos
   const access = createAccess({ ...options, hosts });
   const heartbeat = options.heartbeat_ms === undefined ? {} : { heartbeat_ms: options.heartbeat_ms };
   const hub = new MeshHub({ identity, telemetry, log, ...heartbeat });
-  const app = createGateway({ identity, mesh: hub, access, telemetry, upgradeLink, log });
+  const openLink: OpenLink = (c, principal, host) => upgradeLink(c, (link) => hub.accept(link, { principal, host }));
+  const app = createGateway({ identity, mesh: hub, access, telemetry, openLink, log });
   return {
     app,
     hub,

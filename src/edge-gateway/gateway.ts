@@ -19,25 +19,29 @@ import { failureResponse, jsonResponse, textResponse } from './http/respond.ts';
 import {
   type AccessPolicy,
   type GatewayIdentity,
-  type Link,
-  type LinkReceiver,
   type Log,
   type Mesh,
+  type Principal,
   SILENT,
   type Telemetry,
-  type UpgradeLink,
 } from './ports.ts';
 import { handleConfig, handleDump, handleProfile, handleStoredDump, NO_TELEMETRY } from './proc-calls.ts';
 import { createMatcher, type Route } from './routes.ts';
 import { GatewaySelf } from './self.ts';
 import { renderSkill } from './skill.ts';
-import { renderTree } from './tree.ts';
+
+/**
+ * Answers a request that asks for a WebSocket on the agents' path by opening a link.
+ *
+ * @param host the host that the request names in its query; null when it names none
+ */
+export type OpenLink = (c: Context, principal: Principal, host: string | null) => Response | Promise<Response>;
 
 export interface GatewayPorts {
   readonly identity: GatewayIdentity;
-  readonly mesh: Mesh & { accept(link: Link): LinkReceiver };
+  readonly mesh: Mesh;
   readonly access: AccessPolicy;
-  readonly upgradeLink: UpgradeLink;
+  readonly openLink: OpenLink;
   /** Null: no store is configured. Then queries and stored dumps are `not_found`. */
   readonly telemetry: Telemetry | null;
   /** Default: nothing is logged. */
@@ -54,12 +58,12 @@ export function createGateway(ports: GatewayPorts): Hono {
     const request = c.req.raw;
     const { path } = c.req;
     const matched = match(path);
-    const refusal = access.refuse(matched?.route.level ?? 'topology', request.headers);
-    if (refusal !== null) return failureResponse(request, refusal);
+    const admitted = access.admit(matched?.route.level ?? 'topology', request.headers);
+    if (!admitted.ok) return failureResponse(request, admitted.failure);
     if (matched === null) return failureResponse(request, noSuchPath(path));
     const { route, rest } = matched;
     if (request.method === route.method || (request.method === 'HEAD' && route.method === 'GET')) {
-      return route.handler(c, rest);
+      return route.handler(c, rest, admitted.value);
     }
     const allow = route.method === 'GET' ? 'GET,HEAD' : route.method;
     const message = `${request.method} is not allowed on this path, use ${allow.replace(',', ' or ')}`;
@@ -79,7 +83,7 @@ function noSuchPath(path: string): Failure {
   return { code: 'not_found', message: `no such path: ${path}; GET /SKILL.md lists the paths there are` };
 }
 
-function listRoutes({ identity, mesh, telemetry, upgradeLink }: GatewayPorts): Route[] {
+function listRoutes({ identity, mesh, telemetry, openLink }: GatewayPorts): Route[] {
   const self = new GatewaySelf(identity);
   const schema = (path: string, document: unknown): Route => {
     const text = JSON.stringify(document);
@@ -90,7 +94,7 @@ function listRoutes({ identity, mesh, telemetry, upgradeLink }: GatewayPorts): R
       method: 'GET',
       path: '/healthz',
       level: 'open',
-      handler: (c) => jsonResponse(c.req.raw, health(mesh, telemetry)),
+      handler: (c) => health(c, mesh, telemetry),
     },
     {
       method: 'GET',
@@ -112,10 +116,10 @@ function listRoutes({ identity, mesh, telemetry, upgradeLink }: GatewayPorts): R
       method: 'GET',
       path: '/v1/tree',
       level: 'topology',
-      handler: (c) => textResponse(c.req.raw, renderTree(mesh, baseUrl(c)), 'text/plain; charset=utf-8'),
+      handler: (c) => tree(c, mesh),
     },
     { method: 'GET', path: EVENTS_PATH, level: 'topology', handler: (c) => follow(c, mesh) },
-    { method: 'GET', path: LINK_PATH, level: 'publish', handler: (c) => upgrade(c, mesh, upgradeLink) },
+    { method: 'GET', path: LINK_PATH, level: 'publish', handler: (c, _, principal) => link(c, principal, openLink) },
     { method: 'POST', path: '/v1/query', level: 'inspect', handler: (c) => query(c, telemetry) },
     {
       method: 'GET',
@@ -164,7 +168,7 @@ function node(c: Context, raw: string, mesh: Mesh, self: GatewaySelf): Response 
  * Live updates. A proxy in between must neither keep nor gather them, and a connection that has carried a stream ends with
  * it, so that a gateway that stops need not wait for it.
  */
-function follow(c: Context, mesh: Mesh): Response {
+async function follow(c: Context, mesh: Mesh): Promise<Response> {
   const request = c.req.raw;
   const headers = {
     'content-type': 'text/event-stream',
@@ -173,7 +177,7 @@ function follow(c: Context, mesh: Mesh): Response {
     'x-accel-buffering': 'no',
   };
   if (request.method === 'HEAD') return new Response(null, { headers });
-  const opened = mesh.follow(request.headers.get('last-event-id'));
+  const opened = await mesh.follow(request.headers.get('last-event-id'));
   return opened.ok ? new Response(opened.value, { headers }) : failureResponse(request, opened.failure);
 }
 
@@ -186,14 +190,24 @@ async function query(c: Context, telemetry: Telemetry | null): Promise<Response>
   return answer.ok ? jsonResponse(request, answer.value) : failureResponse(request, answer.failure);
 }
 
-function upgrade(c: Context, mesh: GatewayPorts['mesh'], upgradeLink: UpgradeLink): Response | Promise<Response> {
-  if (c.req.header('upgrade')?.toLowerCase() === 'websocket') return upgradeLink(c, (link) => mesh.accept(link));
+function link(c: Context, principal: Principal, openLink: OpenLink): Response | Promise<Response> {
+  if (c.req.header('upgrade')?.toLowerCase() === 'websocket')
+    return openLink(c, principal, c.req.query('host') ?? null);
   const message = `${LINK_PATH} is where host agents dial in by WebSocket; start one with 'meshscope agent'`;
   return failureResponse(c.req.raw, { code: 'bad_request', message });
 }
 
-function health(mesh: Mesh, telemetry: Telemetry | null): string {
-  return JSON.stringify({ ok: true, service: 'meshscope-gateway', ...mesh.counts(), telemetry: telemetry !== null });
+async function tree(c: Context, mesh: Mesh): Promise<Response> {
+  const text = await mesh.tree(baseUrl(c));
+  if (!text.ok) return failureResponse(c.req.raw, text.failure);
+  return textResponse(c.req.raw, text.value, 'text/plain; charset=utf-8');
+}
+
+async function health(c: Context, mesh: Mesh, telemetry: Telemetry | null): Promise<Response> {
+  const counts = await mesh.health();
+  if (!counts.ok) return failureResponse(c.req.raw, counts.failure);
+  const about = { ok: true, service: 'meshscope-gateway', ...counts.value, telemetry: telemetry !== null };
+  return jsonResponse(c.req.raw, JSON.stringify(about));
 }
 
 /** Scheme from `x-forwarded-proto`, where a proxy says one, else of the request; and the authority that the client used. */

@@ -40,9 +40,24 @@ export type UpgradeLink = (c: Context, accept: (link: Link) => LinkReceiver) => 
 /** Who may do what. `inspect` is stacks, profiles, configuration and SQL; `publish` is the agents' link. */
 export type AccessLevel = 'open' | 'topology' | 'inspect' | 'publish';
 
+/** Whoever a request comes from, as far as what it brought tells. */
+export interface Principal {
+  /** For people and the log. */
+  readonly name: string;
+  /** The hosts that it may publish; null is any. */
+  readonly hosts: readonly string[] | null;
+}
+
 export interface AccessPolicy {
-  /** Null when the request may go on at this level, else the refusal. Reads headers only, so it can run first. */
-  refuse(level: AccessLevel, headers: Headers): Failure | null;
+  /** Whoever asks, when the request may go on at this level, else the refusal. Reads headers only, so it can run first. */
+  admit(level: AccessLevel, headers: Headers): Outcome<Principal>;
+}
+
+/** Who opened a link. */
+export interface Dialler {
+  readonly principal: Principal;
+  /** The host that the request for the link named; null when it named none. */
+  readonly host: string | null;
 }
 
 /** What the gateway says of itself. `url` is asked when it is needed, since port 0 becomes a port only on listening. */
@@ -84,7 +99,7 @@ export interface CallOptions {
   readonly late: Failure;
 }
 
-/** The mesh as the routes see it. In memory today; the same face can stand before shards elsewhere. */
+/** The mesh as the routes see it: one hub in memory, or the shards of one elsewhere. */
 export interface Mesh {
   /**
    * The payload of a node as JSON text. Answered at once where the published state is the answer. `client` is whoever
@@ -98,10 +113,21 @@ export interface Mesh {
    *
    * @param after `Last-Event-ID` of the client; null when it is new
    */
-  follow(after: string | null): Outcome<ReadableStream<Uint8Array>>;
+  follow(after: string | null): Outcome<ReadableStream<Uint8Array>> | Promise<Outcome<ReadableStream<Uint8Array>>>;
+  /**
+   * The text of `GET /v1/tree`.
+   *
+   * @param base URL that links begin with, without a trailing slash
+   */
+  tree(base: string): Outcome<string> | Promise<Outcome<string>>;
+  /** What `GET /healthz` counts. */
+  health(): Outcome<MeshCounts> | Promise<Outcome<MeshCounts>>;
+}
+
+/** A mesh, or a part of one, whose published state is at hand. */
+export interface HostViews {
   /** Hosts with published state, by name, those whose link is gone included. */
   hosts(): readonly HostView[];
-  counts(): MeshCounts;
 }
 
 export interface MeshCounts {

@@ -6,7 +6,7 @@
  *    the longest prefix wins, so `/v1/pyspy/` is the reference `pyspy/` and `/v1/pyspy/x` a dump
  */
 import type { Context } from 'hono';
-import type { AccessLevel } from './ports.ts';
+import type { AccessLevel, Principal } from './ports.ts';
 
 export interface Route {
   readonly method: 'GET' | 'POST';
@@ -14,7 +14,7 @@ export interface Route {
   readonly path: string;
   readonly level: AccessLevel;
   /** @param rest what the catch-all took, still encoded; empty for a literal path. */
-  readonly handler: (c: Context, rest: string) => Response | Promise<Response>;
+  readonly handler: (c: Context, rest: string, principal: Principal) => Response | Promise<Response>;
 }
 
 export interface MatchedRoute {

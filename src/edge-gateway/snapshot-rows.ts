@@ -3,7 +3,7 @@
  * link is gone, and a child that nobody published, become a `resolution_errors` row and end the walk there.
  */
 import type { NodePayload, Row } from '../contract/index.ts';
-import type { HostView, Mesh } from './ports.ts';
+import type { HostView, HostViews, Mesh } from './ports.ts';
 
 export interface TableRow {
   readonly table: string;
@@ -16,7 +16,7 @@ function micros(timestamp: string): number {
 }
 
 /** Rows of one whole capture, `snapshots` aside, lazily: the caller decides how many nodes it takes at once. */
-export function* captureRows(mesh: Mesh, id: string, snapshot_ts: number): Generator<readonly TableRow[]> {
+export function* captureRows(mesh: Mesh & HostViews, id: string, snapshot_ts: number): Generator<readonly TableRow[]> {
   const root = mesh.read('root');
   if (root instanceof Promise || !root.ok) return;
   // The caller pauses between nodes: a host that leaves meanwhile keeps the name that the root lists it under.

@@ -17,11 +17,11 @@ import {
   SNAPSHOT_SLICE_NODES,
   SNAPSHOT_TRIES_MAX,
 } from './limits.ts';
-import { type Log, type Mesh, SILENT, type Telemetry } from './ports.ts';
+import { type HostViews, type Log, type Mesh, SILENT, type Telemetry } from './ports.ts';
 import { captureRows, type TableRow } from './snapshot-rows.ts';
 
 export interface SnapshotOptions {
-  readonly mesh: Mesh;
+  readonly mesh: Mesh & HostViews;
   /** Null: no snapshots are taken. */
   readonly telemetry: Telemetry | null;
   /** Default: nothing is logged. */
@@ -54,7 +54,7 @@ export class Snapshots {
     if (telemetry === null || interval_ms === 0) return;
     const first = setInterval(
       () => {
-        if (mesh.counts().links === 0 || mesh.hosts().length === 0) return;
+        if (!mesh.hosts().some(({ isLinked }) => isLinked)) return;
         clearInterval(first);
         void this.capture(telemetry);
       },

@@ -3,18 +3,16 @@
  * ends each host. The text is for people, its format is that of the mesh admin API.
  */
 import { encodeRef } from '../contract/index.ts';
-import type { HostView, Mesh } from './ports.ts';
+import type { HostView } from './ports.ts';
 
 /** @param base URL that links begin with, without a trailing slash. */
-export function renderTree(mesh: Mesh, base: string): string {
-  return mesh
-    .hosts()
-    .map((host) => `${renderHost(host, base)}\n`)
-    .join('');
+export function renderTree(hosts: readonly HostView[], base: string): string {
+  return hosts.map((host) => renderHost(host, base)).join('');
 }
 
-function renderHost(host: HostView, base: string): string {
-  if (!host.isLinked) return `${host.identity} (unreachable)\n`;
+/** The lines of one host, the blank one after it included. */
+export function renderHost(host: HostView, base: string): string {
+  if (!host.isLinked) return `${host.identity} (unreachable)\n\n`;
   const line = (prefix: string, label: string, reference: string) =>
     `${prefix}${label}  ->  ${base}/v1/${encodeRef(reference)}\n`;
   let text = line('', host.addr ?? 'host_agent', host.identity);
@@ -28,7 +26,7 @@ function renderHost(host: HostView, base: string): string {
       text += line((isLastProc ? '    ' : '│   ') + connector, actorLabel(actor), actor);
     }
   }
-  return text;
+  return `${text}\n`;
 }
 
 /** Published references are canonical, so what stands in front of `@` is the rendered id. */

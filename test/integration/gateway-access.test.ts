@@ -14,9 +14,9 @@ it.each([
 ])('the token %j: %s', (token, error) => {
   const create = () => createAccess({ token, anonymous: 'none' });
   if (error !== null) return expect(create).toThrow(error);
-  const ask = (given: string) => create().refuse('publish', new Headers({ authorization: `Bearer ${given}` }));
-  expect(ask(token)).toBeNull();
+  const ask = (given: string) => create().admit('publish', new Headers({ authorization: `Bearer ${given}` }));
+  expect(ask(token).ok).toBe(true);
   for (const wrong of [`${token}x`, token.slice(1), `y${token.slice(1)}`, token + token]) {
-    expect(ask(wrong)).toMatchObject({ code: 'unauthorized' });
+    expect(ask(wrong)).toMatchObject({ failure: { code: 'unauthorized' } });
   }
 });

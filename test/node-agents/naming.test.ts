@@ -61,9 +61,9 @@ describe('durations and addresses', () => {
   });
 
   it.each([
-    ['http://10.0.0.5:1729', 'ws://10.0.0.5:1729/v1/link'],
-    ['https://gw.example.com/mesh/', 'wss://gw.example.com/mesh/v1/link'],
+    ['http://10.0.0.5:1729', 'ws://10.0.0.5:1729/v1/link?host=gpu-7'],
+    ['https://gw.example.com/mesh/', 'wss://gw.example.com/mesh/v1/link?host=gpu-7'],
   ])('the link of %s is %s', (base, url) => {
-    expect(linkUrl(base)).toBe(url);
+    expect(linkUrl(base, 'gpu-7')).toBe(url);
   });
 });

@@ -41,9 +41,13 @@ export class FakeAgent {
   private constructor(options: FakeAgentOptions) {
     this.host = options.host ?? 'gpu-7';
     this.incarnation = options.incarnation ?? randomUUID();
-    this.socket = new WebSocket(`${options.url.replace('http', 'ws')}${LINK_PATH}`, LINK_SUBPROTOCOL, {
-      headers: { authorization: `Bearer ${options.token}` },
-    });
+    this.socket = new WebSocket(
+      `${options.url.replace('http', 'ws')}${LINK_PATH}?host=${encodeURIComponent(this.host)}`,
+      LINK_SUBPROTOCOL,
+      {
+        headers: { authorization: `Bearer ${options.token}` },
+      },
+    );
     this.socket.on('error', () => {});
     this.socket.on('message', (data) => {
       const frame = JSON.parse(String(data)) as GatewayFrame;

@@ -29,7 +29,7 @@ import {
   SYNC_WAIT_MS,
   WAITERS_MAX,
 } from '../limits.ts';
-import type { Link, LinkReceiver } from '../ports.ts';
+import type { Dialler, Link, LinkReceiver } from '../ports.ts';
 import { SILENT } from '../ports.ts';
 import { CallBudget, CallTable } from './calls.ts';
 import { EventCounts, EventRelay } from './event-relay.ts';
@@ -38,6 +38,8 @@ import { MeshHub } from './hub.ts';
 import { readPublished } from './published.ts';
 import { PublishedStream } from './stream.ts';
 
+const ANYBODY: Dialler = { principal: { name: 'anybody', hosts: null }, host: null };
+
 /** The hub takes any pair of functions for a socket, so bounds in the thousands need no thousands of sockets. */
 class Peer implements Link {
   readonly frames: GatewayFrame[] = [];
@@ -45,7 +47,7 @@ class Peer implements Link {
   readonly receiver: LinkReceiver;
 
   constructor(hub: MeshHub, host: string) {
-    this.receiver = hub.accept(this);
+    this.receiver = hub.accept(this, ANYBODY);
     const started_at = timestamp(Date.now());
     this.say({ type: 'hello', version: 1, host, incarnation: randomUUID(), agent_version: '0', started_at });
   }
@@ -183,7 +185,7 @@ describe('bounds of the hub, at n and at n + 1', () => {
     const hub = startHub();
     const open = () => {
       const frames: string[] = [];
-      const receiver = hub.accept({ send: (text) => frames.push(text), close: () => {} });
+      const receiver = hub.accept({ send: (text) => frames.push(text), close: () => {} }, ANYBODY);
       return { frames, receiver };
     };
     const links = Array.from({ length: LINKS_MAX }, open);

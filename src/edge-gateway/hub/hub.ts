@@ -30,8 +30,10 @@ import {
 } from '../limits.ts';
 import {
   type CallOptions,
+  type Dialler,
   type GatewayIdentity,
   type HostView,
+  type HostViews,
   type Link,
   type LinkReceiver,
   type Log,
@@ -40,6 +42,7 @@ import {
   SILENT,
   type Telemetry,
 } from '../ports.ts';
+import { renderTree } from '../tree.ts';
 import { CallBudget } from './calls.ts';
 import { EventCounts } from './event-relay.ts';
 import { type HostLink, HostState, type LocatedNode } from './host.ts';
@@ -61,7 +64,7 @@ export interface HubOptions {
   readonly heartbeat_ms?: number;
 }
 
-export class MeshHub implements Mesh, SessionOwner {
+export class MeshHub implements Mesh, HostViews, SessionOwner {
   readonly heartbeat_ms: number;
   readonly gateway_version: string;
   readonly budget = new CallBudget();
@@ -94,8 +97,8 @@ export class MeshHub implements Mesh, SessionOwner {
   }
 
   /** Takes an open WebSocket; the runtime then hands over what it receives. */
-  accept(link: Link): LinkReceiver {
-    const session = new LinkSession(link, this);
+  accept(link: Link, dialler: Dialler): LinkReceiver {
+    const session = new LinkSession(link, dialler, this);
     if (this.#isOver) session.close(CLOSE.going_away, STOPPING);
     else if (this.#sessions.size >= LINKS_MAX) session.refuse('too_many_links', `at most ${LINKS_MAX} links`, true);
     else this.#sessions.add(session);
@@ -122,6 +125,14 @@ export class MeshHub implements Mesh, SessionOwner {
 
   hosts(): readonly HostView[] {
     return [...this.#hosts.values()].filter(({ hasState }) => hasState).sort(byName);
+  }
+
+  tree(base: string): Outcome<string> {
+    return success(renderTree(this.hosts(), base));
+  }
+
+  health(): Outcome<MeshCounts> {
+    return success(this.counts());
   }
 
   counts(): MeshCounts {

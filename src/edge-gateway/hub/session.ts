@@ -1,7 +1,8 @@
 /**
  * One link, from `hello` to the end, as contract/link.ts tells it.
  *
- *  1. `hello` within HELLO_WAIT_MS, in a version and with a host name that fit, else `refuse` and close. When another
+ *  1. `hello` within HELLO_WAIT_MS, in a version and with a host name that fit, else `refuse` and close. The host must be
+ *     the one that the link was opened for, and one that whoever opened it may publish. When another
  *     incarnation already has the name, the hub decides; until then the session is `contested` and answers nothing.
  *  2. After `welcome`: publish frames go to the stream, answers to the call table, events to the relay.
  *  3. Any frame proves life. A heartbeat goes out after `heartbeat_ms` without a frame of ours; after three of them
@@ -20,7 +21,7 @@ import {
   readFrame,
 } from '../../contract/index.ts';
 import { HELLO_WAIT_MS, SYNC_WAIT_MS } from '../limits.ts';
-import type { Link, LinkReceiver, Log, Telemetry } from '../ports.ts';
+import type { Dialler, Link, LinkReceiver, Log, Telemetry } from '../ports.ts';
 import { type CallBudget, CallTable } from './calls.ts';
 import { type EventCounts, EventRelay } from './event-relay.ts';
 import type { HostState } from './host.ts';
@@ -72,10 +73,12 @@ export class LinkSession implements LinkReceiver {
   #stream: PublishedStream | null = null;
   readonly #events: EventRelay;
   readonly #link: Link;
+  readonly #dialler: Dialler;
   readonly #owner: SessionOwner;
 
-  constructor(link: Link, owner: SessionOwner) {
+  constructor(link: Link, dialler: Dialler, owner: SessionOwner) {
     this.#link = link;
+    this.#dialler = dialler;
     this.#owner = owner;
     const send = (frame: GatewayFrame) => this.#send(frame);
     this.calls = new CallTable(send, owner.budget);
@@ -158,6 +161,15 @@ export class LinkSession implements LinkReceiver {
       return this.refuse(code, read.error, false);
     }
     if (read.frame.type !== 'hello') return this.close(CLOSE.protocol, `${read.frame.type} before hello`);
+    const { host } = read.frame;
+    const { principal } = this.#dialler;
+    if (this.#dialler.host !== null && this.#dialler.host !== host) {
+      return this.refuse('host_mismatch', `the link was opened for host '${this.#dialler.host}', not '${host}'`, false);
+    }
+    if (principal.hosts !== null && !principal.hosts.includes(host)) {
+      const message = `the token '${principal.name}' may publish ${principal.hosts.join(', ')}, not '${host}'`;
+      return this.refuse('host_forbidden', message, false);
+    }
     this.hello = read.frame;
     this.#owner.claim(this, read.frame);
   }

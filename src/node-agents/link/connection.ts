@@ -13,13 +13,12 @@ import {
   ApiErrorEnvelope,
   FRAME_MAX_BYTES,
   GatewayFrame,
-  HEARTBEAT_MS,
   type HelloFrame,
   LINK_PATH,
   LINK_SUBPROTOCOL,
   LINK_VERSION,
   readFrame,
-  SILENCE_MAX_MS,
+  SILENCE_MAX_HEARTBEATS,
 } from '../../contract/index.ts';
 import { LIMITS } from '../limits.ts';
 
@@ -48,7 +47,7 @@ export interface Connection {
 
 export function dial(options: DialOptions): Promise<Handshake> {
   const dispatcher = new Agent({ connect: { timeout: LIMITS.dial_timeout_ms }, bodyTimeout: 0 });
-  const socket = new WebSocket(linkUrl(options.url), {
+  const socket = new WebSocket(linkUrl(options.url, options.hello.host), {
     protocols: [LINK_SUBPROTOCOL],
     headers: { authorization: `Bearer ${options.token}` },
     dispatcher,
@@ -84,13 +83,15 @@ export function dial(options: DialOptions): Promise<Handshake> {
     return true;
   };
 
-  const pulse = setInterval(() => {
-    if (Date.now() - heard_ms > SILENCE_MAX_MS)
-      close(AGENT_CLOSE.peer_silent, 'the gateway has been silent for too long');
-    else if (Date.now() - sent_ms >= HEARTBEAT_MS) send({ type: 'heartbeat' });
-  }, HEARTBEAT_MS / 5);
-  pulse.unref();
-  closed.then(() => clearInterval(pulse));
+  const beat = (heartbeat_ms: number): void => {
+    const pulse = setInterval(() => {
+      if (Date.now() - heard_ms > SILENCE_MAX_HEARTBEATS * heartbeat_ms)
+        close(AGENT_CLOSE.peer_silent, 'the gateway has been silent for too long');
+      else if (Date.now() - sent_ms >= heartbeat_ms) send({ type: 'heartbeat' });
+    }, heartbeat_ms / 5);
+    pulse.unref();
+    closed.then(() => clearInterval(pulse));
+  };
 
   const connection: Connection = {
     send,
@@ -155,6 +156,7 @@ export function dial(options: DialOptions): Promise<Handshake> {
           });
         }
         welcomed = true;
+        beat(frame.heartbeat_ms);
         give({ kind: 'open', connection });
       } else if (frame.type === 'refuse') {
         give({ kind: frame.retry ? 'failed' : 'refused', message: frame.message });
@@ -169,7 +171,7 @@ export function dial(options: DialOptions): Promise<Handshake> {
  */
 async function explainFailure(options: DialOptions, dispatcher: Agent): Promise<Handshake> {
   try {
-    const url = linkUrl(options.url).replace(/^ws/, 'http');
+    const url = linkUrl(options.url, options.hello.host).replace(/^ws/, 'http');
     const signal = AbortSignal.any([options.signal, AbortSignal.timeout(LIMITS.explain_timeout_ms)]);
     const answer = await fetch(url, { dispatcher, signal, headers: { authorization: `Bearer ${options.token}` } });
     const body = v.safeParse(ApiErrorEnvelope, await answer.json().catch(() => null));
@@ -186,11 +188,12 @@ function readGatewayFrame(data: unknown): ReturnType<typeof readFrame<typeof Gat
   return readFrame(GatewayFrame, data);
 }
 
-/** The WebSocket URL of a gateway's link, below whatever path its base URL has. */
-export function linkUrl(base: string): string {
+/** The WebSocket URL of a host's link, below whatever path the gateway's base URL has. */
+export function linkUrl(base: string, host: string): string {
   const url = new URL(base);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   url.pathname = url.pathname.replace(/\/+$/, '') + LINK_PATH;
+  url.searchParams.set('host', host);
   return url.href;
 }
 
