@@ -12,6 +12,8 @@ import { LIMITS as CLI_LIMITS } from '../src/cli/limits.ts';
 import * as events from '../src/contract/events.ts';
 import * as link from '../src/contract/link.ts';
 import * as pyspyContract from '../src/contract/pyspy.ts';
+import * as storeLink from '../src/contract/store-link.ts';
+import * as tokens from '../src/contract/tokens.ts';
 import * as uid from '../src/contract/uid.ts';
 import * as gateway from '../src/edge-gateway/limits.ts';
 import { PROCFS_LIMITS } from '../src/node-agents/host/procfs/limits.ts';
@@ -20,7 +22,7 @@ import { LIMITS as AGENT_LIMITS } from '../src/node-agents/limits.ts';
 import { LIMITS as TELEMETRY_LIMITS } from '../src/telemetry/limits.ts';
 
 /** Numbers of the contract that bound nothing. */
-const NOT_BOUNDS: ReadonlySet<string> = new Set(['LINK_VERSION']);
+const NOT_BOUNDS: ReadonlySet<string> = new Set(['LINK_VERSION', 'STORE_VERSION']);
 
 interface Source {
   readonly file: string;
@@ -32,8 +34,10 @@ export const SECTIONS: readonly { readonly title: string; readonly sources: read
     title: 'The link and the contract',
     sources: [
       { file: 'src/contract/link.ts', values: link },
+      { file: 'src/contract/store-link.ts', values: storeLink },
       { file: 'src/contract/events.ts', values: events },
       { file: 'src/contract/pyspy.ts', values: pyspyContract },
+      { file: 'src/contract/tokens.ts', values: tokens },
       { file: 'src/contract/uid.ts', values: uid },
     ],
   },

@@ -1,18 +1,20 @@
 /**
  * Writes src/contract/generated/schemas.ts: the three schema documents that the gateway serves and its OpenAPI document,
- * all derived from the valibot schemas of the contract (SC-1). Run `node scripts/generate-schemas.ts` after changing one;
- * a test fails while the committed file is not what this makes (SC-2).
+ * all derived from the valibot schemas of the contract (SC-1); and assets/, which holds them and the guide as files. Run
+ * `node scripts/generate-schemas.ts` after changing one; a test fails while what is committed is not what this makes (SC-2).
  *
  * The documents describe the structure that every client of a mesh admin API knows. Three things of the valibot schemas
  * are therefore left out: fields that meshscope adds (`process`, `columns`; objects are open, so they stay valid), the
- * bounds of JavaScript integers, and the patterns of text (timestamps, references, UUIDs are plain strings here).
+ * bounds of JavaScript integers, and the patterns of text (timestamps, references, UUIDs are plain strings here). That
+ * nothing else is left out is what test/contract/schema-agreement.test.ts shows.
  */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { toJsonSchema } from '@valibot/to-json-schema';
 import type * as v from 'valibot';
 import * as contract from '../src/contract/index.ts';
-import { openApiPaths } from './openapi-paths.ts';
+import { errorComponents } from './openapi-errors.ts';
+import { openApiRequests, SECURITY_SCHEMES } from './openapi-paths.ts';
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 type Document = Record<string, Json>;
@@ -21,6 +23,7 @@ const DRAFT = 'https://json-schema.org/draft/2020-12/schema';
 /** Identifiers that clients of mesh admin servers know these schemas by. */
 const ID_BASE = 'https://monarch.meta.com/schemas/v1';
 const ADDED_FIELDS: ReadonlySet<string> = new Set(['process', 'columns']);
+const NOTHING: ReadonlySet<string> = new Set();
 
 const NODE_DEFINITIONS = {
   ActiveHandler: contract.ActiveHandler,
@@ -38,6 +41,11 @@ const PYSPY_DEFINITIONS = {
   PySpyLocalVariable: contract.PySpyLocalVariable,
   PySpyStackTrace: contract.PySpyStackTrace,
 };
+const LIVE_DEFINITIONS = {
+  LiveActor: contract.LiveActor,
+  LiveProcess: contract.LiveProcess,
+  LiveStatus: contract.LiveStatus,
+};
 
 const CAPTURE_MODES: Readonly<Record<contract.PySpyCaptureMode, string>> = {
   python_only: 'Python frames only; native frames were not captured.',
@@ -45,25 +53,31 @@ const CAPTURE_MODES: Readonly<Record<contract.PySpyCaptureMode, string>> = {
   native_all: 'Python frames and native frames, threads without Python included.',
 };
 
-function convert(schema: v.GenericSchema, title: string, definitions: Record<string, v.GenericSchema> = {}): Document {
+/** @param leftOut names of fields that the published form does not have. */
+function convert(
+  schema: v.GenericSchema,
+  title: string,
+  definitions: Record<string, v.GenericSchema> = {},
+  leftOut = ADDED_FIELDS,
+): Document {
   const raw: unknown = toJsonSchema(schema, {
     target: 'draft-2020-12',
     typeMode: 'input',
     errorMode: 'ignore',
     definitions,
   });
-  const { $schema: _, ...rest } = tidy(JSON.parse(JSON.stringify(raw))) as Document;
+  const { $schema: _, ...rest } = tidy(JSON.parse(JSON.stringify(raw)), leftOut) as Document;
   return { $schema: DRAFT, title, ...rest };
 }
 
 /** Brings a converted schema into the published form, from the leaves up. */
-function tidy(json: Json): Json {
-  if (Array.isArray(json)) return json.map(tidy);
+function tidy(json: Json, leftOut: ReadonlySet<string>): Json {
+  if (Array.isArray(json)) return json.map((item) => tidy(item, leftOut));
   if (typeof json !== 'object' || json === null) return json;
   const object = json as Document;
   const kept = Object.entries(object).filter(([key]) => key !== 'default' && key !== 'pattern' && key !== 'maximum');
   const tidied = Object.fromEntries(
-    kept.map(([key, value]) => [key, key === 'properties' ? fields(value) : tidy(value)]),
+    kept.map(([key, value]) => [key, key === 'properties' ? fields(value, leftOut) : tidy(value, leftOut)]),
   );
   if (tidied.format === 'int32') delete tidied.minimum;
   if (tidied.format === 'uuid') delete tidied.format;
@@ -71,9 +85,9 @@ function tidy(json: Json): Json {
   return tidied.anyOf === undefined ? tidied : union(tidied);
 }
 
-function fields(properties: Json): Json {
-  const entries = Object.entries(properties as Document).filter(([name]) => !ADDED_FIELDS.has(name));
-  return Object.fromEntries(entries.map(([name, schema]) => [name, tidy(schema)]));
+function fields(properties: Json, leftOut: ReadonlySet<string>): Json {
+  const entries = Object.entries(properties as Document).filter(([name]) => !leftOut.has(name));
+  return Object.fromEntries(entries.map(([name, schema]) => [name, tidy(schema, leftOut)]));
 }
 
 function union(schema: Document): Json {
@@ -100,6 +114,7 @@ function profileOpts(): Document {
   const properties = document.properties as Record<string, Document>;
   return {
     ...document,
+    description: `\`duration_s\` is at most ${contract.PROFILE_MAX_S}; \`native\` and \`nonblocking\` cannot both be true.`,
     properties: {
       ...properties,
       duration_s: { ...properties.duration_s, minimum: 1 },
@@ -135,6 +150,8 @@ export function generateSchemas(): GeneratedSchemas {
     ...asComponents('ApiErrorEnvelope', error),
     ...asComponents('PySpyResult', pyspyResult()),
     ...asComponents('PySpyProfileOpts', profileOpts()),
+    ...asComponents('ConfigDumpResult', convert(contract.ConfigDumpResult, 'ConfigDumpResult')),
+    ...asComponents('LiveEvent', convert(contract.LiveEvent, 'LiveEvent', LIVE_DEFINITIONS, NOTHING)),
     ...asComponents('QueryRequest', convert(contract.QueryRequest, 'QueryRequest')),
     ...asComponents('QueryResponse', convert(contract.QueryResponse, 'QueryResponse')),
     ...asComponents(
@@ -154,10 +171,17 @@ export function generateSchemas(): GeneratedSchemas {
         version: '1.0.0',
         description:
           'What a mesh of processes is doing right now. Nodes are named by references; start at /v1/root and follow ' +
-          '`children`. Every error is an ApiErrorEnvelope; decide on `error.code`.',
+          '`children`. Every error is an ApiErrorEnvelope, also on paths that are not listed; decide on `error.code`. ' +
+          'HEAD works where GET does.',
+        license: { name: 'MIT', identifier: 'MIT' },
       },
-      paths: openApiPaths() as Document,
-      components: { schemas: sorted },
+      servers: [{ url: '/' }],
+      ...(openApiRequests() as Document),
+      components: {
+        schemas: sorted,
+        ...(errorComponents() as Document),
+        securitySchemes: SECURITY_SCHEMES as Document,
+      },
     },
   };
 }
@@ -178,6 +202,11 @@ export function renderModule(schemas: GeneratedSchemas): string {
 
 export const GENERATED_FILE = fileURLToPath(new URL('../src/contract/generated/schemas.ts', import.meta.url));
 
+export const ASSETS_FOLDER = fileURLToPath(new URL('../assets/', import.meta.url));
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   writeFileSync(GENERATED_FILE, renderModule(generateSchemas()));
+  // Only now, for it reads what has just been written.
+  const { listDocuments } = await import('../src/edge-gateway/documents.ts');
+  for (const [name, text] of Object.entries(listDocuments())) writeFileSync(ASSETS_FOLDER + name, text);
 }

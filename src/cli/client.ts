@@ -6,6 +6,7 @@ import { dataDir, readToken, tokenFile } from './data-dir.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import { readEvents, type StreamEvent } from './follow/event-stream.ts';
 import { LIMITS } from './limits.ts';
+import { DIAL_TLS_HELP, type DialTls, readDialTls, TLS_OPTIONS } from './tls-options.ts';
 
 export const URL_DEFAULT = 'http://127.0.0.1:1729';
 
@@ -13,11 +14,12 @@ export const URL_DEFAULT = 'http://127.0.0.1:1729';
 export const CLIENT_OPTIONS = {
   url: { type: 'string' },
   data: { type: 'string' },
+  ...TLS_OPTIONS,
 } as const;
 
 export const CLIENT_HELP = `  --url URL          the gateway (MESHSCOPE_URL, default ${URL_DEFAULT})
   --data DIR         the data folder with the token (MESHSCOPE_DATA, default .meshscope)
-`;
+${DIAL_TLS_HELP}`;
 
 export interface Answer {
   readonly status: number;
@@ -58,6 +60,7 @@ export function createClient(invocation: Invocation): Client {
   }
   const dir = dataDir(text(invocation, 'data'));
   const token = readToken(dir);
+  const fetch = fetchOver(readDialTls(invocation));
 
   const request: Client['request'] = async (method, path, wait_ms, body) => {
     const headers: Record<string, string> = {};
@@ -136,6 +139,23 @@ export function createClient(invocation: Invocation): Client {
         opts.duration_s * 1000 + LIMITS.profile_extra_wait_ms,
         opts,
       ),
+  };
+}
+
+type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+/** Requests with certificates of one's own. Without, those of the runtime: nothing more needs to be loaded then. */
+function fetchOver(tls: DialTls | null): Fetch {
+  if (tls === null) return (url, init) => globalThis.fetch(url, init);
+  const library = import('undici').then((undici) => ({
+    ...undici,
+    dispatcher: new undici.Agent({ connect: { ...tls } }),
+  }));
+  return async (url, init) => {
+    const { fetch, dispatcher } = await library;
+    // The same standard twice: its types of the runtime and of the library differ in name only.
+    const response = await fetch(url, { ...(init as object), dispatcher });
+    return response as unknown as Response;
   };
 }
 

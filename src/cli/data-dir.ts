@@ -12,7 +12,7 @@ const TOKEN_MAX_CHARS = 1_024;
 /** What an HTTP header can carry. */
 const TOKEN_FORM = /^[\x21-\x7e]+$/;
 /** By these a folder is known as a data folder. */
-const OWN_FILES = ['token', 'telemetry.duckdb'];
+const OWN_FILES = ['token', 'tokens.json', 'telemetry.duckdb'];
 
 /** The data folder in force: the flag, MESHSCOPE_DATA, or `.meshscope` here. */
 export function dataDir(flagged: string | undefined): string {

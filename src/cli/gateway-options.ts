@@ -6,6 +6,7 @@ import { type Invocation, text, texts } from './command.ts';
 import { DATA_DIR_DEFAULT, tokenFile, tokenSource } from './data-dir.ts';
 import { usageError } from './exit.ts';
 import { type Address, isLoopback, LISTEN_OPTIONS } from './listen.ts';
+import { SERVE_TLS_OPTIONS } from './tls-options.ts';
 
 export const GATEWAY_PORT_DEFAULT = 1729;
 
@@ -14,6 +15,8 @@ export const GATEWAY_OPTIONS = {
   data: { type: 'string' },
   anonymous: { type: 'string' },
   'allow-host': { type: 'string', multiple: true },
+  tokens: { type: 'string' },
+  ...SERVE_TLS_OPTIONS,
 } as const;
 
 export const GATEWAY_HELP = `  --port N           port to listen on, default ${GATEWAY_PORT_DEFAULT}; 0 picks a free one and prints it
@@ -22,6 +25,13 @@ export const GATEWAY_HELP = `  --port N           port to listen on, default ${G
   --allow-host NAME  a name under which a proxy in front serves this gateway; may be repeated
   --anonymous LEVEL  who may read without a token: none, topology (hosts, procs, actors) or all (stacks, profiles,
                      configuration and SQL too; loopback only). Default topology on loopback, none elsewhere and with --allow-host
+  --tokens FILE      further tokens, read again when it changes; see "meshscope token --help" (MESHSCOPE_TOKENS_FILE,
+                     default tokens.json in the data folder, when there is one)
+  --tls-cert FILE    serve https with this certificate, PEM, with
+  --tls-key FILE     its key; then other machines may reach it without --insecure
+  --tls-ca FILE      require client certificates that this CA signed
+  --tls-client-roles ROLES
+                     what such a certificate may do where no token is sent: read, inspect or operate, default inspect
   --data DIR         folder of the token and the store (MESHSCOPE_DATA, default .meshscope)
 `;
 
@@ -37,6 +47,8 @@ export function readAnonymous(invocation: Invocation, address: Address): Anonymo
   return level;
 }
 
+const TLS_LINE = `  - TLS:           curl needs --cacert, other commands MESHSCOPE_TLS_CA, where the CA is your own\n`;
+
 /** The first line and the labels are those of the mesh admin API's own start-up output, which harnesses read. */
 export function describeAccess(url: string, dataFolder: string): string {
   const file = tokenFile(dataFolder);
@@ -49,7 +61,7 @@ export function describeAccess(url: string, dataFolder: string): string {
   - API docs:      curl ${url}/SKILL.md
   - SQL:           curl -H "Authorization: Bearer ${isFile ? `$(cat ${shown})` : '$MESHSCOPE_TOKEN'}" --json '{"sql":"show tables"}' ${url}/v1/query
   - Token:         ${isFile ? shown : 'MESHSCOPE_TOKEN'}
-`;
+${url.startsWith('https:') ? TLS_LINE : ''}`;
 }
 
 /** Commands to try, as they must be typed here: in a clone through npx, and with the place where it is not the default. */

@@ -6,6 +6,13 @@ export const LIMITS = {
   sql_max_bytes: 2 * 1024 * 1024,
   /** Largest mesh file. */
   mesh_file_max_bytes: 1024 * 1024,
+  /** Largest file of certificates, or of a key. */
+  pem_file_max_bytes: 1024 * 1024,
+  /** Longest life of a token that has an end, days. */
+  token_age_max_days: 3_650,
+  /** Longest wait for another command that changes the same tokens, and the time between two tries. Then it fails. */
+  token_lock_wait_ms: 5_000,
+  token_lock_retry_ms: 20,
   /** Output that may wait for a slow reader of ours; lines of commands that come beyond are dropped and counted. */
   output_waiting_max_chars: 4 * 1024 * 1024,
   /** Between two attempts to write to a terminal that is paused. */

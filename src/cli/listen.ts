@@ -16,10 +16,11 @@ export const LISTEN_OPTIONS = {
   insecure: { type: 'boolean' },
 } as const;
 
-export function readAddress(invocation: Invocation, defaultPort: number): Address {
+/** @param isEncrypted whether the part serves TLS by itself; then any address will do. Default false */
+export function readAddress(invocation: Invocation, defaultPort: number, isEncrypted = false): Address {
   const host = text(invocation, 'host') ?? '127.0.0.1';
   const port = readNumber(invocation, 'port', defaultPort, 0, 65_535);
-  if (!isLoopback(host) && !flag(invocation, 'insecure')) {
+  if (!isEncrypted && !isLoopback(host) && !flag(invocation, 'insecure')) {
     throw usageError(
       `--host ${host} can be reached from other machines, and the traffic, tokens included, is not encrypted: leave it ` +
         'on loopback behind a TLS proxy, with --allow-host NAME for the name that the proxy serves, or say --insecure on a ' +

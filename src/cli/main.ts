@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   profile: () => import('./commands/profile.ts'),
   query: () => import('./commands/query.ts'),
   diagnose: () => import('./commands/diagnose.ts'),
+  token: () => import('./commands/token.ts'),
 };
 
 const HELP = `meshscope: what is my job doing right now, and why is it stuck?
@@ -27,6 +28,7 @@ Run it
   gateway            the HTTP API that agents dial and clients ask
   telemetry          the store behind "query" and stored dumps
   agent              on each host: starts or finds processes and answers for them
+  token              makes, lists and revokes the tokens that a gateway takes
 
 Ask it
   tree               hosts, procs and what each is doing; with --follow, as it changes
@@ -43,8 +45,10 @@ Environment
   MESHSCOPE_URL      the gateway, default http://127.0.0.1:1729
   MESHSCOPE_TOKEN    the token, default: the file "token" in the data folder
   MESHSCOPE_DATA     the data folder, default .meshscope
+  MESHSCOPE_TLS_CA, MESHSCOPE_TLS_CERT, MESHSCOPE_TLS_KEY
+                     files with which to dial an https gateway: whom to trust, and what to show
 
-Exit codes: 0 fine, 1 failure found, 2 wrong usage, 3 gateway not reachable, 4 token missing or wrong, 5 no such node.
+Exit codes: 0 fine, 1 failure found, 2 wrong usage, 3 gateway not reachable, 4 token missing, wrong or too small, 5 no such node.
 "meshscope COMMAND --help" tells more of each.
 `;
 

@@ -81,19 +81,28 @@ const Delta = v.object({
   removed: v.array(v.string()),
 });
 
-const Answer = v.object({ type: v.literal('answer'), call: UInt, part: v.string(), more: v.boolean() });
+export const AnswerFrame = v.object({ type: v.literal('answer'), call: UInt, part: v.string(), more: v.boolean() });
 
-const Fault = v.object({
+export const FaultFrame = v.object({
   type: v.literal('fault'),
   call: UInt,
   error: v.object({ code: v.string(), message: v.string(), details: v.optional(v.unknown()) }),
 });
 
 const Events = v.object({ type: v.literal('events'), batch: EventBatch });
-const Bye = v.object({ type: v.literal('bye'), reason: v.string() });
-const Heartbeat = v.object({ type: v.literal('heartbeat') });
+export const ByeFrame = v.object({ type: v.literal('bye'), reason: v.string() });
+export const HeartbeatFrame = v.object({ type: v.literal('heartbeat') });
 
-export const AgentFrame = v.variant('type', [Hello, Sync, Delta, Answer, Fault, Events, Bye, Heartbeat]);
+export const AgentFrame = v.variant('type', [
+  Hello,
+  Sync,
+  Delta,
+  AnswerFrame,
+  FaultFrame,
+  Events,
+  ByeFrame,
+  HeartbeatFrame,
+]);
 export type AgentFrame = v.InferOutput<typeof AgentFrame>;
 export type HelloFrame = v.InferOutput<typeof Hello>;
 
@@ -106,7 +115,7 @@ export const CallRequest = v.variant('method', [
 ]);
 export type CallRequest = v.InferOutput<typeof CallRequest>;
 
-const Welcome = v.object({
+export const WelcomeFrame = v.object({
   type: v.literal('welcome'),
   version: UInt,
   gateway_version: v.string(),
@@ -115,21 +124,33 @@ const Welcome = v.object({
 });
 
 /** `retry: false` says that dialling again cannot help until somebody changes something. */
-const Refuse = v.object({ type: v.literal('refuse'), code: v.string(), message: v.string(), retry: v.boolean() });
+export const RefuseFrame = v.object({
+  type: v.literal('refuse'),
+  code: v.string(),
+  message: v.string(),
+  retry: v.boolean(),
+});
 
 const Call = v.object({ type: v.literal('call'), call: UInt, deadline_ms: U32, request: CallRequest });
-const Cancel = v.object({ type: v.literal('cancel'), call: UInt });
+export const CancelFrame = v.object({ type: v.literal('cancel'), call: UInt });
 const Ack = v.object({ type: v.literal('ack'), producer: v.string(), seq: Seq });
 const Resync = v.object({ type: v.literal('resync'), reason: v.string() });
 
-export const GatewayFrame = v.variant('type', [Welcome, Refuse, Call, Cancel, Ack, Resync, Heartbeat]);
+export const GatewayFrame = v.variant('type', [
+  WelcomeFrame,
+  RefuseFrame,
+  Call,
+  CancelFrame,
+  Ack,
+  Resync,
+  HeartbeatFrame,
+]);
 export type GatewayFrame = v.InferOutput<typeof GatewayFrame>;
 
+export type ReadFrame<F> = { readonly ok: true; readonly frame: F } | { readonly ok: false; readonly error: string };
+
 /** Reads one frame: valid JSON of one of the schema's shapes, or one line saying what is wrong with it. */
-export function readFrame<const S extends typeof AgentFrame | typeof GatewayFrame>(
-  schema: S,
-  text: string,
-): { readonly ok: true; readonly frame: v.InferOutput<S> } | { readonly ok: false; readonly error: string } {
+export function readFrame<const S extends v.GenericSchema>(schema: S, text: string): ReadFrame<v.InferOutput<S>> {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -138,6 +159,6 @@ export function readFrame<const S extends typeof AgentFrame | typeof GatewayFram
   }
   const result = v.safeParse(schema, json);
   if (result.success) return { ok: true, frame: result.output };
-  const issue = result.issues[0];
+  const issue: v.BaseIssue<unknown> = result.issues[0];
   return { ok: false, error: `frame ${v.getDotPath(issue) ?? ''}: ${issue.message}` };
 }

@@ -9,11 +9,20 @@ import { I32, nullable, U32, U64, UInt } from './integers.ts';
 import { Timestamp } from './timestamp.ts';
 
 const Reference = v.string();
+const NO_OBJECT = v.never('must be an object');
 
-export const ProcessMemoryStats = v.object({
+const MemoryFields = v.object({
   process_rss_bytes: nullable(U64),
   process_vm_size_bytes: nullable(U64),
 });
+/** No field of it is required, so valibot alone would take an array for one. */
+export const ProcessMemoryStats: typeof MemoryFields = {
+  ...MemoryFields,
+  '~run': (dataset, config) =>
+    (Array.isArray(dataset.value) ? NO_OBJECT : MemoryFields)['~run'](dataset, config) as ReturnType<
+      (typeof MemoryFields)['~run']
+    >,
+};
 export type ProcessMemoryStats = v.InferOutput<typeof ProcessMemoryStats>;
 
 export const ProcDebugStats = v.object({

@@ -2,12 +2,14 @@
  * What every target that serves from one process composes: identity, access, hub, app and snapshots out of one set of
  * options. The runtime only listens, hands requests over, and says when it is open and when it ends.
  */
-import type { Hono } from 'hono';
-import { failure, type Outcome, timestamp } from '../contract/index.ts';
+import type { Hono } from 'hono/tiny';
+import { failure, LINK_SUBPROTOCOL, type Outcome, type Role, STORE_SUBPROTOCOL, timestamp } from '../contract/index.ts';
 import { type AnonymousLevel, createAccess } from './access.ts';
-import { createGateway, type OpenLink } from './gateway.ts';
+import { documentsInMemory } from './documents.ts';
+import { createGateway, type OpenLink, type OpenStore } from './gateway.ts';
 import { MeshHub } from './hub/hub.ts';
-import { type Log, SILENT, type Telemetry, type UpgradeLink } from './ports.ts';
+import { refuseStore, StoreLink } from './hub/store-link.ts';
+import { type Log, SILENT, type Telemetry, type TokenSource, type UpgradeLink } from './ports.ts';
 import { Snapshots } from './snapshot.ts';
 
 export interface ServeOptions {
@@ -24,8 +26,12 @@ export interface ServeOptions {
   readonly started_by: string;
   readonly token: string;
   readonly tokenSource?: string;
+  /** Tokens beside the owner's. Default none. */
+  readonly tokens?: TokenSource;
+  /** What a verified client certificate may do, where the runtime takes them. Default `inspect`. */
+  readonly certificate_roles?: readonly Role[];
   readonly anonymous: AnonymousLevel;
-  /** Default null: no store. */
+  /** Default null: no store but one that dials in. */
   readonly telemetry?: Telemetry | null;
   readonly log?: Log;
   /** Default: the contract's. */
@@ -45,8 +51,8 @@ export interface RunningGateway {
 export interface ComposedGateway {
   readonly app: Hono;
   readonly hub: MeshHub;
-  /** To be called once, when the runtime listens: starts the snapshots and gives the gateway's URL. */
-  open(port: number): string;
+  /** To be called once, when the runtime listens: starts the snapshots and gives the gateway's URL. `scheme` is `http`. */
+  open(port: number, scheme?: 'http' | 'https'): string;
   /** Ends links and timers. Listening is the runtime's to end. */
   close(): void;
 }
@@ -55,7 +61,7 @@ const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'];
 
 /** @throws RangeError when the token, the anonymous level or the heartbeat is out of bounds. */
 export function compose(options: ServeOptions, upgradeLink: UpgradeLink): ComposedGateway {
-  const { host, telemetry = null, log = SILENT, version, started_by, allowed_hosts = [] } = options;
+  const { host, log = SILENT, version, started_by, allowed_hosts = [] } = options;
   let url = '';
   let snapshots: Snapshots | null = null;
   const identity = { url: () => url, started_at: timestamp(Date.now()), started_by, version };
@@ -63,21 +69,36 @@ export function compose(options: ServeOptions, upgradeLink: UpgradeLink): Compos
   const hosts = isLoopback(host) || allowed_hosts.length > 0 ? [...LOOPBACK_NAMES, bound, ...allowed_hosts] : null;
   const access = createAccess({ ...options, hosts });
   const heartbeat = options.heartbeat_ms === undefined ? {} : { heartbeat_ms: options.heartbeat_ms };
-  const hub = new MeshHub({ identity, telemetry, log, ...heartbeat });
-  const openLink: OpenLink = (c, principal, host) => upgradeLink(c, (link) => hub.accept(link, { principal, host }));
-  const app = createGateway({ identity, mesh: hub, access, telemetry, openLink, log });
+  const store = options.telemetry == null ? new StoreLink({ version, log, stands: access.stands, ...heartbeat }) : null;
+  const telemetry = store ?? options.telemetry ?? null;
+  const hub = new MeshHub({ identity, telemetry, log, stands: access.stands, ...heartbeat });
+  const openLink: OpenLink = (c, principal, host) =>
+    upgradeLink(c, LINK_SUBPROTOCOL, (link) => hub.accept(link, { principal, host }));
+  const openStore: OpenStore = (c, principal) =>
+    upgradeLink(c, STORE_SUBPROTOCOL, (link) => store?.accept(link, { principal, host: null }) ?? refuseStore(link));
+  const app = createGateway({
+    identity,
+    documents: documentsInMemory(),
+    mesh: hub,
+    access,
+    telemetry,
+    openLink,
+    openStore,
+    log,
+  });
   return {
     app,
     hub,
-    open(port) {
+    open(port, scheme = 'http') {
       const isEverywhere = bound === '0.0.0.0' || bound === '[::]';
-      url = `http://${isEverywhere ? bracketed(options.advertised_host ?? 'localhost') : bound}:${port}`;
+      url = `${scheme}://${isEverywhere ? bracketed(options.advertised_host ?? 'localhost') : bound}:${port}`;
       snapshots = new Snapshots({ mesh: hub, telemetry, log, interval_ms: options.snapshot_interval_ms });
       return url;
     },
     close() {
       snapshots?.close();
       hub.close();
+      store?.close();
     },
   };
 }

@@ -5,30 +5,28 @@
  * below → the mesh or telemetry → http/respond. Every failure anywhere leaves as the error envelope. `HEAD` is accepted
  * wherever `GET` is. There is no CORS.
  */
-import { type Context, Hono } from 'hono';
-import {
-  ADMIN_INFO_SCHEMA,
-  API_ERROR_SCHEMA,
-  NODE_PAYLOAD_SCHEMA,
-  OPENAPI_DOCUMENT,
-} from '../contract/generated/schemas.ts';
-import { EVENTS_PATH, type Failure, LINK_PATH, type Outcome, QueryRequest } from '../contract/index.ts';
+import type { Context } from 'hono';
+import { Hono } from 'hono/tiny';
+import { EVENTS_PATH, type Failure, LINK_PATH, type Outcome, QueryRequest, STORE_PATH } from '../contract/index.ts';
+import { audit, noteTarget, refusedName } from './audit.ts';
 import { readJsonBody } from './http/body.ts';
 import { captureReference, rawPath } from './http/decode.ts';
 import { failureResponse, jsonResponse, textResponse } from './http/respond.ts';
 import {
   type AccessPolicy,
+  type DocumentName,
+  type Documents,
   type GatewayIdentity,
   type Log,
   type Mesh,
+  NO_TELEMETRY,
   type Principal,
   SILENT,
   type Telemetry,
 } from './ports.ts';
-import { handleConfig, handleDump, handleProfile, handleStoredDump, NO_TELEMETRY } from './proc-calls.ts';
+import { handleConfig, handleDump, handleProfile, handleStoredDump } from './proc-calls.ts';
 import { createMatcher, type Route } from './routes.ts';
 import { GatewaySelf } from './self.ts';
-import { renderSkill } from './skill.ts';
 
 /**
  * Answers a request that asks for a WebSocket on the agents' path by opening a link.
@@ -37,12 +35,17 @@ import { renderSkill } from './skill.ts';
  */
 export type OpenLink = (c: Context, principal: Principal, host: string | null) => Response | Promise<Response>;
 
+/** The same on the path of a telemetry service that dials in. */
+export type OpenStore = (c: Context, principal: Principal) => Response | Promise<Response>;
+
 export interface GatewayPorts {
   readonly identity: GatewayIdentity;
+  readonly documents: Documents;
   readonly mesh: Mesh;
   readonly access: AccessPolicy;
   readonly openLink: OpenLink;
-  /** Null: no store is configured. Then queries and stored dumps are `not_found`. */
+  readonly openStore: OpenStore;
+  /** Null: there is no store and never will be. Then queries and stored dumps are `not_found`. */
   readonly telemetry: Telemetry | null;
   /** Default: nothing is logged. */
   readonly log?: Log;
@@ -58,12 +61,18 @@ export function createGateway(ports: GatewayPorts): Hono {
     const request = c.req.raw;
     const { path } = c.req;
     const matched = match(path);
-    const admitted = access.admit(matched?.route.level ?? 'topology', request.headers);
-    if (!admitted.ok) return failureResponse(request, admitted.failure);
+    const peer = (c.env as { readonly peer?: string } | undefined)?.peer ?? null;
+    const admitted = access.admit(matched?.route.level ?? 'topology', request.headers, peer);
+    if (!admitted.ok) {
+      const response = failureResponse(request, admitted.failure);
+      if (matched?.route.audit === undefined) return response;
+      audit(log, c, matched.route.audit, refusedName(admitted.failure, request.headers), matched.rest)(response.status);
+      return response;
+    }
     if (matched === null) return failureResponse(request, noSuchPath(path));
     const { route, rest } = matched;
     if (request.method === route.method || (request.method === 'HEAD' && route.method === 'GET')) {
-      return route.handler(c, rest, admitted.value);
+      return handle(log, route, c, rest, admitted.value);
     }
     const allow = route.method === 'GET' ? 'GET,HEAD' : route.method;
     const message = `${request.method} is not allowed on this path, use ${allow.replace(',', ' or ')}`;
@@ -79,16 +88,34 @@ export function createGateway(ports: GatewayPorts): Hono {
   return app;
 }
 
+/** Lets the route answer, and tells of it in the log where the route says so. */
+function handle(log: Log, route: Route, c: Context, rest: string, principal: Principal): Response | Promise<Response> {
+  if (route.audit === undefined) return route.handler(c, rest, principal);
+  const tell = audit(log, c, route.audit, principal.name, rest);
+  return Promise.resolve(route.handler(c, rest, principal)).then(
+    (response) => {
+      tell(response.status);
+      return response;
+    },
+    (error: unknown) => {
+      tell(500);
+      throw error;
+    },
+  );
+}
+
 function noSuchPath(path: string): Failure {
   return { code: 'not_found', message: `no such path: ${path}; GET /SKILL.md lists the paths there are` };
 }
 
-function listRoutes({ identity, mesh, telemetry, openLink }: GatewayPorts): Route[] {
+function listRoutes({ identity, documents, mesh, telemetry, openLink, openStore }: GatewayPorts): Route[] {
   const self = new GatewaySelf(identity);
-  const schema = (path: string, document: unknown): Route => {
-    const text = JSON.stringify(document);
-    return { method: 'GET', path, level: 'topology', handler: (c) => jsonResponse(c.req.raw, text) };
-  };
+  const document = (path: string, name: DocumentName): Route => ({
+    method: 'GET',
+    path,
+    level: 'topology',
+    handler: async (c) => jsonResponse(c.req.raw, await documents(name)),
+  });
   return [
     {
       method: 'GET',
@@ -100,7 +127,7 @@ function listRoutes({ identity, mesh, telemetry, openLink }: GatewayPorts): Rout
       method: 'GET',
       path: '/SKILL.md',
       level: 'topology',
-      handler: (c) => textResponse(c.req.raw, renderSkill(baseUrl(c)), 'text/markdown; charset=utf-8'),
+      handler: (c) => skill(c, documents),
     },
     {
       method: 'GET',
@@ -108,10 +135,10 @@ function listRoutes({ identity, mesh, telemetry, openLink }: GatewayPorts): Rout
       level: 'topology',
       handler: (c) => jsonResponse(c.req.raw, JSON.stringify(self.adminInfo())),
     },
-    schema('/v1/schema', NODE_PAYLOAD_SCHEMA),
-    schema('/v1/schema/admin', ADMIN_INFO_SCHEMA),
-    schema('/v1/schema/error', API_ERROR_SCHEMA),
-    schema('/v1/openapi.json', OPENAPI_DOCUMENT),
+    document('/v1/schema', 'schema.json'),
+    document('/v1/schema/admin', 'schema-admin.json'),
+    document('/v1/schema/error', 'schema-error.json'),
+    document('/v1/openapi.json', 'openapi.json'),
     {
       method: 'GET',
       path: '/v1/tree',
@@ -119,34 +146,57 @@ function listRoutes({ identity, mesh, telemetry, openLink }: GatewayPorts): Rout
       handler: (c) => tree(c, mesh),
     },
     { method: 'GET', path: EVENTS_PATH, level: 'topology', handler: (c) => follow(c, mesh) },
-    { method: 'GET', path: LINK_PATH, level: 'publish', handler: (c, _, principal) => link(c, principal, openLink) },
-    { method: 'POST', path: '/v1/query', level: 'inspect', handler: (c) => query(c, telemetry) },
+    {
+      method: 'GET',
+      path: LINK_PATH,
+      level: 'publish',
+      audit: 'link',
+      handler: (c, _, principal) => link(c, principal, openLink),
+    },
+    {
+      method: 'GET',
+      path: STORE_PATH,
+      level: 'store',
+      audit: 'store',
+      handler: (c, _, principal) => store(c, principal, openStore),
+    },
+    { method: 'POST', path: '/v1/query', level: 'inspect', audit: 'query', handler: (c) => query(c, telemetry) },
     {
       method: 'GET',
       path: '/v1/pyspy/{*proc_reference}',
       level: 'inspect',
+      audit: 'dump',
       handler: (c, raw) => handleDump(mesh, c.req.raw, raw),
     },
     {
       method: 'POST',
       path: '/v1/pyspy_dump/{*proc_reference}',
       level: 'inspect',
+      audit: 'stored_dump',
       handler: (c, raw) => handleStoredDump(mesh, telemetry, c.req.raw, raw),
     },
     {
       method: 'POST',
       path: '/v1/pyspy_profile_svg/{*proc_reference}',
       level: 'inspect',
+      audit: 'profile',
       handler: (c, raw) => handleProfile(mesh, c.req.raw, raw),
     },
     {
       method: 'GET',
       path: '/v1/config/{*proc_reference}',
       level: 'inspect',
+      audit: 'config',
       handler: (c, raw) => handleConfig(mesh, c.req.raw, raw),
     },
     { method: 'GET', path: '/v1/{*reference}', level: 'topology', handler: (c, raw) => node(c, raw, mesh, self) },
   ];
+}
+
+async function skill(c: Context, documents: Documents): Promise<Response> {
+  const base = baseUrl(c);
+  const text = (await documents('SKILL.md')).replaceAll('{base}', () => base);
+  return textResponse(c.req.raw, text, 'text/markdown; charset=utf-8');
 }
 
 /** Not async: most nodes are at hand, and then so is the answer. */
@@ -185,16 +235,31 @@ async function query(c: Context, telemetry: Telemetry | null): Promise<Response>
   const request = c.req.raw;
   const body = await readJsonBody(request, QueryRequest);
   if (!body.ok) return failureResponse(request, body.failure);
+  noteTarget(c, body.value.sql);
   if (telemetry === null) return failureResponse(request, NO_TELEMETRY);
   const answer = await telemetry.query(body.value.sql, request.signal);
   return answer.ok ? jsonResponse(request, answer.value) : failureResponse(request, answer.failure);
 }
 
 function link(c: Context, principal: Principal, openLink: OpenLink): Response | Promise<Response> {
-  if (c.req.header('upgrade')?.toLowerCase() === 'websocket')
-    return openLink(c, principal, c.req.query('host') ?? null);
+  const host = c.req.query('host') ?? null;
+  if (host !== null && principal.hosts?.includes(host) === false) {
+    const message = `the token '${principal.name}' may publish ${principal.hosts.join(', ')}, not '${host}'`;
+    return failureResponse(c.req.raw, { code: 'forbidden', message });
+  }
+  if (asksForWebSocket(c)) return openLink(c, principal, host);
   const message = `${LINK_PATH} is where host agents dial in by WebSocket; start one with 'meshscope agent'`;
   return failureResponse(c.req.raw, { code: 'bad_request', message });
+}
+
+function store(c: Context, principal: Principal, openStore: OpenStore): Response | Promise<Response> {
+  if (asksForWebSocket(c)) return openStore(c, principal);
+  const message = `${STORE_PATH} is where a telemetry service dials in by WebSocket; start one with 'meshscope telemetry --dial'`;
+  return failureResponse(c.req.raw, { code: 'bad_request', message });
+}
+
+function asksForWebSocket(c: Context): boolean {
+  return c.req.header('upgrade')?.toLowerCase() === 'websocket';
 }
 
 async function tree(c: Context, mesh: Mesh): Promise<Response> {
@@ -206,7 +271,8 @@ async function tree(c: Context, mesh: Mesh): Promise<Response> {
 async function health(c: Context, mesh: Mesh, telemetry: Telemetry | null): Promise<Response> {
   const counts = await mesh.health();
   if (!counts.ok) return failureResponse(c.req.raw, counts.failure);
-  const about = { ok: true, service: 'meshscope-gateway', ...counts.value, telemetry: telemetry !== null };
+  const hasStore = telemetry !== null && ((await telemetry.absent?.()) ?? null) === null;
+  const about = { ok: true, service: 'meshscope-gateway', ...counts.value, telemetry: hasStore };
   return jsonResponse(c.req.raw, JSON.stringify(about));
 }
 

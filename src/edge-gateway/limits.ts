@@ -67,8 +67,20 @@ export const BODIES_MAX_BYTES = 64 * 1024 * 1024;
 export const HEAD_MAX_BYTES = 80 * 1024;
 /** Answer of the telemetry service, bytes. Above it 500 `proxy_error`. */
 export const TELEMETRY_ANSWER_MAX_BYTES = 64 * 1024 * 1024;
+/** Links of telemetry services that dial in, those that have not said hello included. Above it refused, `retry` true. */
+export const STORE_LINKS_MAX = 8;
+/** Characters of bodies that wait to be sent to a linked store. Above it 503 with `Retry-After`. */
+export const STORE_WAITING_MAX_CHARS = 64 * 1024 * 1024;
+/** `Retry-After` of a 503 while the link of the store is gone, seconds. */
+export const STORE_RETRY_AFTER_S = 5;
+/** How long a call waits for a sign of life of a store that seems silent, milliseconds. Then its link is closed. */
+export const STORE_DOUBT_MS = 250;
 /** Token of a request, characters. A longer one is wrong. */
 export const TOKEN_MAX_CHARS = 1_024;
+/** Shortest time between two looks at whether the file of tokens has changed, milliseconds. */
+export const TOKEN_FILE_LOOK_MS = 1_000;
+/** Characters of a reference or of SQL in an audit line. What is longer is cut. */
+export const AUDIT_TARGET_MAX_CHARS = 200;
 
 /** How long the gateway waits, milliseconds. Each of these ends in 504 unless said otherwise. */
 export const RESOLVE_WAIT_MS = 3_000;
@@ -80,8 +92,9 @@ export const PROFILE_EXTRA_WAIT_MS = 20_000;
 export const CONFIG_WAIT_MS = 5_000;
 export const TELEMETRY_WAIT_MS = 10_000;
 
-/** Snapshots: period, tries per batch, wait between tries (doubling), rows and characters per batch. */
+/** Snapshots: period, wait for the first, tries per batch, wait between tries (doubling), rows and characters per batch. */
 export const SNAPSHOT_INTERVAL_MS = 30_000;
+export const SNAPSHOT_FIRST_MS = 1_000;
 export const SNAPSHOT_TRIES_MAX = 4;
 export const SNAPSHOT_RETRY_MS = 500;
 export const SNAPSHOT_BATCH_ROWS = 5_000;
@@ -96,3 +109,13 @@ export const REQUEST_WAIT_MS = 60_000;
 export const KEEP_ALIVE_MS = 95_000;
 /** How long `close()` waits, and a peer that was refused has to hang up, milliseconds. Then its socket is destroyed. */
 export const CLOSE_WAIT_MS = 2_000;
+
+/** Shards that a mesh may be spread over. A number above it is refused at the start. */
+export const SHARDS_MAX = 64;
+/** Live updates in one message of a shard to the directory. The rest goes in the next. */
+export const TOLD_EVENTS_MAX = 512;
+/** Tries of such a message, and the wait before the next, milliseconds, longer each time. Then the next names all hosts. */
+export const TOLD_TRIES_MAX = 4;
+export const TOLD_RETRY_MS = 250;
+/** Heartbeat of a gateway whose hub sleeps between frames, milliseconds: looking for silence wakes it. */
+export const SLEEPY_HEARTBEAT_MS = 20_000;

@@ -3,7 +3,15 @@
  * file of the core knows what is behind one.
  */
 import type { Context } from 'hono';
-import type { CallRequest, EventBatch, Failure, Outcome, ProcRef, StoreDumpRequest } from '../contract/index.ts';
+import type {
+  CallRequest,
+  EventBatch,
+  Failure,
+  Outcome,
+  ProcRef,
+  StoreDumpRequest,
+  StoredToken,
+} from '../contract/index.ts';
 
 /** One line for people who run the gateway; `fields` are for machines that read the log. */
 export interface Log {
@@ -20,12 +28,25 @@ export interface Telemetry {
   storeDump(request: StoreDumpRequest): Promise<Outcome<void>>;
   /** Success means committed. `bad_request` means that the batch can never be stored. */
   ingest(batch: EventBatch): Promise<Outcome<void>>;
+  /** Why there is no store to ask at present; null when there is one. Default: there always is. */
+  absent?(): Failure | null | Promise<Failure | null>;
 }
+
+/** What is answered where no store was ever configured or linked. */
+export const NO_TELEMETRY: Failure = {
+  code: 'not_found',
+  message: 'dashboard not configured (no telemetry_url provided)',
+};
 
 /** The sending half of an open WebSocket. Neither call throws; both do nothing once the socket has closed. */
 export interface Link {
   send(text: string): void;
   close(code: number, reason: string): void;
+  /**
+   * Wall clock of the last heartbeat that the runtime answered by itself, milliseconds since the epoch; null before the
+   * first. Only for hubs whose ticks are asked for. Default: the runtime answers none.
+   */
+  heardAt_ms?(): number | null;
 }
 
 /** The receiving half, which the runtime calls: once per text message, and once at the end. */
@@ -35,10 +56,17 @@ export interface LinkReceiver {
 }
 
 /** Makes a link out of a request that asks for a WebSocket, and gives the answer to the request. */
-export type UpgradeLink = (c: Context, accept: (link: Link) => LinkReceiver) => Response | Promise<Response>;
+export type UpgradeLink = (
+  c: Context,
+  subprotocol: string,
+  accept: (link: Link) => LinkReceiver,
+) => Response | Promise<Response>;
 
-/** Who may do what. `inspect` is stacks, profiles, configuration and SQL; `publish` is the agents' link. */
-export type AccessLevel = 'open' | 'topology' | 'inspect' | 'publish';
+/**
+ * Who may do what. `inspect` is stacks, profiles, configuration and SQL; `operate` is writes; `publish` is the agents'
+ * link, `store` that of the telemetry service.
+ */
+export type AccessLevel = 'open' | 'topology' | 'inspect' | 'operate' | 'publish' | 'store';
 
 /** Whoever a request comes from, as far as what it brought tells. */
 export interface Principal {
@@ -46,11 +74,24 @@ export interface Principal {
   readonly name: string;
   /** The hosts that it may publish; null is any. */
   readonly hosts: readonly string[] | null;
+  /** Tells the token from another of the same name; absent for who has none. */
+  readonly token?: string;
+}
+
+/** Gives the tokens that there are now. Asked at each request: the same list as long as nothing has changed. */
+export interface TokenSource {
+  tokens(): readonly StoredToken[];
 }
 
 export interface AccessPolicy {
-  /** Whoever asks, when the request may go on at this level, else the refusal. Reads headers only, so it can run first. */
-  admit(level: AccessLevel, headers: Headers): Outcome<Principal>;
+  /**
+   * Whoever asks, when the request may go on at this level, else the refusal. Reads headers only, so it can run first.
+   *
+   * @param peer the name in the client's certificate, verified; null when it showed none. Default null
+   */
+  admit(level: AccessLevel, headers: Headers, peer?: string | null): Outcome<Principal>;
+  /** Whether a link that a principal opened may stay: its token is there, as it was, and has not expired. */
+  stands(principal: Principal): boolean;
 }
 
 /** Who opened a link. */
@@ -59,6 +100,11 @@ export interface Dialler {
   /** The host that the request for the link named; null when it named none. */
   readonly host: string | null;
 }
+
+export type DocumentName = 'schema.json' | 'schema-admin.json' | 'schema-error.json' | 'openapi.json' | 'SKILL.md';
+
+/** Gives the text of a document; `{base}` in the guide is still to be replaced. */
+export type Documents = (name: DocumentName) => string | Promise<string>;
 
 /** What the gateway says of itself. `url` is asked when it is needed, since port 0 becomes a port only on listening. */
 export interface GatewayIdentity {

@@ -28,12 +28,7 @@ import { readJsonBody } from './http/body.ts';
 import { type CapturedReference, captureReference } from './http/decode.ts';
 import { failureResponse, jsonResponse, textResponse } from './http/respond.ts';
 import { CONFIG_WAIT_MS, DUMP_WAIT_MS, PROFILE_EXTRA_WAIT_MS } from './limits.ts';
-import type { Mesh, Telemetry } from './ports.ts';
-
-export const NO_TELEMETRY: Failure = {
-  code: 'not_found',
-  message: 'dashboard not configured (no telemetry_url provided)',
-};
+import { type Mesh, NO_TELEMETRY, type Telemetry } from './ports.ts';
 
 /** A flame graph holds script: in a browser it gets an origin of its own and may load nothing. */
 const SVG_HEADERS = {
@@ -105,6 +100,8 @@ export async function handleStoredDump(
   raw: string,
 ): Promise<Response> {
   if (telemetry === null) return failureResponse(request, NO_TELEMETRY);
+  const absent = (await telemetry.absent?.()) ?? null;
+  if (absent !== null) return failureResponse(request, absent);
   const target = readTarget(raw);
   if (!target.ok) return failureResponse(request, target.failure);
   const result = await askDump(mesh, target.value, request.signal);

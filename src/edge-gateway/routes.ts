@@ -6,6 +6,7 @@
  *    the longest prefix wins, so `/v1/pyspy/` is the reference `pyspy/` and `/v1/pyspy/x` a dump
  */
 import type { Context } from 'hono';
+import type { Audited } from './audit.ts';
 import type { AccessLevel, Principal } from './ports.ts';
 
 export interface Route {
@@ -13,6 +14,8 @@ export interface Route {
   /** A literal path, or a prefix followed by `{*name}`. */
   readonly path: string;
   readonly level: AccessLevel;
+  /** What its audit line calls it. Default: it has none. */
+  readonly audit?: Audited;
   /** @param rest what the catch-all took, still encoded; empty for a literal path. */
   readonly handler: (c: Context, rest: string, principal: Principal) => Response | Promise<Response>;
 }

@@ -4,10 +4,6 @@
  */
 import { ERROR_STATUS, PROFILE_MAX_S } from '../contract/index.ts';
 
-export function renderSkill(base: string): string {
-  return SKILL.replaceAll('{base}', () => base);
-}
-
 const CODE_MEANINGS: Readonly<Record<keyof typeof ERROR_STATUS, string>> = {
   not_found: 'the reference does not parse, or nothing of that name is there; do not retry, go on with the walk',
   bad_request: 'the input is wrong; the message says how',
@@ -20,8 +16,8 @@ const CODE_MEANINGS: Readonly<Record<keyof typeof ERROR_STATUS, string>> = {
   pyspy_failed: 'py-spy ran and could not capture the stack; the message holds what it said',
   profile_failed: 'py-spy ran and could not profile, or the process was idle all the time',
   profile_output_unusable: 'the flame graph is missing, empty or too large',
-  unauthorized: 'a token is needed, or the token is wrong',
-  forbidden: 'the `Host` or `Origin` header is not allowed here',
+  unauthorized: 'a token is needed, or the token is wrong or has expired',
+  forbidden: 'the `Host` or `Origin` header is not allowed here, or the token has not the role that the message names',
   method_not_allowed: 'another method is needed; see the `Allow` header',
   payload_too_large: 'the body is larger than 2 MiB',
   unsupported_media_type: 'send `Content-Type: application/json`',
@@ -32,7 +28,7 @@ const CODES = Object.entries(ERROR_STATUS)
   .map(([code, status]) => `| \`${code}\` | ${status} | ${CODE_MEANINGS[code as keyof typeof ERROR_STATUS]} |`)
   .join('\n');
 
-const SKILL = `# meshscope: what is my job doing right now, and why is it stuck?
+export const SKILL = `# meshscope: what is my job doing right now, and why is it stuck?
 
 Base URL: \`{base}\`
 
@@ -44,7 +40,10 @@ are root, host, proc (a process), actor (something that runs in a process). Noth
 - \`/healthz\` needs no token. Topology (root, hosts, procs, actors, tree, schemas, this guide) may be open to readers
   without one; stacks, profiles, configuration and SQL usually are not.
 - Send the token as \`Authorization: Bearer <token>\`. The server prints at its start where the token is kept.
-- A wrong token is refused with 401 even where none is needed. Requests from foreign web pages are refused with 403.
+- A token has roles: \`read\` for topology, \`inspect\` for stacks, profiles, configuration and SQL as well, \`operate\` for
+  writes too. One without the role that is needed is refused with 403, and the message names it: do not retry.
+- A wrong or expired token is refused with 401 even where none is needed. Requests from foreign web pages are refused
+  with 403.
 - Where the server speaks TLS, give your client the CA it needs: \`curl --cacert ca.pem\`, and
   \`--cert client.pem --key client.key\` where client certificates are required.
 
@@ -90,7 +89,8 @@ ${CODES}
 | \`GET {base}/v1/config/{proc_reference}\` | the configuration of a proc: \`{"entries":[…]}\`, sorted by name |
 | \`POST {base}/v1/query\` | SQL over stored events, snapshots and dumps: \`{"rows":[…]}\` |
 
-No request takes query parameters. \`HEAD\` works where \`GET\` does.
+No request takes query parameters. \`HEAD\` works where \`GET\` does. Host agents dial in at
+\`{base}/v1/link\`, a telemetry service at \`{base}/v1/store\`.
 
 ## References
 

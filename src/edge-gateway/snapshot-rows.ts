@@ -19,13 +19,32 @@ function micros(timestamp: string): number {
 export function* captureRows(mesh: Mesh & HostViews, id: string, snapshot_ts: number): Generator<readonly TableRow[]> {
   const root = mesh.read('root');
   if (root instanceof Promise || !root.ok) return;
-  // The caller pauses between nodes: a host that leaves meanwhile keeps the name that the root lists it under.
-  const hosts = mesh.hosts().map((host) => ({ host, identity: host.identity }));
-  yield nodeRows(id, JSON.parse(root.value));
-  for (const { host, identity } of hosts) yield* hostRows(host, identity, id, snapshot_ts);
+  // The hosts as they are now, though what is below them is taken later.
+  const hosts = hostRows(mesh, id, snapshot_ts);
+  yield rootRows(id, root.value);
+  yield* hosts;
 }
 
-function* hostRows(host: HostView, identity: string, id: string, snapshot_ts: number): Generator<readonly TableRow[]> {
+/** @param root the root node as JSON text. */
+export function rootRows(id: string, root: string): readonly TableRow[] {
+  return nodeRows(id, JSON.parse(root));
+}
+
+/** Rows of all hosts of a mesh or of a part of one, as they are listed when this is called. */
+export function hostRows(part: HostViews, id: string, snapshot_ts: number): Iterable<readonly TableRow[]> {
+  // The caller pauses between nodes: a host that leaves meanwhile keeps the name that the root lists it under.
+  const hosts = part.hosts().map((host) => ({ host, identity: host.identity }));
+  return (function* () {
+    for (const { host, identity } of hosts) yield* rowsOfHost(host, identity, id, snapshot_ts);
+  })();
+}
+
+function* rowsOfHost(
+  host: HostView,
+  identity: string,
+  id: string,
+  snapshot_ts: number,
+): Generator<readonly TableRow[]> {
   const failed = (reference: string, code: string, message: string): TableRow[] => [
     { table: 'nodes', row: [id, reference, 'error', snapshot_ts] },
     { table: 'resolution_errors', row: [id, reference, code, message] },

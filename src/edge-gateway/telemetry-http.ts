@@ -6,9 +6,10 @@
  */
 
 import * as v from 'valibot';
-import { ApiErrorEnvelope, type ErrorCode, failure, type Outcome, success } from '../contract/index.ts';
+import { ApiErrorEnvelope, failure, type Outcome, success } from '../contract/index.ts';
 import { TELEMETRY_ANSWER_MAX_BYTES, TELEMETRY_WAIT_MS } from './limits.ts';
 import type { Telemetry } from './ports.ts';
+import { telemetryFailure } from './telemetry-failure.ts';
 
 export interface TelemetryOptions {
   /** Base URL of the service, `http` or `https`, without a trailing slash. */
@@ -17,15 +18,6 @@ export interface TelemetryOptions {
   /** Deadline of one call, milliseconds, at least 1. Default 10,000. */
   readonly timeout_ms?: number;
 }
-
-/** Codes of the service that say something about the caller's request, and what the caller is told. */
-const PASSED_ON: ReadonlyMap<string, ErrorCode> = new Map([
-  ['bad_request', 'bad_request'],
-  ['unprocessable', 'bad_request'],
-  ['payload_too_large', 'bad_request'],
-  ['gateway_timeout', 'gateway_timeout'],
-  ['service_unavailable', 'service_unavailable'],
-]);
 
 /** @throws RangeError when the URL is not one of http or https, or the timeout is not positive. */
 export function telemetryOverHttp({ url, token, timeout_ms = TELEMETRY_WAIT_MS }: TelemetryOptions): Telemetry {
@@ -59,7 +51,7 @@ async function exchange(
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
       body,
-      redirect: 'error',
+      redirect: 'manual',
       signal: signal === undefined ? deadline : AbortSignal.any([deadline, signal]),
     });
     const text = await readBounded(response);
@@ -102,10 +94,7 @@ function refused(status: number, text: string): Outcome<never> {
   const answer = v.safeParse(ApiErrorEnvelope, json);
   if (!answer.success)
     return failure('proxy_error', `the telemetry service answered HTTP ${status} without an error envelope`);
-  const { code, message, details } = answer.output.error;
-  const passedOn = PASSED_ON.get(code);
-  if (passedOn !== undefined) return failure(passedOn, message, details);
-  return failure('proxy_error', `the telemetry service answered HTTP ${status} ${code}: ${message}`);
+  return { ok: false, failure: telemetryFailure(answer.output.error, `the telemetry service answered HTTP ${status}`) };
 }
 
 function reasonOf(error: unknown): string {

@@ -5,6 +5,13 @@
 import { encodeRef } from '../contract/index.ts';
 import type { HostView } from './ports.ts';
 
+const COLLATOR = new Intl.Collator('en', { numeric: true });
+
+/** The order of hosts, here and in the root: `gpu-9` before `gpu-10`. */
+export function byHostName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return COLLATOR.compare(a.name, b.name);
+}
+
 /** @param base URL that links begin with, without a trailing slash. */
 export function renderTree(hosts: readonly HostView[], base: string): string {
   return hosts.map((host) => renderHost(host, base)).join('');

@@ -2,7 +2,15 @@
  * Reading JSON bodies within bounds: of one body, and of all bodies held at a time. A body counts from its first byte until
  * its request is answered.
  */
-import { failure, type Outcome, success } from '../contract/index.ts';
+import { type Failure, failure, type Outcome, success } from '../contract/index.ts';
+
+/** One body on its way in. */
+export interface HeldBody {
+  /** Counts what has come; gives `payload_too_large` or `service_unavailable` when that is more than may be held. */
+  take(size_bytes: number): Failure | null;
+  /** To be called once, when the request is answered. */
+  release(): void;
+}
 
 export class Bodies {
   readonly #maxBytes: number;
@@ -15,6 +23,27 @@ export class Bodies {
 
   get heldBytes(): number {
     return this.#heldBytes;
+  }
+
+  /** @param max_bytes bound of this body, bytes */
+  hold(max_bytes: number): HeldBody {
+    let held = 0;
+    return {
+      take: (size_bytes) => {
+        held += size_bytes;
+        this.#heldBytes += size_bytes;
+        if (held > max_bytes) return { code: 'payload_too_large', message: `body is larger than ${max_bytes} bytes` };
+        if (this.#heldBytes <= this.#maxBytes) return null;
+        return {
+          code: 'service_unavailable',
+          message: `more than ${this.#maxBytes} bytes of requests at a time; try again`,
+        };
+      },
+      release: () => {
+        this.#heldBytes -= held;
+        held = 0;
+      },
+    };
   }
 
   /**
@@ -32,29 +61,26 @@ export class Bodies {
     if (!/^application\/json\s*(;|$)/i.test(type)) {
       return failure('unsupported_media_type', 'expected a body with Content-Type: application/json');
     }
-    let held = 0;
+    const body = this.hold(max_bytes);
     try {
       const chunks: Uint8Array[] = [];
       for await (const chunk of request.body ?? []) {
-        held += chunk.length;
-        this.#heldBytes += chunk.length;
-        if (held > max_bytes) return failure('payload_too_large', `body is larger than ${max_bytes} bytes`);
-        if (this.#heldBytes > this.#maxBytes) {
-          return failure('service_unavailable', `more than ${this.#maxBytes} bytes of requests at a time; try again`);
-        }
+        const error = body.take(chunk.length);
+        if (error !== null) return { ok: false, failure: error };
         chunks.push(chunk);
       }
-      const json = parseJson(chunks);
+      const json = readJson(() => new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)));
       return json.ok ? await work(json.value) : json;
     } finally {
-      this.#heldBytes -= held;
+      body.release();
     }
   }
 }
 
-function parseJson(chunks: readonly Uint8Array[]): Outcome<unknown> {
+/** @returns `bad_request` when the text cannot be had, or is not JSON */
+export function readJson(text: () => string): Outcome<unknown> {
   try {
-    return success(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))));
+    return success(JSON.parse(text()));
   } catch (error) {
     return failure('bad_request', `body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }

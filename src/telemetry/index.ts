@@ -1,8 +1,13 @@
 /**
- * telemetry: the store of events, snapshots and stack dumps, behind HTTP.
+ * telemetry: the store of events, snapshots and stack dumps, behind HTTP or at the end of a link to a gateway.
  *
- *     routes.ts ─► store.ts ─► writer.ts ─► database.ts        the owner process: ingestion, durable and once
- *         └──────► sql/sandbox.ts ─► worker.ts ═► worker-entry.ts ─► replica.ts    user SQL, in processes that can die
+ *     routes.ts, link.ts ─► requests.ts ─┬─► store.ts ─► writer.ts ─► database.ts    the owner process: ingestion,
+ *                                        │                                           durable and once
+ *                                        └─► sql/sandbox.ts ─► worker.ts ═► worker-entry.ts ─► replica.ts
+ *                                                              user SQL, in processes that can die
  */
+export { type CoreOptions, type Log, openCore, type TelemetryCore } from './core.ts';
 export { LIMITS, type TelemetryLimits } from './limits.ts';
-export { type Log, startTelemetry, type TelemetryOptions, type TelemetryService } from './service.ts';
+export { type StoreConnection, serveStoreLink } from './link.ts';
+export type { Requests } from './requests.ts';
+export { startTelemetry, type TelemetryOptions, type TelemetryService } from './service.ts';

@@ -96,6 +96,13 @@ export const LIMITS = {
   /** Rows of stored dumps kept together, the newest dumps' and at least one dump's. */
   dump_rows_keep_max: 5_000_000,
 
+  /** Characters of answers that wait for a link to a gateway. Beyond: `service_unavailable`. */
+  link_answers_max_chars: 64 * 1024 * 1024,
+  /** Bytes that may wait in the socket of such a link. Beyond: answers wait. */
+  link_unsent_max_bytes: 1024 * 1024,
+  /** Pause between two looks at whether such a link has room again, milliseconds. */
+  link_drain_poll_ms: 10,
+
   /** Time for what is in flight to finish when the service closes, milliseconds. Beyond: connections are cut. */
   close_timeout_ms: 5_000,
 } as const;

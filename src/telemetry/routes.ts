@@ -11,25 +11,15 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Context, Hono } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import * as v from 'valibot';
-import {
-  type ApiErrorEnvelope,
-  describeIssues,
-  ERROR_STATUS,
-  type Failure,
-  failure,
-  type Outcome,
-  QueryRequest,
-} from '../contract/index.ts';
-import { Bodies } from './bodies.ts';
-import type { TelemetryLimits } from './limits.ts';
+import { type ApiErrorEnvelope, ERROR_STATUS, type Failure, type StoreMethod } from '../contract/index.ts';
+import type { Requests } from './requests.ts';
 import type { SqlSandbox } from './sql/sandbox.ts';
 import type { Store } from './store.ts';
 
 export interface RoutePorts {
   readonly store: Store;
   readonly sandbox: SqlSandbox;
-  readonly limits: TelemetryLimits;
+  readonly requests: Requests;
   readonly token: string;
   readonly log: { warn(message: string, fields?: Readonly<Record<string, unknown>>): void };
 }
@@ -41,9 +31,14 @@ const METHODS: Readonly<Record<string, string>> = {
   '/query': 'POST',
 };
 
-export function createRoutes({ store, sandbox, limits, token, log }: RoutePorts): Hono {
+const POSTS: readonly (readonly [path: string, method: StoreMethod])[] = [
+  ['/ingest', 'ingest'],
+  ['/dumps', 'store_dump'],
+  ['/query', 'query'],
+];
+
+export function createRoutes({ store, sandbox, requests, token, log }: RoutePorts): Hono {
   const app = new Hono();
-  const bodies = new Bodies(limits.bodies_in_flight_max_bytes);
   const isToken = tokenCheck(token);
 
   app.get('/healthz', async (c) => {
@@ -64,25 +59,14 @@ export function createRoutes({ store, sandbox, limits, token, log }: RoutePorts)
     return await next();
   });
 
-  app.post('/ingest', async (c) => {
-    const work = (json: unknown) => store.ingest(json);
-    return jsonResponse(c, await bodies.withJson(c.req.raw, limits.ingest_body_max_bytes, work));
-  });
-
-  app.post('/dumps', async (c) => {
-    const work = (json: unknown) => store.storeDump(json);
-    return jsonResponse(c, await bodies.withJson(c.req.raw, limits.dump_body_max_bytes, work));
-  });
-
-  app.post('/query', async (c) => {
-    const answer = await bodies.withJson(c.req.raw, limits.query_body_max_bytes, async (json) => {
-      const parsed = v.safeParse(QueryRequest, json);
-      if (!parsed.success) return failure('unprocessable', `query: ${describeIssues(parsed.issues)}`);
-      return await sandbox.query(parsed.output.sql, c.req.raw.signal);
+  for (const [path, method] of POSTS) {
+    app.post(path, async (c) => {
+      const work = (json: unknown) => requests.answer(method, json, c.req.raw.signal);
+      const answer = await requests.bodies.withJson(c.req.raw, requests.max_bytes[method], work);
+      if (!answer.ok) return errorResponse(c, answer.failure);
+      return c.body(answer.value, 200, { 'Content-Type': 'application/json' });
     });
-    if (!answer.ok) return errorResponse(c, answer.failure);
-    return c.body(answer.value, 200, { 'Content-Type': 'application/json' });
-  });
+  }
 
   app.notFound((c) => {
     const allow = METHODS[c.req.path];
@@ -104,10 +88,6 @@ function tokenCheck(token: string): (given: string) => boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
   const expected = digest(token);
   return (given) => timingSafeEqual(digest(given), expected);
-}
-
-function jsonResponse<T>(c: Context, outcome: Outcome<T>): Response {
-  return outcome.ok ? c.json(outcome.value as object) : errorResponse(c, outcome.failure);
 }
 
 function errorResponse(c: Context, { code, message, details }: Failure): Response {

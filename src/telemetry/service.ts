@@ -1,5 +1,5 @@
 /**
- * The telemetry service: the store, its sandbox and its HTTP server, started and closed as one.
+ * The telemetry service behind HTTP: the core and its server, started and closed as one.
  *
  * Closing: no new connections, what is in flight finishes within `close_timeout_ms`, query processes are killed, what waits
  * for a commit is committed, and the data file is given up.
@@ -9,35 +9,24 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
 import { failure, type Outcome, success } from '../contract/index.ts';
-import { messageOf } from './database.ts';
-import { resolveLimits, type TelemetryLimits } from './limits.ts';
+import { type CoreOptions, openCore } from './core.ts';
+import type { Requests } from './requests.ts';
 import { createRoutes } from './routes.ts';
-import { SqlSandbox } from './sql/sandbox.ts';
-import { Store } from './store.ts';
 
-/** Where lines for the operator go. */
-export interface Log {
-  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
-}
-
-export interface TelemetryOptions {
-  /** Directory of the data file; created with mode 0700 when missing. One service at a time owns it. */
-  readonly data_dir: string;
+export interface TelemetryOptions extends CoreOptions {
   /** Address to listen on. Default `127.0.0.1`. */
   readonly host?: string;
   /** Port to listen on; 0, the default, picks a free one. */
   readonly port?: number;
   /** Bearer token that every route but `/healthz` asks for. Must not be empty. */
   readonly token: string;
-  /** Default: nothing is logged. */
-  readonly log?: Log;
-  /** Replaces single limits; see `limits.ts`. */
-  readonly limits?: Partial<TelemetryLimits>;
 }
 
 export interface TelemetryService {
   /** Base URL, without a slash at the end. */
   readonly url: string;
+  /** What answers, for requests that come another way than HTTP. */
+  readonly requests: Requests;
   /** Process ids of the query processes that are up. */
   readonly sqlPids: () => readonly number[];
   /** Deletes what is over its bound, as the timer does. */
@@ -51,62 +40,37 @@ export interface TelemetryService {
  *          is taken (the message says by what), `internal_error` when the data file cannot be used
  */
 export async function startTelemetry(options: TelemetryOptions): Promise<Outcome<TelemetryService>> {
-  const { data_dir, host = '127.0.0.1', port = 0, token, log = { warn: () => undefined } } = options;
+  const { host = '127.0.0.1', port = 0, token, log = { warn: () => undefined } } = options;
   if (token === '') return failure('bad_request', 'telemetry: token must not be empty');
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     return failure('bad_request', `telemetry: port ${port} is not between 0 and 65535`);
   }
-  let limits: TelemetryLimits;
-  try {
-    limits = resolveLimits(options.limits);
-  } catch (error) {
-    return failure('bad_request', `telemetry: ${messageOf(error)}`);
-  }
-  const opened = await Store.open(data_dir, limits);
+  const opened = await openCore(options);
   if (!opened.ok) return opened;
-  const store = opened.value;
-  const sandbox = new SqlSandbox(store, limits);
-  try {
-    await sandbox.clean();
-  } catch (error) {
-    await store.close();
-    return failure('internal_error', `telemetry: cannot use data directory ${data_dir}: ${messageOf(error)}`);
-  }
-  const app = createRoutes({ store, sandbox, limits, token, log });
+  const core = opened.value;
+  const { store, sandbox, requests, limits, sweep } = core;
+  const app = createRoutes({ store, sandbox, requests, token, log });
   const server = createAdaptorServer({
     fetch: app.fetch,
     serverOptions: { requestTimeout: limits.request_timeout_ms, connectionsCheckingInterval: 5_000 },
   }) as Server;
   server.maxConnections = limits.connections_max;
-  const requests = new InFlight(server);
+  const inFlight = new InFlight(server);
   const listening = await listen(server, host, port);
   if (!listening.ok) {
-    await store.close();
+    await core.close();
     return listening;
   }
   // Without a listener, a connection that cannot be accepted (too many open files) would end the process.
   server.on('error', (error) => log.warn(`telemetry server: ${error.message}`));
-  const sweep = (now_ms = Date.now()): Promise<void> => store.sweep(now_ms);
-  let isSweeping = false;
-  const timer = setInterval(() => {
-    // One that takes longer than the pause is not joined by others.
-    if (isSweeping) return;
-    isSweeping = true;
-    sweep()
-      .catch((error: unknown) => log.warn(`retention sweep failed: ${messageOf(error)}`))
-      .finally(() => {
-        isSweeping = false;
-      });
-  }, limits.sweep_interval_ms);
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {
-    clearInterval(timer);
-    await closeServer(server, requests, limits.close_timeout_ms);
-    await sandbox.close();
-    await store.close();
+    await closeServer(server, inFlight, limits.close_timeout_ms);
+    await core.close();
   };
   return success({
     url: listening.value,
+    requests,
     sqlPids: () => sandbox.pids,
     sweep,
     close: () => {

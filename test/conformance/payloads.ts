@@ -1,15 +1,14 @@
 /** What is served validates: payloads against the served schemas, the schemas and the OpenAPI document in themselves. */
 import { readFileSync } from 'node:fs';
-import Ajv2020 from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeRef } from '../../src/contract/index.ts';
+import { createJudge } from '../support/json-schema.ts';
 import { Peers, type Start } from './start.ts';
 
 type Json = Record<string, unknown>;
 const STRUCTURE: { node: Json; admin: Json; error: Json; components: Json } = JSON.parse(
   readFileSync(new URL('../fixtures/schema-structure.json', import.meta.url), 'utf8'),
 );
-const INTEGER_FORMATS = ['uint', 'uint32', 'uint64', 'int32'];
 
 /** What a structural comparison leaves out: free text, and identifiers that only the served document has. */
 function structure(json: unknown): unknown {
@@ -24,12 +23,6 @@ function structure(json: unknown): unknown {
       key === 'required' && Array.isArray(value) ? [...value].sort() : structure(value),
     ]),
   );
-}
-
-function ajv() {
-  const validator = new Ajv2020.default({ strict: false });
-  for (const format of INTEGER_FORMATS) validator.addFormat(format, true);
-  return validator;
 }
 
 export function payloadCases(start: Start): void {
@@ -70,7 +63,7 @@ export function payloadCases(start: Start): void {
     });
 
     it('every payload validates: root, host, proc, actor and error (SC-3)', async () => {
-      const validate = ajv().compile(await getJson('/v1/schema'));
+      const validate = createJudge().compile(await getJson('/v1/schema'));
       const seen = new Set<string>();
       const references = ['root'];
       for (const reference of references) {
@@ -83,7 +76,7 @@ export function payloadCases(start: Start): void {
     });
 
     it('what is not a node does not validate', async () => {
-      const validate = ajv().compile(await getJson('/v1/schema'));
+      const validate = createJudge().compile(await getJson('/v1/schema'));
       const root = await getJson('/v1/root');
       const { Root } = root.properties as Json;
       for (const properties of [{}, { Root, Error: { code: '', message: '' } }, { Nothing: Root }, { Root: {} }]) {
@@ -102,7 +95,6 @@ export function payloadCases(start: Start): void {
       for (const [name, schema] of Object.entries(STRUCTURE.components)) {
         expect([name, structure(components.schemas[name])]).toEqual([name, structure(schema)]);
       }
-      expect(Object.keys(components.schemas)).toHaveLength(21);
     });
 
     it('every reference in it resolves, and every component compiles', async () => {
@@ -112,7 +104,7 @@ export function payloadCases(start: Start): void {
         ([, name]) => name,
       );
       expect(names.filter((name) => schemas[name ?? ''] === undefined)).toEqual([]);
-      const validator = ajv();
+      const validator = createJudge();
       validator.addSchema({ $id: 'mesh://openapi', components: document.components });
       for (const name of Object.keys(schemas)) {
         expect(() => validator.compile({ $ref: `mesh://openapi#/components/schemas/${name}` })).not.toThrow();
@@ -136,7 +128,7 @@ export function payloadCases(start: Start): void {
       const root = await getJson('/v1/root');
       const child = await getJson(`/v1/${encodeRef((root.children as string[])[0] ?? '')}`);
       const missing = await getJson('/v1/nonexistent_ref_xxxx');
-      const validate = ajv().compile(schema);
+      const validate = createJudge().compile(schema);
       expect([schema.$id, errors.$id]).toEqual([expect.stringContaining('v1'), expect.any(String)]);
       expect([validate(root), validate(child), child.parent]).toEqual([true, true, 'root']);
       expect((missing.error as Json).code).toBe('not_found');

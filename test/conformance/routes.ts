@@ -5,7 +5,7 @@ import { encodeRef, type PySpyProfileOutcome } from '../../src/contract/index.ts
 import type { CallFrame, FakeAgent } from '../support/fake-agent.ts';
 import { AUTHORIZED } from '../support/gateway.ts';
 import { type FakeStore, startStore } from './fake-store.ts';
-import { Peers, type Start } from './start.ts';
+import { type Capabilities, Peers, type Start } from './start.ts';
 
 interface RouteCase {
   readonly method: string;
@@ -21,7 +21,7 @@ interface RouteCase {
 
 const CASES: RouteCase[] = JSON.parse(readFileSync(new URL('../fixtures/routes.json', import.meta.url), 'utf8'));
 
-export function routeCases(start: Start): void {
+export function routeCases(start: Start, capabilities: Capabilities): void {
   let peers: Peers;
   let store: FakeStore;
   let agent: FakeAgent;
@@ -62,7 +62,7 @@ export function routeCases(start: Start): void {
       .replaceAll('{service}', encode(agent.serviceRef))
       .replaceAll('{local}', encode(agent.serviceRef))
       .replaceAll('{twice}', encode(encode(agent.procRef)))
-      .replaceAll('{plain}', agent.procRef);
+      .replaceAll('{plain}', capabilities.readsAnyTarget ? agent.procRef : agent.serviceRef);
   }
 
   describe('routes, decoding, methods and bodies', () => {

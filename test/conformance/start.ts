@@ -2,6 +2,7 @@
  * What the conformance suite knows of a gateway: how to start one, and where it listens. Everything else it sees as a
  * client or an agent does, over sockets.
  */
+import type { TokenDocument } from '../../src/contract/index.ts';
 import type { AnonymousLevel } from '../../src/edge-gateway/index.ts';
 import { FakeAgent, type FakeAgentOptions, until } from '../support/fake-agent.ts';
 import { type RawAnswer, rawRequest, TOKEN } from '../support/gateway.ts';
@@ -20,6 +21,8 @@ export interface StartOptions {
   readonly telemetry_url?: string;
   /** Default 5,000. */
   readonly heartbeat_ms?: number;
+  /** Tokens beside TOKEN, handed over as the runtime takes them. Default none. */
+  readonly tokens?: TokenDocument;
 }
 
 export interface Gateway {
@@ -27,6 +30,8 @@ export interface Gateway {
   readonly port: number;
   /** What it says in `welcome`. */
   readonly version: string;
+  /** What it has logged so far. */
+  log(): string;
   close(): Promise<void>;
 }
 
@@ -37,6 +42,10 @@ export type Start = (options?: StartOptions) => Promise<Gateway>;
 export interface Capabilities {
   /** A head that is too large or no HTTP gets the error envelope, with 431 or 400. */
   readonly explainsUnreadableHeads: boolean;
+  /** A request target with characters that none may have (`<`, `{`, `#`) is matched as it stands; else refused, or cut. */
+  readonly readsAnyTarget: boolean;
+  /** A WebSocket handshake that is not whole gets the error envelope; else the runtime answers it in its own way. */
+  readonly explainsHandshakes: boolean;
 }
 
 /** A gateway, and the agents that a test dials it with, to be ended together. */

@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { oneLine } from '../../src/cli/render/format.ts';
 import { encodeRef } from '../../src/contract/index.ts';
+import { checkedFetch } from '../support/answers.ts';
 import { MAIN, runCli, type Site, startCli, startSite } from '../support/cli.ts';
 import { until } from '../support/processes.ts';
 
@@ -348,10 +349,10 @@ describe('--anonymous', () => {
   ])('%s lets everybody read so much', async (level, topology, inspect) => {
     const own = await startSite(['up', '--anonymous', level, '--quiet', '--', 'sleep', '1000']);
     try {
-      expect((await fetch(`${own.url}/v1/root`)).status).toBe(topology);
+      expect((await checkedFetch(`${own.url}/v1/root`)).status).toBe(topology);
       const init = { method: 'POST', body: '{"sql":"select 1"}', headers: { 'content-type': 'application/json' } };
-      expect((await fetch(`${own.url}/v1/query`, init)).status).toBe(inspect);
-      expect((await fetch(`${own.url}/healthz`)).status).toBe(200);
+      expect((await checkedFetch(`${own.url}/v1/query`, init)).status).toBe(inspect);
+      expect((await checkedFetch(`${own.url}/healthz`)).status).toBe(200);
     } finally {
       await own.stop();
     }

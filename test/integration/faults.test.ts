@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encodeRef, type NodePayload, type ProcProperties } from '../../src/contract/index.ts';
+import { checkedFetch } from '../support/answers.ts';
 import { MAIN, type RunningCli, runCli, type Site, siteOf, startCli, startSite } from '../support/cli.ts';
 import { findByCommand, isThere, until } from '../support/processes.ts';
 
@@ -256,11 +257,11 @@ os.waitpid(pid, 0)
       const [line] = (await once(python.stdout, 'data')) as [Buffer];
       const url = String(line).trim();
       const headers = { authorization: `Bearer ${readFileSync(path.join(data, 'token'), 'utf8').trim()}` };
-      const root = (await (await fetch(`${url}/v1/root`, { headers })).json()) as NodePayload;
+      const root = (await (await checkedFetch(`${url}/v1/root`, { headers })).json()) as NodePayload;
       const service = (root.children[0] ?? '').replace('host:host_agent.', '');
       // Long enough for the terminal to be full, at which it stood still before.
       for (let asked = 0; asked < 30; asked += 1) {
-        const answer = await fetch(`${url}/v1/config/${encodeRef(service)}`, { headers });
+        const answer = await checkedFetch(`${url}/v1/config/${encodeRef(service)}`, { headers });
         expect(answer.status).toBe(200);
         await new Promise((resolve) => setTimeout(resolve, 20));
       }

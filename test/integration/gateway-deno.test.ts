@@ -9,11 +9,12 @@ import { importsOf } from '../architecture.ts';
 import { type DenoProcess, runDeno, startCommand } from '../support/deno.ts';
 import { FakeAgent, until } from '../support/fake-agent.ts';
 import { TOKEN } from '../support/gateway.ts';
+import { bearer, TokensFile, tokenDocument } from '../support/tokens.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const ENTRY = startCommand().at(-1) ?? '';
 /** Packages that run anywhere. */
-const PORTABLE = ['hono', 'valibot'];
+const PORTABLE = ['@noble/hashes/sha2.js', 'hono', 'hono/tiny', 'valibot'];
 
 /** Every file and package that is reachable from a file, types aside. */
 function reachable(entry: string): { files: Set<string>; packages: Set<string> } {
@@ -40,10 +41,10 @@ describe('the entry', () => {
     );
   });
 
-  it('may use the network, the variables that it reads and one file, and nothing else', () => {
+  it('may use the network, the variables that it reads and two files, and nothing else', () => {
     const permissions = startCommand().filter((word) => word.startsWith('--allow'));
     expect(permissions.map((word) => word.split('=', 1)[0])).toEqual(['--allow-net', '--allow-env', '--allow-read']);
-    expect(permissions).toContain('--allow-read=package.json');
+    expect(permissions).toContain('--allow-read=package.json,.meshscope/tokens.json');
     const variables = permissions[1]?.split('=')[1]?.split(',') ?? [];
     const targets = readdirSync(join(root, 'src/edge-gateway/targets')).filter((name) => name.startsWith('deno'));
     const source = targets.map((name) => readFileSync(join(root, 'src/edge-gateway/targets', name), 'utf8')).join('\n');
@@ -71,6 +72,7 @@ describe('options', () => {
         allowed_hosts: [],
         anonymous: 'topology',
         telemetry_url: null,
+        tokens_file: null,
       },
     });
   });
@@ -161,11 +163,33 @@ describe('the process', () => {
   });
 
   it('tells every option that it takes', async () => {
-    const { output, exited } = run(['--help'], { MESHSCOPE_TOKEN: '' });
+    const { output, exited } = run(['--help'], { env: { MESHSCOPE_TOKEN: '' } });
     expect(await exited).toBe(0);
-    for (const flag of ['port', 'host', 'insecure', 'allow-host', 'anonymous', 'telemetry', 'heartbeat-ms']) {
+    for (const flag of ['port', 'host', 'insecure', 'allow-host', 'anonymous', 'telemetry', 'tokens', 'heartbeat-ms']) {
       expect(output.out).toContain(`--${flag} `);
     }
+  });
+
+  it('reads its tokens again when their file changes, and from no file that it may not read', async () => {
+    const file = new TokensFile(tokenDocument({ reader: { roles: ['read'] } }));
+    const readable = file.name;
+    const { output } = run(['--port', '0', '--anonymous', 'none', '--tokens', readable], { readable });
+    await until(() => output.out.includes('\n'), 'the ready line');
+    const url = /listening on (\S+)/.exec(output.out)?.[1] ?? '';
+    const ask = async (name: string) => (await fetch(`${url}/v1/root`, { headers: bearer(name) })).status;
+    expect([await ask('reader'), await ask('other')]).toEqual([200, 401]);
+    file.write(tokenDocument({ other: { roles: ['inspect'] } }));
+    await until(async () => (await ask('other')) === 200, 'the other token');
+    expect(await ask('reader')).toBe(401);
+    file.write('{');
+    await until(async () => (await ask('other')) === 200 && output.error.includes('stay in force'), 'the warning');
+    const broken = run(['--port', '0', '--tokens', readable], { readable });
+    expect(await broken.exited).toBe(2);
+    expect(broken.output.error).toContain(`meshscope: tokens in ${readable}: the token document is not JSON`);
+    const forbidden = run(['--port', '0', '--tokens', readable]);
+    expect(await forbidden.exited).toBe(2);
+    expect(forbidden.output.error).toContain('--allow-read');
+    file.remove();
   });
 
   it('on a port that is taken fails with the address and what to do, with status 1', async () => {
@@ -180,7 +204,7 @@ describe('the process', () => {
   });
 
   it('gives up a link whose peer does not read when too much waits to be sent, and ends all the same', async () => {
-    const { output, exited } = run([], {}, 'test/fixtures/deno-slow-peer.ts');
+    const { output, exited } = run([], { entry: 'test/fixtures/deno-slow-peer.ts' });
     await until(() => output.out.includes('\n'), 'the ready line');
     const url = /listening on (\S+)/.exec(output.out)?.[1] ?? '';
     const agent = await FakeAgent.dial({ url, token: TOKEN });

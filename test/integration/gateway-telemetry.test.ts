@@ -106,7 +106,7 @@ describe('snapshots', () => {
     agent.sync([]);
     await until(() => gateway.hub.counts().nodes === many.length + 3);
     const snapshots = new Snapshots({ mesh: gateway.hub, telemetry, interval_ms: 0 });
-    expect(await snapshots.capture(telemetry)).toBe(true);
+    expect(await snapshots.capture()).toBe(true);
     expect(taken.map((batch) => batchError(batch))).toEqual(taken.map(() => null));
     expect(taken.map(({ seq }) => seq)).toEqual(taken.map((_, i) => i + 1));
     expect(taken.length).toBeGreaterThan(1);
@@ -122,7 +122,7 @@ describe('snapshots', () => {
     agent.drop();
     await until(() => gateway.hub.counts().links === 0);
     taken.length = 0;
-    expect(await snapshots.capture(telemetry)).toBe(true);
+    expect(await snapshots.capture()).toBe(true);
     expect(rows('resolution_errors')).toMatchObject([
       [expect.any(String), agent.hostRef, 'gateway_timeout', expect.any(String)],
     ]);
@@ -157,8 +157,8 @@ describe('snapshots', () => {
     const gateway = await startGateway();
     const snapshots = new Snapshots({ mesh: gateway.hub, telemetry, interval_ms: 0 });
     refusals = 1;
-    expect(await snapshots.capture(telemetry)).toBe(false);
-    expect(await snapshots.capture(telemetry)).toBe(true);
+    expect(await snapshots.capture()).toBe(false);
+    expect(await snapshots.capture()).toBe(true);
     expect(taken[0]?.lost_rows).toBe(3);
     await gateway.close();
   });

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeRef, type NodePayload, type PySpyResult } from '../../src/contract/index.ts';
+import { checkedFetch } from '../support/answers.ts';
 import { DEMO_FOLDER, demoSpecs, runCli, type Site, startCli, startSite } from '../support/cli.ts';
 import { until } from '../support/processes.ts';
 
@@ -227,9 +228,9 @@ describe('the data folder', () => {
 describe('reading without a token', () => {
   it('is allowed for the topology on loopback, and not for stacks and SQL', async () => {
     const reference = await procReference('busy');
-    expect((await fetch(`${site.url}/v1/root`)).status).toBe(200);
-    expect((await fetch(`${site.url}/v1/${encodeRef(reference)}`)).status).toBe(200);
-    expect((await fetch(`${site.url}/v1/pyspy/${encodeRef(reference)}`)).status).toBe(401);
-    expect((await fetch(`${site.url}/v1/query`, { method: 'POST' })).status).toBe(401);
+    expect((await checkedFetch(`${site.url}/v1/root`)).status).toBe(200);
+    expect((await checkedFetch(`${site.url}/v1/${encodeRef(reference)}`)).status).toBe(200);
+    expect((await checkedFetch(`${site.url}/v1/pyspy/${encodeRef(reference)}`)).status).toBe(401);
+    expect((await checkedFetch(`${site.url}/v1/query`, { method: 'POST' })).status).toBe(401);
   });
 });

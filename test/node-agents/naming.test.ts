@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { uuidV7 } from '../../src/contract/index.ts';
+import { LINK_PATH, uuidV7 } from '../../src/contract/index.ts';
 import { displayDuration } from '../../src/node-agents/config/settings.ts';
 import { hashUid, programLabel } from '../../src/node-agents/host/identity.ts';
 import { LIMITS } from '../../src/node-agents/limits.ts';
@@ -64,6 +64,6 @@ describe('durations and addresses', () => {
     ['http://10.0.0.5:1729', 'ws://10.0.0.5:1729/v1/link?host=gpu-7'],
     ['https://gw.example.com/mesh/', 'wss://gw.example.com/mesh/v1/link?host=gpu-7'],
   ])('the link of %s is %s', (base, url) => {
-    expect(linkUrl(base, 'gpu-7')).toBe(url);
+    expect(linkUrl(base, LINK_PATH, { host: 'gpu-7' })).toBe(url);
   });
 });

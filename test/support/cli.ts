@@ -7,6 +7,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseExact } from '../../src/cli/exact-json.ts';
 import { encodeRef, type NodePayload } from '../../src/contract/index.ts';
+import { checkedFetch } from './answers.ts';
 import { until } from './processes.ts';
 import { pyspyBinary } from './pyspy-binary.ts';
 
@@ -103,7 +104,7 @@ export async function siteOf(cli: RunningCli, data: string): Promise<Site> {
     token,
     cli,
     env: { MESHSCOPE_URL: url, MESHSCOPE_DATA: data },
-    ask: (where, init = {}) => fetch(url + where, { ...init, headers: { ...headers, ...init.headers } }),
+    ask: (where, init = {}) => checkedFetch(url + where, { ...init, headers: { ...headers, ...init.headers } }),
     async node(reference) {
       const answer = await site.ask(`/v1/${encodeRef(reference)}`);
       if (!answer.ok) throw new Error(`${reference}: ${answer.status} ${await answer.text()}`);

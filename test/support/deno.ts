@@ -33,18 +33,25 @@ export interface DenoProcess {
 }
 
 /**
- * @param env beside what finds Deno's cache. Ended by the caller.
+ * Ended by the caller.
+ *
+ * @param env beside what finds Deno's cache.
  * @param entry a file to run, with the same permissions, in place of the gateway's.
+ * @param readable a file that it may read on top of those permissions.
  */
 export function runDeno(
   args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-  entry?: string,
+  {
+    env = {},
+    entry,
+    readable,
+  }: { env?: Readonly<Record<string, string>>; entry?: string; readable?: string | undefined } = {},
 ): DenoProcess {
   const { PATH = '', HOME = '', DENO_DIR } = process.env;
   const cache = DENO_DIR === undefined ? {} : { DENO_DIR };
   const words = startCommand();
   if (entry !== undefined) words.splice(-1, 1, entry);
+  if (readable !== undefined) words.splice(1, 0, `--allow-read=${readable}`);
   const child = spawn(findDeno(), [...words, ...args], {
     cwd: root,
     env: { PATH, HOME, NO_COLOR: '1', DENO_NO_UPDATE_CHECK: '1', ...cache, MESHSCOPE_TOKEN: TOKEN, ...env },

@@ -1,7 +1,8 @@
 /** A client of `/v1/events` over a real socket, which can also stop reading. Every event has to fit its schema. */
 import { type ClientRequest, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import * as v from 'valibot';
-import { LiveEvent } from '../../src/contract/index.ts';
+import { EVENTS_PATH, LiveEvent } from '../../src/contract/index.ts';
+import { answerError } from './answers.ts';
 
 export interface ReceivedEvent {
   readonly id: string;
@@ -34,12 +35,16 @@ export class EventSource {
   static open(url: string, after?: string, headers: Readonly<Record<string, string>> = {}): Promise<EventSource> {
     return new Promise((resolve, reject) => {
       const last = after === undefined ? {} : { 'last-event-id': after };
-      const request = httpRequest(`${url}/v1/events`, { headers: { ...last, ...headers }, agent: false });
+      const request = httpRequest(`${url}${EVENTS_PATH}`, { headers: { ...last, ...headers }, agent: false });
       request.on('error', reject);
       request.on('response', (response) => {
-        if (response.statusCode === 200) return resolve(new EventSource(request, response));
+        const { statusCode: status = 0, headers: given } = response;
+        const header = (name: string) => String(given[name.toLowerCase()] ?? '') || null;
+        const error = answerError({ method: 'GET', path: EVENTS_PATH, status, header, body: null });
+        if (error !== null) return reject(new Error(error));
+        if (status === 200) return resolve(new EventSource(request, response));
         response.resume();
-        reject(new Error(`HTTP ${response.statusCode}`));
+        reject(new Error(`HTTP ${status}`));
       });
       request.end();
     });
@@ -65,7 +70,7 @@ export class EventSource {
   }
 
   close(): void {
-    this.#request.destroy();
+    this.#request.socket?.resetAndDestroy();
   }
 
   #take(text: string): void {

@@ -1,12 +1,12 @@
 /** A real gateway on a free loopback port, and a raw HTTP client that sends a path exactly as it is written. */
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
-import type { ServeOptions } from '../../src/edge-gateway/targets/node.ts';
-import { type RunningGateway, serveNode } from '../../src/edge-gateway/targets/node.ts';
+import { type NodeServeOptions, type RunningGateway, serveNode } from '../../src/edge-gateway/targets/node.ts';
+import { answerError } from './answers.ts';
 
 export const TOKEN = 'test-token-0123456789abcdef';
 export const AUTHORIZED = { authorization: `Bearer ${TOKEN}` };
 
-export async function startGateway(options: Partial<ServeOptions> = {}): Promise<RunningGateway> {
+export async function startGateway(options: Partial<NodeServeOptions> = {}): Promise<RunningGateway> {
   const started = await serveNode({
     host: '127.0.0.1',
     port: 0,
@@ -28,7 +28,7 @@ export interface RawAnswer {
   readonly body: string;
 }
 
-/** Unlike `fetch`, leaves path, Host and Origin alone. */
+/** Unlike `fetch`, leaves path, Host and Origin alone. Fails when the OpenAPI document does not tell of the answer. */
 export function rawRequest(
   url: string,
   method: string,
@@ -46,11 +46,21 @@ export function rawRequest(
         response.on('data', (chunk: string) => {
           text += chunk;
         });
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }));
+        response.on('end', () => {
+          const { statusCode: status = 0, headers } = response;
+          const error = answerError({ method, path, status, header: (name) => headerOf(headers, name), body: text });
+          if (error === null) resolve({ status, headers, body: text });
+          else reject(new Error(error));
+        });
         response.on('error', reject);
       },
     );
     request.on('error', reject);
     request.end(body);
   });
+}
+
+function headerOf(headers: IncomingHttpHeaders, name: string): string | null {
+  const value = headers[name.toLowerCase()];
+  return Array.isArray(value) ? value.join(', ') : (value ?? null);
 }

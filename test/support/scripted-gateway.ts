@@ -109,7 +109,8 @@ export async function startScriptedGateway(): Promise<ScriptedGateway> {
       });
       const sockets_ = new WebSocketServer({ noServer: true });
       server.on('upgrade', (request, socket, head) => {
-        if (request.url !== LINK_PATH || request.headers.authorization !== `Bearer ${TOKEN}`) {
+        const [path] = (request.url ?? '').split('?');
+        if (path !== LINK_PATH || request.headers.authorization !== `Bearer ${TOKEN}`) {
           socket.end('HTTP/1.1 401 Unauthorized\r\nconnection: close\r\n\r\n');
           return;
         }

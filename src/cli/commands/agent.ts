@@ -7,12 +7,13 @@ import { usageError } from '../exit.ts';
 import { runUntilStopped, tellReady, watchLifecycle } from '../lifecycle.ts';
 import { createLog } from '../log.ts';
 import { showOutput } from '../show-output.ts';
+import { DIAL_TLS_HELP, readDialTls, TLS_OPTIONS } from '../tls-options.ts';
 import { version } from '../version.ts';
 
 export const command: Command = {
   arguments: [],
   takesCommand: true,
-  options: { gateway: { type: 'string' }, data: { type: 'string' }, ...AGENT_OPTIONS },
+  options: { gateway: { type: 'string' }, data: { type: 'string' }, ...TLS_OPTIONS, ...AGENT_OPTIONS },
   help: `meshscope agent: answers for this host, and starts or finds the processes to look at.
 
 Usage: meshscope agent --gateway URL [OPTIONS] [-- CMD...]
@@ -22,7 +23,7 @@ and the agent tries again. Ctrl-C ends the commands (a second one at once); no p
 
   --gateway URL      the gateway to dial (MESHSCOPE_URL, default ${URL_DEFAULT})
   --data DIR         the data folder with the token (MESHSCOPE_DATA, default .meshscope), unless MESHSCOPE_TOKEN is set
-${AGENT_HELP}
+${DIAL_TLS_HELP}${AGENT_HELP}
 Examples
   meshscope agent --gateway http://10.0.0.5:1729 -- python3 train.py --lr 0.1
   meshscope agent --gateway http://10.0.0.5:1729 --watch 'train\\.py'      a job that is running already
@@ -30,6 +31,7 @@ Examples
   async run(invocation) {
     const settings = readAgentSettings(invocation);
     const token = requireToken(dataDir(text(invocation, 'data')));
+    const tls = readDialTls(invocation);
     const lifecycle = watchLifecycle();
     const log = createLog('agent');
     if (process.platform !== 'linux') log.warn('processes are found and measured through procfs, which only Linux has');
@@ -37,6 +39,7 @@ Examples
       ...settings,
       gateway_url: text(invocation, 'gateway') ?? process.env.MESHSCOPE_URL ?? URL_DEFAULT,
       token,
+      ...(tls === null ? {} : { tls }),
       version: version(),
       log: (level, message) => log[level](message),
       onOutput: flag(invocation, 'quiet') ? () => {} : showOutput,

@@ -12,6 +12,8 @@ import { startGateway } from '../gateway-process.ts';
 import { runUntilStopped, tellReady, watchLifecycle } from '../lifecycle.ts';
 import { readAddress } from '../listen.ts';
 import { createLog } from '../log.ts';
+import { readServeTls } from '../tls-options.ts';
+import { tokensPlace } from '../token-store.ts';
 
 export const command: Command = {
   arguments: [],
@@ -20,10 +22,12 @@ export const command: Command = {
 
 Usage: meshscope gateway [OPTIONS]
 
-${GATEWAY_HELP}  --telemetry URL    the telemetry service; without it there is no SQL, and dumps are not stored
+${GATEWAY_HELP}  --telemetry URL    the telemetry service to ask; without it there is no SQL, and dumps are not stored, until one dials in
+                     (meshscope telemetry --dial)
 `,
   async run(invocation) {
-    const address = readAddress(invocation, GATEWAY_PORT_DEFAULT);
+    const tls = readServeTls(invocation);
+    const address = readAddress(invocation, GATEWAY_PORT_DEFAULT, tls !== null);
     const anonymous = readAnonymous(invocation, address);
     const telemetry = text(invocation, 'telemetry');
     if (telemetry !== undefined && !URL.canParse(telemetry)) throw usageError(`--telemetry ${telemetry}: not a URL`);
@@ -36,6 +40,8 @@ ${GATEWAY_HELP}  --telemetry URL    the telemetry service; without it there is n
       anonymous,
       token,
       token_source: tokenSource(dir),
+      tokens: tokensPlace(invocation, 'tokens'),
+      tls,
       allowed_hosts: texts(invocation, 'allow-host'),
       telemetry: telemetry ?? null,
       log: createLog('gateway'),

@@ -1,42 +1,75 @@
-import { startTelemetry } from '../../telemetry/index.ts';
+import { openCore, startTelemetry } from '../../telemetry/index.ts';
 import { type Command, text } from '../command.ts';
 import { dataDir, ensureDataDir, ensureToken } from '../data-dir.ts';
-import { CommandError } from '../exit.ts';
+import { CommandError, usageError } from '../exit.ts';
 import { runUntilStopped, tellReady, watchLifecycle } from '../lifecycle.ts';
-import { isPortTaken, LISTEN_OPTIONS, portTaken, readAddress } from '../listen.ts';
-import { createLog } from '../log.ts';
+import { type Address, isPortTaken, LISTEN_OPTIONS, portTaken, readAddress } from '../listen.ts';
+import { type CliLog, createLog } from '../log.ts';
+import { dialGateway, readDialToken, readDialUrl, type StoreDial } from '../store-dial.ts';
+import { DIAL_TLS_HELP, readDialTls, TLS_OPTIONS } from '../tls-options.ts';
 
 const PORT_DEFAULT = 1730;
 
 export const command: Command = {
   arguments: [],
-  options: { data: { type: 'string' }, ...LISTEN_OPTIONS },
+  options: {
+    data: { type: 'string' },
+    dial: { type: 'string' },
+    'token-file': { type: 'string' },
+    ...TLS_OPTIONS,
+    ...LISTEN_OPTIONS,
+  },
   help: `meshscope telemetry: the store behind "meshscope query" and stored stack dumps.
 
 Usage: meshscope telemetry [OPTIONS]
+       meshscope telemetry --dial URL [OPTIONS]
 
-One process owns the DuckDB file in the data folder. SQL of users runs in another, which can be killed.
+One process owns the DuckDB file in the data folder. SQL of users runs in another, which can be killed. A gateway asks it
+at the port that it listens on (meshscope gateway --telemetry URL), or over a link that it dials itself, where the gateway
+cannot reach it: then it needs no open port, and listens only when --port or --host is given as well.
 
   --port N           port to listen on, default ${PORT_DEFAULT}; 0 picks a free one and prints it
   --host ADDR        address to listen on, default 127.0.0.1
   --insecure         allow an address that other machines can reach, without TLS
   --data DIR         folder of the store and the token (MESHSCOPE_DATA, default .meshscope)
-`,
+  --dial URL         the gateway to dial, which was started without --telemetry
+  --token-file FILE  with --dial: file of a token of the role "store"; default MESHSCOPE_TOKEN, then the data folder's
+${DIAL_TLS_HELP}`,
   async run(invocation) {
     // What the engine puts beside its file is for the owner alone as well.
     process.umask(0o077);
-    const address = readAddress(invocation, PORT_DEFAULT);
+    const url = text(invocation, 'dial');
+    const listens = url === undefined || ['port', 'host'].some((name) => text(invocation, name) !== undefined);
+    const address = listens ? readAddress(invocation, PORT_DEFAULT) : null;
     const dir = dataDir(text(invocation, 'data'));
+    const file = text(invocation, 'token-file');
+    if (url === undefined && file !== undefined) throw usageError('--token-file needs --dial');
+    const dial: StoreDial | null =
+      url === undefined
+        ? null
+        : { url: readDialUrl(url), token: readDialToken(file, dir), tls: readDialTls(invocation) };
     ensureDataDir(dir);
-    const token = ensureToken(dir);
     const lifecycle = watchLifecycle();
     const log = createLog('telemetry');
-    const service = await startTelemetry({ data_dir: dir, ...address, token, log });
-    if (!service.ok) {
-      throw isPortTaken(service.failure) ? await portTaken(address) : new CommandError(service.failure.message);
-    }
-    if (process.connected) tellReady({ url: service.value.url });
-    else process.stdout.write(`telemetry listening on ${service.value.url}\n`);
-    return runUntilStopped(lifecycle, () => service.value.close());
+    const service = await startService(dir, address, log);
+    const dialler = dial === null ? null : dialGateway(dial, service.requests, log);
+    if (process.connected) tellReady({ url: service.url ?? '' });
+    else if (service.url !== null) process.stdout.write(`telemetry listening on ${service.url}\n`);
+    return runUntilStopped(lifecycle, async (reason) => {
+      await dialler?.stop(reason);
+      await service.close();
+    });
   },
 };
+
+/** The service, behind HTTP where there is an address. */
+async function startService(dir: string, address: Address | null, log: CliLog) {
+  if (address === null) {
+    const core = await openCore({ data_dir: dir, log });
+    if (!core.ok) throw new CommandError(core.failure.message);
+    return { url: null, requests: core.value.requests, close: core.value.close };
+  }
+  const service = await startTelemetry({ data_dir: dir, ...address, token: ensureToken(dir), log });
+  if (service.ok) return service.value;
+  throw isPortTaken(service.failure) ? await portTaken(address) : new CommandError(service.failure.message);
+}

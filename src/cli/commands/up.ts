@@ -18,6 +18,8 @@ import { LIMITS } from '../limits.ts';
 import { readAddress } from '../listen.ts';
 import { createLog } from '../log.ts';
 import { startTelemetryPart, type TelemetryPart } from '../telemetry-part.ts';
+import { dialOwnTls, readServeTls } from '../tls-options.ts';
+import { tokensPlace } from '../token-store.ts';
 
 const DEMO_FILE = fileURLToPath(new URL('../../../examples/demo/mesh.json', import.meta.url));
 
@@ -39,7 +41,8 @@ Examples
   meshscope up --watch 'train\\.py'
 `,
   async run(invocation) {
-    const address = readAddress(invocation, GATEWAY_PORT_DEFAULT);
+    const tls = readServeTls(invocation);
+    const address = readAddress(invocation, GATEWAY_PORT_DEFAULT, tls !== null);
     const anonymous = readAnonymous(invocation, address);
     const settings = readAgentSettings(invocation);
     const dir = dataDir(text(invocation, 'data'));
@@ -68,6 +71,8 @@ Examples
         anonymous,
         token,
         token_source: tokenSource(dir),
+        tokens: tokensPlace(invocation, 'tokens'),
+        tls,
         allowed_hosts: texts(invocation, 'allow-host'),
         telemetry: telemetry.url,
         log: createLog('gateway'),
@@ -82,7 +87,8 @@ Examples
       return EXIT.ok;
     }
     const isDemo = settings.specs.length + settings.watch.length + settings.pids.length === 0;
-    const agent = startChildPart(agentArguments(invocation, gateway.url, dir, isDemo), env);
+    const agentEnv = tls === null ? env : { ...env, ...dialOwnTls(invocation) };
+    const agent = startChildPart(agentArguments(invocation, gateway.url, dir, isDemo), agentEnv);
     lifecycle.onHurry(() => agent.hurry());
     let isReady = false;
     let failure: unknown = null;

@@ -605,13 +605,167 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
  "info": {
   "title": "meshscope mesh admin API",
   "version": "1.0.0",
-  "description": "What a mesh of processes is doing right now. Nodes are named by references; start at /v1/root and follow `children`. Every error is an ApiErrorEnvelope; decide on `error.code`."
+  "description": "What a mesh of processes is doing right now. Nodes are named by references; start at /v1/root and follow `children`. Every error is an ApiErrorEnvelope, also on paths that are not listed; decide on `error.code`. HEAD works where GET does.",
+  "license": {
+   "name": "MIT",
+   "identifier": "MIT"
+  }
  },
+ "servers": [
+  {
+   "url": "/"
+  }
+ ],
+ "security": [
+  {
+   "bearer": []
+  },
+  {
+   "mutualTLS": []
+  },
+  {}
+ ],
+ "tags": [
+  {
+   "name": "topology",
+   "description": "What there is: hosts, procs, actors."
+  },
+  {
+   "name": "processes",
+   "description": "Stacks, profiles and configuration of one process, asked of its host."
+  },
+  {
+   "name": "telemetry",
+   "description": "What is stored, by SQL."
+  },
+  {
+   "name": "links",
+   "description": "How host agents and the telemetry service reach this server."
+  },
+  {
+   "name": "about",
+   "description": "This server and its contract."
+  }
+ ],
  "paths": {
+  "/SKILL.md": {
+   "get": {
+    "summary": "The guide to this API",
+    "operationId": "getGuide",
+    "tags": [
+     "about"
+    ],
+    "responses": {
+     "200": {
+      "description": "Success.",
+      "content": {
+       "text/markdown": {}
+      }
+     },
+     "400": {
+      "$ref": "#/components/responses/BadRequest"
+     },
+     "401": {
+      "$ref": "#/components/responses/Unauthorized"
+     },
+     "403": {
+      "$ref": "#/components/responses/Forbidden"
+     },
+     "405": {
+      "$ref": "#/components/responses/MethodNotAllowed"
+     },
+     "408": {
+      "$ref": "#/components/responses/RequestTimeout"
+     },
+     "431": {
+      "$ref": "#/components/responses/HeadTooLarge"
+     },
+     "500": {
+      "$ref": "#/components/responses/Failed"
+     }
+    }
+   }
+  },
+  "/healthz": {
+   "get": {
+    "summary": "Whether this server is up, and what it counts",
+    "operationId": "getHealth",
+    "tags": [
+     "about"
+    ],
+    "security": [],
+    "responses": {
+     "200": {
+      "description": "Success.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "type": "object",
+         "required": [
+          "ok",
+          "service",
+          "hosts",
+          "links",
+          "telemetry"
+         ],
+         "properties": {
+          "ok": {
+           "const": true
+          },
+          "service": {
+           "type": "string"
+          },
+          "telemetry": {
+           "type": "boolean",
+           "description": "Whether a store is configured."
+          },
+          "hosts": {
+           "type": "integer",
+           "minimum": 0
+          },
+          "links": {
+           "type": "integer",
+           "minimum": 0
+          }
+         }
+        }
+       }
+      }
+     },
+     "400": {
+      "$ref": "#/components/responses/BadRequest"
+     },
+     "403": {
+      "$ref": "#/components/responses/Forbidden"
+     },
+     "405": {
+      "$ref": "#/components/responses/MethodNotAllowed"
+     },
+     "408": {
+      "$ref": "#/components/responses/RequestTimeout"
+     },
+     "431": {
+      "$ref": "#/components/responses/HeadTooLarge"
+     },
+     "500": {
+      "$ref": "#/components/responses/Failed"
+     },
+     "503": {
+      "$ref": "#/components/responses/Unavailable"
+     },
+     "504": {
+      "$ref": "#/components/responses/TooLate"
+     }
+    }
+   }
+  },
   "/v1/admin": {
    "get": {
     "summary": "What this server says of itself",
     "operationId": "getAdminInfo",
+    "tags": [
+     "about"
+    ],
     "description": "Its own actor and proc in the mesh, and the URL it is reached by.",
     "responses": {
      "200": {
@@ -624,25 +778,26 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
        }
       }
      },
+     "400": {
+      "$ref": "#/components/responses/BadRequest"
+     },
      "401": {
-      "description": "A token is needed, or the token is wrong.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unauthorized"
      },
      "403": {
-      "description": "The Host or Origin header is not allowed.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Forbidden"
+     },
+     "405": {
+      "$ref": "#/components/responses/MethodNotAllowed"
+     },
+     "408": {
+      "$ref": "#/components/responses/RequestTimeout"
+     },
+     "431": {
+      "$ref": "#/components/responses/HeadTooLarge"
+     },
+     "500": {
+      "$ref": "#/components/responses/Failed"
      }
     }
    }
@@ -651,6 +806,9 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
    "get": {
     "summary": "Configuration of a proc",
     "operationId": "getConfig",
+    "tags": [
+     "processes"
+    ],
     "description": "Effective values, defaults and where each value came from, sorted by name.",
     "parameters": [
      {
@@ -660,7 +818,8 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
       "description": "Percent-encoded reference of a proc.",
       "schema": {
        "type": "string"
-      }
+      },
+      "example": "trainer-0<BLs6T7ZaDRB>@ipc://gpu-7"
      }
     ],
     "responses": {
@@ -669,114 +828,40 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
       "content": {
        "application/json": {
         "schema": {
-         "type": "object",
-         "properties": {
-          "entries": {
-           "type": "array",
-           "items": {
-            "type": "object",
-            "properties": {
-             "name": {
-              "type": "string"
-             },
-             "value": {
-              "type": "string"
-             },
-             "default_value": {
-              "type": [
-               "string",
-               "null"
-              ]
-             },
-             "source": {
-              "type": "string"
-             },
-             "changed_from_default": {
-              "type": "boolean"
-             },
-             "env_var": {
-              "type": [
-               "string",
-               "null"
-              ]
-             }
-            }
-           }
-          }
-         }
+         "$ref": "#/components/schemas/ConfigDumpResult"
         }
        }
       }
      },
      "400": {
-      "description": "The input is wrong: an empty or undecodable reference, something that is not a proc reference where one is needed, bad JSON, or options out of range.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/BadRequest"
      },
      "401": {
-      "description": "A token is needed, or the token is wrong.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unauthorized"
      },
      "403": {
-      "description": "The Host or Origin header is not allowed.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Forbidden"
      },
      "404": {
-      "description": "Nothing of that name is there.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/NotFound"
+     },
+     "405": {
+      "$ref": "#/components/responses/MethodNotAllowed"
+     },
+     "408": {
+      "$ref": "#/components/responses/RequestTimeout"
+     },
+     "431": {
+      "$ref": "#/components/responses/HeadTooLarge"
      },
      "500": {
-      "description": "Something failed here, on the host, or in the telemetry service; the code says where.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Failed"
      },
      "503": {
-      "description": "A bound was reached (see Retry-After), or py-spy is not installed on the host.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unavailable"
      },
      "504": {
-      "description": "The host or its agent did not answer in time.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/TooLate"
      }
     }
    }
@@ -785,7 +870,10 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
    "get": {
     "summary": "Live updates of topology and status",
     "operationId": "followEvents",
-    "description": "Server-sent events without end: each `data` is a JSON object with a `type`, each `id` goes into the Last-Event-ID header of a client that comes back. An event `snapshot` says to read the mesh again, from /v1/root.",
+    "tags": [
+     "topology"
+    ],
+    "description": "Server-sent events without end: each `data` is a LiveEvent, each `id` goes into the Last-Event-ID header of a client that comes back. An event `snapshot` says to read the mesh again, from /v1/root.",
     "parameters": [
      {
       "name": "Last-Event-ID",
@@ -803,43 +891,106 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
       "content": {
        "text/event-stream": {
         "schema": {
-         "type": "string"
+         "type": "string",
+         "contentMediaType": "application/json",
+         "contentSchema": {
+          "$ref": "#/components/schemas/LiveEvent"
+         }
         }
        }
       }
+     },
+     "400": {
+      "$ref": "#/components/responses/BadRequest"
      },
      "401": {
-      "description": "A token is needed, or the token is wrong.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unauthorized"
      },
      "403": {
-      "description": "The Host or Origin header is not allowed.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Forbidden"
+     },
+     "405": {
+      "$ref": "#/components/responses/MethodNotAllowed"
+     },
+     "408": {
+      "$ref": "#/components/responses/RequestTimeout"
+     },
+     "431": {
+      "$ref": "#/components/responses/HeadTooLarge"
      },
      "500": {
-      "description": "Something failed here, on the host, or in the telemetry service; the code says where.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Failed"
      },
      "503": {
-      "description": "A bound was reached (see Retry-After), or py-spy is not installed on the host.",
+      "$ref": "#/components/responses/Unavailable"
+     },
+     "504": {
+      "$ref": "#/components/responses/TooLate"
+     }
+    }
+   }
+  },
+  "/v1/link": {
+   "get": {
+    "summary": "Where host agents dial in, by WebSocket",
+    "operationId": "openLink",
+    "tags": [
+     "links"
+    ],
+    "description": "Subprotocol `meshscope.link.1`. Always needs a token.",
+    "parameters": [
+     {
+      "name": "host",
+      "in": "query",
+      "required": false,
+      "description": "The host that the link is for; its `hello` must name the same.",
+      "schema": {
+       "type": "string"
+      },
+      "example": "gpu-7"
+     }
+    ],
+    "security": [
+     {
+      "bearer": []
+     },
+     {
+      "mutualTLS": []
+     }
+    ],
+    "responses": {
+     "101": {
+      "description": "The link is open: the agent says hello."
+     },
+     "400": {
+      "$ref": "#/components/responses/BadRequest"
+     },
+     "401": {
+      "$ref": "#/components/responses/Unauthorized"
+     },
+     "403": {
+      "$ref": "#/components/responses/Forbidden"
+     },
+     "405": {
+      "$ref": "#/components/responses/MethodNotAllowed"
+     },
+     "408": {
+      "$ref": "#/components/responses/RequestTimeout"
+     },
+     "431": {
+      "$ref": "#/components/responses/HeadTooLarge"
+     },
+     "500": {
+      "$ref": "#/components/responses/Failed"
+     },
+     "503": {
+      "$ref": "#/components/responses/Unavailable"
+     },
+     "504": {
+      "$ref": "#/components/responses/TooLate"
+     },
+     "default": {
+      "description": "Anything else is a refusal.",
       "content": {
        "application/json": {
         "schema": {
@@ -851,10 +1002,67 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
     }
    }
   },
+  "/v1/openapi.json": {
+   "get": {
+    "summary": "This document",
+    "operationId": "getOpenApi",
+    "tags": [
+     "about"
+    ],
+    "responses": {
+     "200": {
+      "description": "Success.",
+      "content": {
+       "application/json": {
+        "schema": {
+         "type": "object",
+         "required": [
+          "openapi",
+          "paths"
+         ],
+         "properties": {
+          "openapi": {
+           "type": "string"
+          },
+          "paths": {
+           "type": "object"
+          }
+         }
+        }
+       }
+      }
+     },
+     "400": {
+      "$ref": "#/components/responses/BadRequest"
+     },
+     "401": {
+      "$ref": "#/components/responses/Unauthorized"
+     },
+     "403": {
+      "$ref": "#/components/responses/Forbidden"
+     },
+     "405": {
+      "$ref": "#/components/responses/MethodNotAllowed"
+     },
+     "408": {
+      "$ref": "#/components/responses/RequestTimeout"
+     },
+     "431": {
+      "$ref": "#/components/responses/HeadTooLarge"
+     },
+     "500": {
+      "$ref": "#/components/responses/Failed"
+     }
+    }
+   }
+  },
   "/v1/pyspy/{proc_reference}": {
    "get": {
     "summary": "Python stacks of a proc, now",
     "operationId": "getPyspy",
+    "tags": [
+     "processes"
+    ],
     "description": "Answers 200 whatever became of the dump: Ok, BinaryNotFound or Failed.",
     "parameters": [
      {
@@ -864,7 +1072,8 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
       "description": "Percent-encoded reference of a proc.",
       "schema": {
        "type": "string"
-      }
+      },
+      "example": "trainer-0<BLs6T7ZaDRB>@ipc://gpu-7"
      }
     ],
     "responses": {
@@ -879,74 +1088,34 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
       }
      },
      "400": {
-      "description": "The input is wrong: an empty or undecodable reference, something that is not a proc reference where one is needed, bad JSON, or options out of range.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/BadRequest"
      },
      "401": {
-      "description": "A token is needed, or the token is wrong.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unauthorized"
      },
      "403": {
-      "description": "The Host or Origin header is not allowed.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Forbidden"
      },
      "404": {
-      "description": "Nothing of that name is there.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/NotFound"
+     },
+     "405": {
+      "$ref": "#/components/responses/MethodNotAllowed"
+     },
+     "408": {
+      "$ref": "#/components/responses/RequestTimeout"
+     },
+     "431": {
+      "$ref": "#/components/responses/HeadTooLarge"
      },
      "500": {
-      "description": "Something failed here, on the host, or in the telemetry service; the code says where.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Failed"
      },
      "503": {
-      "description": "A bound was reached (see Retry-After), or py-spy is not installed on the host.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unavailable"
      },
      "504": {
-      "description": "The host or its agent did not answer in time.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/TooLate"
      }
     }
    }
@@ -955,6 +1124,9 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
    "post": {
     "summary": "Take the Python stacks of a proc and store them",
     "operationId": "pyspyDumpAndStore",
+    "tags": [
+     "processes"
+    ],
     "description": "Only a dump that was captured is stored. A body is not looked at.",
     "parameters": [
      {
@@ -964,7 +1136,8 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
       "description": "Percent-encoded reference of a proc.",
       "schema": {
        "type": "string"
-      }
+      },
+      "example": "trainer-0<BLs6T7ZaDRB>@ipc://gpu-7"
      }
     ],
     "responses": {
@@ -979,74 +1152,34 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
       }
      },
      "400": {
-      "description": "The input is wrong: an empty or undecodable reference, something that is not a proc reference where one is needed, bad JSON, or options out of range.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/BadRequest"
      },
      "401": {
-      "description": "A token is needed, or the token is wrong.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unauthorized"
      },
      "403": {
-      "description": "The Host or Origin header is not allowed.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Forbidden"
      },
      "404": {
-      "description": "Nothing of that name is there.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/NotFound"
+     },
+     "405": {
+      "$ref": "#/components/responses/MethodNotAllowed"
+     },
+     "408": {
+      "$ref": "#/components/responses/RequestTimeout"
+     },
+     "431": {
+      "$ref": "#/components/responses/HeadTooLarge"
      },
      "500": {
-      "description": "Something failed here, on the host, or in the telemetry service; the code says where.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Failed"
      },
      "503": {
-      "description": "A bound was reached (see Retry-After), or py-spy is not installed on the host.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unavailable"
      },
      "504": {
-      "description": "The host or its agent did not answer in time.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/TooLate"
      }
     }
    }
@@ -1055,6 +1188,9 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
    "post": {
     "summary": "Profile a proc, as a flame graph",
     "operationId": "pyspyProfileSvg",
+    "tags": [
+     "processes"
+    ],
     "description": "Samples for duration_s seconds (at most 300) and answers when the flame graph is drawn.",
     "parameters": [
      {
@@ -1064,7 +1200,8 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
       "description": "Percent-encoded reference of a proc.",
       "schema": {
        "type": "string"
-      }
+      },
+      "example": "trainer-0<BLs6T7ZaDRB>@ipc://gpu-7"
      }
     ],
     "requestBody": {
@@ -1085,104 +1222,43 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
       }
      },
      "400": {
-      "description": "The input is wrong: an empty or undecodable reference, something that is not a proc reference where one is needed, bad JSON, or options out of range.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/BadRequest"
      },
      "401": {
-      "description": "A token is needed, or the token is wrong.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unauthorized"
      },
      "403": {
-      "description": "The Host or Origin header is not allowed.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Forbidden"
      },
      "404": {
-      "description": "Nothing of that name is there.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/NotFound"
+     },
+     "405": {
+      "$ref": "#/components/responses/MethodNotAllowed"
+     },
+     "408": {
+      "$ref": "#/components/responses/RequestTimeout"
      },
      "413": {
-      "description": "The body is larger than 2 MiB.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/PayloadTooLarge"
      },
      "415": {
-      "description": "The body is not declared as JSON.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/UnsupportedMediaType"
      },
      "422": {
-      "description": "The JSON has the wrong shape; the message names the field.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unprocessable"
+     },
+     "431": {
+      "$ref": "#/components/responses/HeadTooLarge"
      },
      "500": {
-      "description": "Something failed here, on the host, or in the telemetry service; the code says where.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Failed"
      },
      "503": {
-      "description": "A bound was reached (see Retry-After), or py-spy is not installed on the host.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unavailable"
      },
      "504": {
-      "description": "The host or its agent did not answer in time.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/TooLate"
      }
     }
    }
@@ -1191,6 +1267,9 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
    "post": {
     "summary": "SQL over stored events, snapshots and dumps",
     "operationId": "queryProxy",
+    "tags": [
+     "telemetry"
+    ],
     "description": "One read-only statement. 64-bit integers are bare JSON numbers.",
     "requestBody": {
      "required": true,
@@ -1198,6 +1277,9 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
       "application/json": {
        "schema": {
         "$ref": "#/components/schemas/QueryRequest"
+       },
+       "example": {
+        "sql": "SELECT 1 AS n"
        }
       }
      }
@@ -1209,109 +1291,55 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
        "application/json": {
         "schema": {
          "$ref": "#/components/schemas/QueryResponse"
+        },
+        "example": {
+         "rows": [
+          {
+           "n": 1
+          }
+         ]
         }
        }
       }
      },
      "400": {
-      "description": "The input is wrong: an empty or undecodable reference, something that is not a proc reference where one is needed, bad JSON, or options out of range.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/BadRequest"
      },
      "401": {
-      "description": "A token is needed, or the token is wrong.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unauthorized"
      },
      "403": {
-      "description": "The Host or Origin header is not allowed.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Forbidden"
      },
      "404": {
-      "description": "Nothing of that name is there.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/NotFound"
+     },
+     "405": {
+      "$ref": "#/components/responses/MethodNotAllowed"
+     },
+     "408": {
+      "$ref": "#/components/responses/RequestTimeout"
      },
      "413": {
-      "description": "The body is larger than 2 MiB.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/PayloadTooLarge"
      },
      "415": {
-      "description": "The body is not declared as JSON.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/UnsupportedMediaType"
      },
      "422": {
-      "description": "The JSON has the wrong shape; the message names the field.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unprocessable"
+     },
+     "431": {
+      "$ref": "#/components/responses/HeadTooLarge"
      },
      "500": {
-      "description": "Something failed here, on the host, or in the telemetry service; the code says where.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Failed"
      },
      "503": {
-      "description": "A bound was reached (see Retry-After), or py-spy is not installed on the host.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unavailable"
      },
      "504": {
-      "description": "The host or its agent did not answer in time.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/TooLate"
      }
     }
    }
@@ -1320,6 +1348,9 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
    "get": {
     "summary": "The root node",
     "operationId": "getRoot",
+    "tags": [
+     "topology"
+    ],
     "responses": {
      "200": {
       "description": "Success.",
@@ -1331,55 +1362,32 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
        }
       }
      },
+     "400": {
+      "$ref": "#/components/responses/BadRequest"
+     },
      "401": {
-      "description": "A token is needed, or the token is wrong.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unauthorized"
      },
      "403": {
-      "description": "The Host or Origin header is not allowed.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Forbidden"
+     },
+     "405": {
+      "$ref": "#/components/responses/MethodNotAllowed"
+     },
+     "408": {
+      "$ref": "#/components/responses/RequestTimeout"
+     },
+     "431": {
+      "$ref": "#/components/responses/HeadTooLarge"
      },
      "500": {
-      "description": "Something failed here, on the host, or in the telemetry service; the code says where.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Failed"
      },
      "503": {
-      "description": "A bound was reached (see Retry-After), or py-spy is not installed on the host.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unavailable"
      },
      "504": {
-      "description": "The host or its agent did not answer in time.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/TooLate"
      }
     }
    }
@@ -1388,32 +1396,52 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
    "get": {
     "summary": "JSON Schema of NodePayload",
     "operationId": "getSchema",
+    "tags": [
+     "about"
+    ],
     "responses": {
      "200": {
       "description": "Success.",
       "content": {
-       "application/json": {}
+       "application/json": {
+        "schema": {
+         "type": "object",
+         "required": [
+          "$id",
+          "$schema"
+         ],
+         "properties": {
+          "$id": {
+           "type": "string"
+          },
+          "$schema": {
+           "type": "string"
+          }
+         }
+        }
+       }
       }
+     },
+     "400": {
+      "$ref": "#/components/responses/BadRequest"
      },
      "401": {
-      "description": "A token is needed, or the token is wrong.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unauthorized"
      },
      "403": {
-      "description": "The Host or Origin header is not allowed.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Forbidden"
+     },
+     "405": {
+      "$ref": "#/components/responses/MethodNotAllowed"
+     },
+     "408": {
+      "$ref": "#/components/responses/RequestTimeout"
+     },
+     "431": {
+      "$ref": "#/components/responses/HeadTooLarge"
+     },
+     "500": {
+      "$ref": "#/components/responses/Failed"
      }
     }
    }
@@ -1422,32 +1450,52 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
    "get": {
     "summary": "JSON Schema of AdminInfo",
     "operationId": "getAdminSchema",
+    "tags": [
+     "about"
+    ],
     "responses": {
      "200": {
       "description": "Success.",
       "content": {
-       "application/json": {}
+       "application/json": {
+        "schema": {
+         "type": "object",
+         "required": [
+          "$id",
+          "$schema"
+         ],
+         "properties": {
+          "$id": {
+           "type": "string"
+          },
+          "$schema": {
+           "type": "string"
+          }
+         }
+        }
+       }
       }
+     },
+     "400": {
+      "$ref": "#/components/responses/BadRequest"
      },
      "401": {
-      "description": "A token is needed, or the token is wrong.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unauthorized"
      },
      "403": {
-      "description": "The Host or Origin header is not allowed.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Forbidden"
+     },
+     "405": {
+      "$ref": "#/components/responses/MethodNotAllowed"
+     },
+     "408": {
+      "$ref": "#/components/responses/RequestTimeout"
+     },
+     "431": {
+      "$ref": "#/components/responses/HeadTooLarge"
+     },
+     "500": {
+      "$ref": "#/components/responses/Failed"
      }
     }
    }
@@ -1456,25 +1504,105 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
    "get": {
     "summary": "JSON Schema of the error envelope",
     "operationId": "getErrorSchema",
+    "tags": [
+     "about"
+    ],
     "responses": {
      "200": {
       "description": "Success.",
       "content": {
-       "application/json": {}
-      }
-     },
-     "401": {
-      "description": "A token is needed, or the token is wrong.",
-      "content": {
        "application/json": {
         "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
+         "type": "object",
+         "required": [
+          "$id",
+          "$schema"
+         ],
+         "properties": {
+          "$id": {
+           "type": "string"
+          },
+          "$schema": {
+           "type": "string"
+          }
+         }
         }
        }
       }
      },
+     "400": {
+      "$ref": "#/components/responses/BadRequest"
+     },
+     "401": {
+      "$ref": "#/components/responses/Unauthorized"
+     },
      "403": {
-      "description": "The Host or Origin header is not allowed.",
+      "$ref": "#/components/responses/Forbidden"
+     },
+     "405": {
+      "$ref": "#/components/responses/MethodNotAllowed"
+     },
+     "408": {
+      "$ref": "#/components/responses/RequestTimeout"
+     },
+     "431": {
+      "$ref": "#/components/responses/HeadTooLarge"
+     },
+     "500": {
+      "$ref": "#/components/responses/Failed"
+     }
+    }
+   }
+  },
+  "/v1/store": {
+   "get": {
+    "summary": "Where a telemetry service dials in, by WebSocket",
+    "operationId": "openStore",
+    "tags": [
+     "links"
+    ],
+    "description": "Subprotocol `meshscope.store.1`. Always needs a token.",
+    "security": [
+     {
+      "bearer": []
+     },
+     {
+      "mutualTLS": []
+     }
+    ],
+    "responses": {
+     "101": {
+      "description": "The link is open: the service says hello."
+     },
+     "400": {
+      "$ref": "#/components/responses/BadRequest"
+     },
+     "401": {
+      "$ref": "#/components/responses/Unauthorized"
+     },
+     "403": {
+      "$ref": "#/components/responses/Forbidden"
+     },
+     "405": {
+      "$ref": "#/components/responses/MethodNotAllowed"
+     },
+     "408": {
+      "$ref": "#/components/responses/RequestTimeout"
+     },
+     "431": {
+      "$ref": "#/components/responses/HeadTooLarge"
+     },
+     "500": {
+      "$ref": "#/components/responses/Failed"
+     },
+     "503": {
+      "$ref": "#/components/responses/Unavailable"
+     },
+     "504": {
+      "$ref": "#/components/responses/TooLate"
+     },
+     "default": {
+      "description": "Anything else is a refusal.",
       "content": {
        "application/json": {
         "schema": {
@@ -1490,6 +1618,9 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
    "get": {
     "summary": "The whole mesh as text, a link per line",
     "operationId": "getTree",
+    "tags": [
+     "topology"
+    ],
     "responses": {
      "200": {
       "description": "Success.",
@@ -1497,55 +1628,32 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
        "text/plain": {}
       }
      },
+     "400": {
+      "$ref": "#/components/responses/BadRequest"
+     },
      "401": {
-      "description": "A token is needed, or the token is wrong.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unauthorized"
      },
      "403": {
-      "description": "The Host or Origin header is not allowed.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Forbidden"
+     },
+     "405": {
+      "$ref": "#/components/responses/MethodNotAllowed"
+     },
+     "408": {
+      "$ref": "#/components/responses/RequestTimeout"
+     },
+     "431": {
+      "$ref": "#/components/responses/HeadTooLarge"
      },
      "500": {
-      "description": "Something failed here, on the host, or in the telemetry service; the code says where.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Failed"
      },
      "503": {
-      "description": "A bound was reached (see Retry-After), or py-spy is not installed on the host.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unavailable"
      },
      "504": {
-      "description": "The host or its agent did not answer in time.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/TooLate"
      }
     }
    }
@@ -1554,6 +1662,9 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
    "get": {
     "summary": "Any node by its reference",
     "operationId": "resolveReference",
+    "tags": [
+     "topology"
+    ],
     "parameters": [
      {
       "name": "reference",
@@ -1562,7 +1673,8 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
       "description": "Percent-encoded reference of a node, as found in `children`.",
       "schema": {
        "type": "string"
-      }
+      },
+      "example": "host:host_agent.service@ipc://gpu-7"
      }
     ],
     "responses": {
@@ -1577,74 +1689,34 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
       }
      },
      "400": {
-      "description": "The input is wrong: an empty or undecodable reference, something that is not a proc reference where one is needed, bad JSON, or options out of range.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/BadRequest"
      },
      "401": {
-      "description": "A token is needed, or the token is wrong.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unauthorized"
      },
      "403": {
-      "description": "The Host or Origin header is not allowed.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Forbidden"
      },
      "404": {
-      "description": "Nothing of that name is there.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/NotFound"
+     },
+     "405": {
+      "$ref": "#/components/responses/MethodNotAllowed"
+     },
+     "408": {
+      "$ref": "#/components/responses/RequestTimeout"
+     },
+     "431": {
+      "$ref": "#/components/responses/HeadTooLarge"
      },
      "500": {
-      "description": "Something failed here, on the host, or in the telemetry service; the code says where.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Failed"
      },
      "503": {
-      "description": "A bound was reached (see Retry-After), or py-spy is not installed on the host.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/Unavailable"
      },
      "504": {
-      "description": "The host or its agent did not answer in time.",
-      "content": {
-       "application/json": {
-        "schema": {
-         "$ref": "#/components/schemas/ApiErrorEnvelope"
-        }
-       }
-      }
+      "$ref": "#/components/responses/TooLate"
      }
     }
    }
@@ -1723,6 +1795,61 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
     },
     "required": [
      "error"
+    ]
+   },
+   "ConfigDumpResult": {
+    "title": "ConfigDumpResult",
+    "type": "object",
+    "properties": {
+     "entries": {
+      "type": "array",
+      "items": {
+       "type": "object",
+       "properties": {
+        "name": {
+         "type": "string"
+        },
+        "value": {
+         "type": "string"
+        },
+        "default_value": {
+         "type": [
+          "string",
+          "null"
+         ]
+        },
+        "source": {
+         "enum": [
+          "Default",
+          "ClientOverride",
+          "File",
+          "Runtime",
+          "Env",
+          "TestOverride"
+         ],
+         "type": "string"
+        },
+        "changed_from_default": {
+         "type": "boolean"
+        },
+        "env_var": {
+         "type": [
+          "string",
+          "null"
+         ]
+        }
+       },
+       "required": [
+        "name",
+        "value",
+        "source",
+        "changed_from_default"
+       ]
+      }
+     }
+    },
+    "required": [
+     "entries"
     ]
    },
    "Execution": {
@@ -1832,6 +1959,490 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
      "returned_buffered_message_count",
      "returned_max_buffered_count",
      "sessions"
+    ]
+   },
+   "LiveActor": {
+    "type": "object",
+    "properties": {
+     "type": {
+      "type": "string"
+     },
+     "status": {
+      "type": "string"
+     },
+     "is_system": {
+      "type": "boolean"
+     },
+     "failure": {
+      "type": [
+       "string",
+       "null"
+      ]
+     },
+     "ended_at": {
+      "type": [
+       "string",
+       "null"
+      ]
+     }
+    },
+    "required": [
+     "type",
+     "status",
+     "is_system"
+    ]
+   },
+   "LiveEvent": {
+    "title": "LiveEvent",
+    "oneOf": [
+     {
+      "type": "object",
+      "properties": {
+       "type": {
+        "const": "snapshot"
+       },
+       "reason": {
+        "enum": [
+         "start",
+         "unknown_id",
+         "too_old",
+         "too_slow"
+        ],
+        "type": "string"
+       },
+       "as_of": {
+        "type": "string"
+       }
+      },
+      "required": [
+       "type",
+       "reason",
+       "as_of"
+      ]
+     },
+     {
+      "type": "object",
+      "properties": {
+       "type": {
+        "const": "host_linked"
+       },
+       "reference": {
+        "type": "string"
+       },
+       "kind": {
+        "enum": [
+         "host",
+         "proc",
+         "actor"
+        ],
+        "type": "string"
+       },
+       "host": {
+        "type": "string"
+       },
+       "as_of": {
+        "type": "string"
+       },
+       "read_again": {
+        "type": "boolean"
+       }
+      },
+      "required": [
+       "type",
+       "reference",
+       "kind",
+       "host",
+       "as_of",
+       "read_again"
+      ]
+     },
+     {
+      "type": "object",
+      "properties": {
+       "type": {
+        "const": "host_lost"
+       },
+       "reference": {
+        "type": "string"
+       },
+       "kind": {
+        "enum": [
+         "host",
+         "proc",
+         "actor"
+        ],
+        "type": "string"
+       },
+       "host": {
+        "type": "string"
+       },
+       "as_of": {
+        "type": "string"
+       }
+      },
+      "required": [
+       "type",
+       "reference",
+       "kind",
+       "host",
+       "as_of"
+      ]
+     },
+     {
+      "type": "object",
+      "properties": {
+       "type": {
+        "const": "host_removed"
+       },
+       "reference": {
+        "type": "string"
+       },
+       "kind": {
+        "enum": [
+         "host",
+         "proc",
+         "actor"
+        ],
+        "type": "string"
+       },
+       "host": {
+        "type": "string"
+       },
+       "as_of": {
+        "type": "string"
+       }
+      },
+      "required": [
+       "type",
+       "reference",
+       "kind",
+       "host",
+       "as_of"
+      ]
+     },
+     {
+      "type": "object",
+      "properties": {
+       "type": {
+        "const": "node_added"
+       },
+       "reference": {
+        "type": "string"
+       },
+       "kind": {
+        "enum": [
+         "host",
+         "proc",
+         "actor"
+        ],
+        "type": "string"
+       },
+       "host": {
+        "type": "string"
+       },
+       "as_of": {
+        "type": "string"
+       },
+       "parent": {
+        "type": "string"
+       },
+       "num_children": {
+        "type": "integer",
+        "minimum": 0,
+        "format": "uint"
+       },
+       "since": {
+        "type": [
+         "string",
+         "null"
+        ]
+       },
+       "status": {
+        "anyOf": [
+         {
+          "$ref": "#/components/schemas/LiveStatus"
+         },
+         {
+          "type": "null"
+         }
+        ]
+       }
+      },
+      "required": [
+       "type",
+       "reference",
+       "kind",
+       "host",
+       "as_of",
+       "parent",
+       "num_children"
+      ]
+     },
+     {
+      "type": "object",
+      "properties": {
+       "type": {
+        "const": "node_changed"
+       },
+       "reference": {
+        "type": "string"
+       },
+       "kind": {
+        "enum": [
+         "host",
+         "proc",
+         "actor"
+        ],
+        "type": "string"
+       },
+       "host": {
+        "type": "string"
+       },
+       "as_of": {
+        "type": "string"
+       },
+       "parent": {
+        "type": "string"
+       },
+       "num_children": {
+        "type": "integer",
+        "minimum": 0,
+        "format": "uint"
+       },
+       "since": {
+        "type": [
+         "string",
+         "null"
+        ]
+       },
+       "status": {
+        "anyOf": [
+         {
+          "$ref": "#/components/schemas/LiveStatus"
+         },
+         {
+          "type": "null"
+         }
+        ]
+       }
+      },
+      "required": [
+       "type",
+       "reference",
+       "kind",
+       "host",
+       "as_of",
+       "parent",
+       "num_children"
+      ]
+     },
+     {
+      "type": "object",
+      "properties": {
+       "type": {
+        "const": "node_removed"
+       },
+       "reference": {
+        "type": "string"
+       },
+       "kind": {
+        "enum": [
+         "host",
+         "proc",
+         "actor"
+        ],
+        "type": "string"
+       },
+       "host": {
+        "type": "string"
+       },
+       "as_of": {
+        "type": "string"
+       },
+       "parent": {
+        "type": "string"
+       }
+      },
+      "required": [
+       "type",
+       "reference",
+       "kind",
+       "host",
+       "as_of",
+       "parent"
+      ]
+     }
+    ]
+   },
+   "LiveProcess": {
+    "type": "object",
+    "properties": {
+     "pid": {
+      "type": "integer",
+      "minimum": 0,
+      "format": "uint32"
+     },
+     "parent_proc": {
+      "type": [
+       "string",
+       "null"
+      ]
+     },
+     "origin": {
+      "enum": [
+       "started",
+       "watched",
+       "child"
+      ],
+      "type": "string"
+     },
+     "command": {
+      "type": "string"
+     },
+     "rank": {
+      "type": [
+       "integer",
+       "null"
+      ],
+      "minimum": 0,
+      "format": "uint32"
+     },
+     "local_rank": {
+      "type": [
+       "integer",
+       "null"
+      ],
+      "minimum": 0,
+      "format": "uint32"
+     },
+     "started_at": {
+      "type": "string"
+     },
+     "ended_at": {
+      "type": [
+       "string",
+       "null"
+      ]
+     },
+     "exit_code": {
+      "type": [
+       "integer",
+       "null"
+      ],
+      "format": "int32"
+     },
+     "signal": {
+      "type": [
+       "string",
+       "null"
+      ]
+     }
+    },
+    "required": [
+     "pid",
+     "origin",
+     "command",
+     "started_at"
+    ]
+   },
+   "LiveStatus": {
+    "oneOf": [
+     {
+      "type": "object",
+      "properties": {
+       "Host": {
+        "type": "object",
+        "properties": {
+         "addr": {
+          "type": "string"
+         }
+        },
+        "required": [
+         "addr"
+        ]
+       }
+      },
+      "required": [
+       "Host"
+      ],
+      "additionalProperties": false
+     },
+     {
+      "type": "object",
+      "properties": {
+       "Proc": {
+        "type": "object",
+        "properties": {
+         "name": {
+          "type": "string"
+         },
+         "is_poisoned": {
+          "type": "boolean"
+         },
+         "failed_actor_count": {
+          "type": "integer",
+          "minimum": 0,
+          "format": "uint"
+         },
+         "process": {
+          "anyOf": [
+           {
+            "$ref": "#/components/schemas/LiveProcess"
+           },
+           {
+            "type": "null"
+           }
+          ]
+         }
+        },
+        "required": [
+         "name",
+         "is_poisoned",
+         "failed_actor_count"
+        ]
+       }
+      },
+      "required": [
+       "Proc"
+      ],
+      "additionalProperties": false
+     },
+     {
+      "type": "object",
+      "properties": {
+       "Actor": {
+        "$ref": "#/components/schemas/LiveActor"
+       }
+      },
+      "required": [
+       "Actor"
+      ],
+      "additionalProperties": false
+     },
+     {
+      "type": "object",
+      "properties": {
+       "Error": {
+        "type": "object",
+        "properties": {
+         "code": {
+          "type": "string"
+         },
+         "message": {
+          "type": "string"
+         }
+        },
+        "required": [
+         "code",
+         "message"
+        ]
+       }
+      },
+      "required": [
+       "Error"
+      ],
+      "additionalProperties": false
+     }
     ]
    },
    "NodePayload": {
@@ -2358,7 +2969,8 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
      "native",
      "threads",
      "nonblocking"
-    ]
+    ],
+    "description": "`duration_s` is at most 300; `native` and `nonblocking` cannot both be true."
    },
    "PySpyResult": {
     "title": "PySpyResult",
@@ -2549,6 +3161,189 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
     "required": [
      "rows"
     ]
+   }
+  },
+  "responses": {
+   "BadRequest": {
+    "description": "The input is wrong: an empty or undecodable reference, something that is not a proc reference where one is needed, bad JSON, options out of range, or a head that cannot be read.",
+    "content": {
+     "application/json": {
+      "schema": {
+       "$ref": "#/components/schemas/ApiErrorEnvelope"
+      }
+     }
+    }
+   },
+   "Unauthorized": {
+    "description": "A token is needed, or the token is wrong or has expired.",
+    "headers": {
+     "WWW-Authenticate": {
+      "$ref": "#/components/headers/WWW-Authenticate"
+     }
+    },
+    "content": {
+     "application/json": {
+      "schema": {
+       "$ref": "#/components/schemas/ApiErrorEnvelope"
+      }
+     }
+    }
+   },
+   "Forbidden": {
+    "description": "The Host or Origin header is not allowed, or the token may not do this.",
+    "content": {
+     "application/json": {
+      "schema": {
+       "$ref": "#/components/schemas/ApiErrorEnvelope"
+      }
+     }
+    }
+   },
+   "NotFound": {
+    "description": "Nothing of that name is there.",
+    "content": {
+     "application/json": {
+      "schema": {
+       "$ref": "#/components/schemas/ApiErrorEnvelope"
+      }
+     }
+    }
+   },
+   "MethodNotAllowed": {
+    "description": "The path takes another method.",
+    "headers": {
+     "Allow": {
+      "$ref": "#/components/headers/Allow"
+     }
+    },
+    "content": {
+     "application/json": {
+      "schema": {
+       "$ref": "#/components/schemas/ApiErrorEnvelope"
+      }
+     }
+    }
+   },
+   "RequestTimeout": {
+    "description": "The request took too long to come.",
+    "content": {
+     "application/json": {
+      "schema": {
+       "$ref": "#/components/schemas/ApiErrorEnvelope"
+      }
+     }
+    }
+   },
+   "PayloadTooLarge": {
+    "description": "The body is larger than 2 MiB.",
+    "content": {
+     "application/json": {
+      "schema": {
+       "$ref": "#/components/schemas/ApiErrorEnvelope"
+      }
+     }
+    }
+   },
+   "UnsupportedMediaType": {
+    "description": "The body is not declared as JSON.",
+    "content": {
+     "application/json": {
+      "schema": {
+       "$ref": "#/components/schemas/ApiErrorEnvelope"
+      }
+     }
+    }
+   },
+   "Unprocessable": {
+    "description": "The JSON has the wrong shape; the message names the field.",
+    "content": {
+     "application/json": {
+      "schema": {
+       "$ref": "#/components/schemas/ApiErrorEnvelope"
+      }
+     }
+    }
+   },
+   "HeadTooLarge": {
+    "description": "Request line and headers are too large.",
+    "content": {
+     "application/json": {
+      "schema": {
+       "$ref": "#/components/schemas/ApiErrorEnvelope"
+      }
+     }
+    }
+   },
+   "Failed": {
+    "description": "Something failed here, on the host, or in the telemetry service; the code says where.",
+    "content": {
+     "application/json": {
+      "schema": {
+       "$ref": "#/components/schemas/ApiErrorEnvelope"
+      }
+     }
+    }
+   },
+   "Unavailable": {
+    "description": "A bound was reached (then Retry-After is given), or py-spy is not installed on the host.",
+    "headers": {
+     "Retry-After": {
+      "$ref": "#/components/headers/Retry-After"
+     }
+    },
+    "content": {
+     "application/json": {
+      "schema": {
+       "$ref": "#/components/schemas/ApiErrorEnvelope"
+      }
+     }
+    }
+   },
+   "TooLate": {
+    "description": "The host or its agent did not answer in time.",
+    "content": {
+     "application/json": {
+      "schema": {
+       "$ref": "#/components/schemas/ApiErrorEnvelope"
+      }
+     }
+    }
+   }
+  },
+  "headers": {
+   "Allow": {
+    "description": "The methods that this path takes.",
+    "required": true,
+    "schema": {
+     "type": "string"
+    },
+    "example": "GET,HEAD"
+   },
+   "Retry-After": {
+    "description": "Seconds after which to come again; there when a bound was reached.",
+    "schema": {
+     "type": "integer",
+     "minimum": 1
+    }
+   },
+   "WWW-Authenticate": {
+    "description": "How to say who you are.",
+    "required": true,
+    "schema": {
+     "type": "string"
+    },
+    "example": "Bearer realm=\"meshscope\""
+   }
+  },
+  "securitySchemes": {
+   "bearer": {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "The token that the server names at its start."
+   },
+   "mutualTLS": {
+    "type": "mutualTLS",
+    "description": "A client certificate, where the server asks for one."
    }
   }
  }

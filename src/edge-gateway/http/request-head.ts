@@ -6,6 +6,15 @@ import type { Failure } from '../../contract/index.ts';
 
 const PLAIN_HOST = /^[a-z0-9._-]+(?::\d{1,5})?$/;
 
+/**
+ * The request target as it came, for runtimes that put scheme and authority in front of it as they were sent: even a slash
+ * in `Host` then moves no path.
+ */
+export function targetOf({ url, headers }: Request): string {
+  const origin = `${url.slice(0, url.indexOf(':'))}://${headers.get('host')}`;
+  return url.startsWith(`${origin}/`) ? url.slice(origin.length) : url;
+}
+
 /** @param path the raw path, without the query. Null when the head can be read. */
 export function headError(headers: Headers, path: string): Failure | null {
   const host = headers.get('host');

@@ -162,7 +162,7 @@ describe('bounds of the hub, at n and at n + 1', () => {
     const published = [hostNode('a'), actor(0, 1), ...nodes].map((node) => readPublished(node, 'ipc://a'));
     const host = new HostState('a', new Map());
     const calls = new CallTable(() => {}, new CallBudget());
-    host.session = { calls, hello: null, heard_at_ms: 0, hasPublished: true, close: () => {} };
+    host.session = { calls, hello: null, heard_at_ms: 0, alive_at_ms: 0, hasPublished: true, close: () => {} };
     expect(
       host.change(
         published.filter((node) => typeof node !== 'string'),

@@ -5,6 +5,7 @@
  *  2. Answer parts are put together in the order they come; `more: false` or a `fault` ends the call.
  *  3. At the deadline, or when nobody waits any more, the call is cancelled: the agent is told, and what it still sends
  *     is dropped, as is an answer to a number that is unknown or over.
+ *     A table that goes on for one that is lost begins above all numbers that it may have used.
  *  4. When the link breaks, every call on it ends as lost.
  */
 import {
@@ -60,12 +61,14 @@ export class CallTable {
   readonly #pending = new Map<number, Pending>();
   readonly #send: (frame: GatewayFrame) => void;
   readonly #budget: CallBudget;
-  #lastNumber = 0;
+  #lastNumber: number;
   #isOver = false;
 
-  constructor(send: (frame: GatewayFrame) => void, budget: CallBudget) {
+  /** @param lastNumber calls are numbered from the one after it. */
+  constructor(send: (frame: GatewayFrame) => void, budget: CallBudget, lastNumber = 0) {
     this.#send = send;
     this.#budget = budget;
+    this.#lastNumber = lastNumber;
   }
 
   /** @param deadline_ms milliseconds until the call ends as late. */

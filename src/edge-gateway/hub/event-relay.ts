@@ -5,10 +5,13 @@
  * never overtake an earlier one: when one fails or is dropped, everything after it from that producer is dropped too,
  * unacknowledged, until the agent sends the one that failed (or an earlier one) again. A batch that can never be stored
  * is acknowledged, counted and logged, since it would otherwise come for ever.
+ *
+ * A relay that goes on for one that is lost awaits, of each producer, whatever that one had neither acknowledged nor sent
+ * back: `kept` tells it.
  */
 import type { EventBatch, GatewayFrame } from '../../contract/index.ts';
 import { EVENT_BATCHES_PER_LINK_MAX } from '../limits.ts';
-import type { Log, Telemetry } from '../ports.ts';
+import { type Log, NO_TELEMETRY, type Telemetry } from '../ports.ts';
 
 /** Refusals that sending the same batch again cannot cure. */
 const POISON: ReadonlySet<string> = new Set(['bad_request', 'unprocessable', 'payload_too_large']);
@@ -26,14 +29,39 @@ export class EventRelay {
   readonly #telemetry: Telemetry | null;
   readonly #log: Log;
   readonly #counts: EventCounts;
+  readonly #onKept: () => void;
+  /** The batch that is at the store. */
+  #current: EventBatch | null = null;
   #isBusy = false;
   #isOver = false;
 
-  constructor(send: (frame: GatewayFrame) => void, telemetry: Telemetry | null, log: Log, counts: EventCounts) {
+  /**
+   * @param awaited what `kept` of an earlier relay of this link gave; default nothing
+   * @param onKept called when what `kept` gives has changed, before the agent is told why; default nobody
+   */
+  constructor(
+    send: (frame: GatewayFrame) => void,
+    telemetry: Telemetry | null,
+    log: Log,
+    counts: EventCounts,
+    awaited: Readonly<Record<string, number>> = {},
+    onKept: () => void = () => {},
+  ) {
     this.#send = send;
     this.#telemetry = telemetry;
     this.#log = log;
     this.#counts = counts;
+    this.#onKept = onKept;
+    for (const [producer, seq] of Object.entries(awaited)) this.#awaited.set(producer, seq);
+  }
+
+  /** Per producer, the lowest number that is not acknowledged and has to come first if this relay is lost. */
+  kept(): Readonly<Record<string, number>> {
+    const lowest = Object.fromEntries(this.#awaited);
+    for (const { producer, seq } of this.#current === null ? this.#waiting : [this.#current, ...this.#waiting]) {
+      lowest[producer] = Math.min(seq, lowest[producer] ?? seq);
+    }
+    return lowest;
   }
 
   take(batch: EventBatch) {
@@ -63,20 +91,27 @@ export class EventRelay {
     this.#isBusy = true;
     for (let batch = this.#waiting.shift(); batch !== undefined; batch = this.#waiting.shift()) {
       const { producer, seq } = batch;
+      this.#current = batch;
       const stored = await telemetry.ingest(batch);
-      if (stored.ok) this.#send({ type: 'ack', producer, seq });
-      else if (POISON.has(stored.failure.code)) {
+      this.#current = null;
+      const isPoison = !stored.ok && POISON.has(stored.failure.code);
+      if (isPoison) {
         this.#counts.poison_batches += 1;
         this.#log.warn('event batch refused for good', { producer, seq, reason: stored.failure.message });
-        this.#send({ type: 'ack', producer, seq });
-      } else {
-        this.#log.warn('event batch not stored, waiting for it to come again', {
-          producer,
-          seq,
-          reason: stored.failure.message,
-        });
+      } else if (!stored.ok) {
+        // That there is no store at all is no news with each batch.
+        if (stored.failure.code !== NO_TELEMETRY.code) {
+          this.#log.warn('event batch not stored, waiting for it to come again', {
+            producer,
+            seq,
+            reason: stored.failure.message,
+          });
+        }
         this.#drop(batch);
+        continue;
       }
+      this.#onKept();
+      this.#send({ type: 'ack', producer, seq });
     }
     this.#isBusy = false;
   }

@@ -4,7 +4,6 @@ import * as v from 'valibot';
 import {
   type ActorRef,
   type Failure,
-  type HelloFrame,
   hostLocation,
   locationKey,
   NodePayload,
@@ -15,15 +14,22 @@ import {
 import { RESOLVE_WAIT_MS } from '../limits.ts';
 import type { HostView, NodeView } from '../ports.ts';
 import type { CallEnd, CallTable } from './calls.ts';
-import { changesOf, differenceOf, type NodeChange } from './node-change.ts';
-import { boundError, type PublishedNode, readPublished } from './published.ts';
+import { HostNodes, type NodeOwner, type NodeStore } from './host-nodes.ts';
+import type { KeptHost } from './keeper.ts';
+import type { NodeChange } from './node-change.ts';
+import { type PublishedNode, readPublished } from './published.ts';
+import type { Greeting } from './session.ts';
 
 /** What a host, and who decides about its name, need of the link that stands. */
 export interface HostLink {
-  readonly hello: HelloFrame | null;
+  readonly hello: Greeting | null;
   readonly calls: CallTable;
-  /** Clock of the last frame, milliseconds of `performance.now()`. */
+  /** When the last frame came, milliseconds of the hub's clock. */
   readonly heard_at_ms: number;
+  /** From when on silence is counted: the last frame or, when it came later, the welcome. Same clock. */
+  readonly alive_at_ms: number;
+  /** Wall clock of the last heartbeat that the runtime answered by itself. Default: none. */
+  readonly answered_at_ms?: number | null;
   /** True once a whole state has come over this very link. */
   readonly hasPublished: boolean;
   close(code: number, reason: string): void;
@@ -42,40 +48,46 @@ export type IntrospectEnd =
   | { readonly kind: 'failed'; readonly failure: Failure }
   | Exclude<CallEnd, { kind: 'answer' | 'fault' }>;
 
-export class HostState implements HostView {
+export class HostState implements HostView, NodeOwner {
   readonly name: string;
   readonly key: string;
   session: HostLink | null = null;
-  /** Wall clock of the last frame, milliseconds since the epoch. */
-  heard_at_ms = Date.now();
-  #nodes: Map<string, PublishedNode> = new Map();
-  #hostNode: PublishedNode | null = null;
-  #chars = 0;
+  #heard_at_ms: number;
+  readonly #nodes: HostNodes;
   readonly #texts: Map<string, LocatedNode>;
   readonly #shared = new Map<string, SharedCall>();
-  readonly #onChange: (host: HostState, change: NodeChange) => void;
 
   /**
    * @param texts index over all hosts, from canonical reference to node, which this host keeps up to date
    * @param onChange told of each node that differs from before, whole states aside; default nobody
+   * @param store default: memory only
+   * @param kept the host as the keeper has it; default: it has none
    */
   constructor(
     name: string,
     texts: Map<string, LocatedNode>,
     onChange: (host: HostState, change: NodeChange) => void = () => {},
+    store: NodeStore = {},
+    kept: KeptHost | null = null,
   ) {
     this.name = name;
     this.key = locationKey(hostLocation(name));
+    this.#heard_at_ms = kept?.heard_at_ms ?? Date.now();
     this.#texts = texts;
-    this.#onChange = onChange;
+    const index = {
+      put: (node: PublishedNode) => texts.set(node.identity, { host: this, node }),
+      delete: (identity: string) => texts.delete(identity),
+      changed: (change: NodeChange) => onChange(this, change),
+    };
+    this.#nodes = new HostNodes(this, index, store, kept);
   }
 
   get identity(): string {
-    return this.#hostNode?.identity ?? '';
+    return this.#nodes.about?.identity ?? '';
   }
 
   get addr(): string | null {
-    return this.#hostNode?.addr ?? null;
+    return this.#nodes.about?.addr ?? null;
   }
 
   /** True when what is published here came over the link that stands now. */
@@ -83,8 +95,23 @@ export class HostState implements HostView {
     return this.session?.hasPublished === true;
   }
 
+  /** True when the link had gone that the kept state came over, and nobody has been told. */
+  get isLostUntold(): boolean {
+    return this.#nodes.isKeptAsLinked && !this.isLinked;
+  }
+
   get hasState(): boolean {
-    return this.#hostNode !== null;
+    return this.#nodes.about !== null;
+  }
+
+  /** Wall clock of the last sign of life, milliseconds since the epoch. */
+  get heard_at_ms(): number {
+    return Math.max(this.#heard_at_ms, this.session?.answered_at_ms ?? 0);
+  }
+
+  /** @param at_ms wall clock, milliseconds since the epoch. */
+  heard(at_ms: number): void {
+    this.#heard_at_ms = Math.max(this.#heard_at_ms, at_ms);
   }
 
   get age_ms(): number {
@@ -96,42 +123,38 @@ export class HostState implements HostView {
   }
 
   nodes(): Iterable<NodeView> {
-    return this.#nodes.values();
+    return this.#nodes.loaded().values();
   }
 
   node(reference: string): NodeView | undefined {
+    this.#nodes.loaded();
     const located = this.#texts.get(reference);
     return located?.host === this ? located.node : undefined;
   }
 
   find(key: string): PublishedNode | undefined {
-    return this.#nodes.get(key);
+    return this.#nodes.loaded().get(key);
   }
 
   /** Gives what differs from the state before; null when there was none, or when it is too much to tell. */
   replace(nodes: ReadonlyMap<string, PublishedNode>): readonly NodeChange[] | null {
-    const difference = this.hasState ? differenceOf(this.#nodes, nodes) : null;
-    this.#clear();
-    for (const node of nodes.values()) this.#put(node);
-    return difference;
+    return this.#nodes.replace(nodes);
   }
 
   /** Applies a delta; gives the reason when a bound was passed. */
   change(nodes: readonly PublishedNode[], removed: readonly string[]): string | null {
-    for (const key of removed) this.#delete(key);
-    for (const node of nodes) this.#set(node);
-    return boundError(this.#nodes.size, this.#chars);
+    return this.#nodes.change(nodes, removed);
+  }
+
+  /** The link has ended: whatever it said last was said now. */
+  unlink(): void {
+    this.#heard_at_ms = this.heard_at_ms;
+    this.session = null;
+    if (this.hasState) this.#nodes.keepHost(false);
   }
 
   forget(): void {
-    this.#clear();
-    this.#hostNode = null;
-  }
-
-  #clear(): void {
-    for (const node of this.#nodes.values()) this.#texts.delete(node.identity);
-    this.#nodes = new Map();
-    this.#chars = 0;
+    this.#nodes.forget();
   }
 
   /**
@@ -173,36 +196,8 @@ export class HostState implements HostView {
     if (end.kind !== 'answer') return end;
     const node = readAnswer(end.text, key, this.key);
     if (!node.ok) return { kind: 'failed', failure: node.failure };
-    const known = this.#nodes.get(key);
-    if (known !== undefined && node.value.as_of_ms > known.as_of_ms) {
-      const chars = this.#chars + node.value.text.length - known.text.length;
-      if (boundError(this.#nodes.size, chars) === null) this.#set(node.value);
-    }
+    this.#nodes.freshen(node.value);
     return { kind: 'fresh', text: node.value.text };
-  }
-
-  #set(node: PublishedNode): void {
-    const changes = changesOf(this.#nodes.get(node.key), node);
-    this.#put(node);
-    for (const change of changes) this.#onChange(this, change);
-  }
-
-  #put(node: PublishedNode): void {
-    const before = this.#nodes.get(node.key);
-    if (before !== undefined && before.identity !== node.identity) this.#texts.delete(before.identity);
-    this.#chars += node.text.length - (before?.text.length ?? 0);
-    this.#nodes.set(node.key, node);
-    this.#texts.set(node.identity, { host: this, node });
-    if (node.kind === 'host') this.#hostNode = node;
-  }
-
-  #delete(key: string): void {
-    const node = this.#nodes.get(key);
-    if (node === undefined) return;
-    this.#nodes.delete(key);
-    this.#chars -= node.text.length;
-    this.#texts.delete(node.identity);
-    this.#onChange(this, { type: 'node_removed', node });
   }
 }
 

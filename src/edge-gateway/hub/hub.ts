@@ -8,101 +8,204 @@
  *    has been silent for one and a half heartbeats, the newcomer replaces it (close code 4001).
  *
  * Reading is told in reader.ts.
+ *
+ * A hub may live in an object that is dropped while its links stay open. Its published state is then in a keeper
+ * (keeper.ts), each session in what its `kept` gave, and `dueAt_ms` says when `tick` has something to do. Its successor
+ * finds the hosts in the keeper, is given the sessions by `restore`, and goes on.
  */
 import {
   type CallRequest,
   CLOSE,
   failure,
   HEARTBEAT_MS,
-  type HelloFrame,
   type Outcome,
   type ProcRef,
   parseNodeRef,
   success,
 } from '../../contract/index.ts';
 import {
-  CONTENDERS_MAX,
   GONE_HOST_KEPT_MS,
   GONE_HOSTS_MAX,
   HOSTS_MAX,
   LINKS_MAX,
+  STATE_PER_HOST_MAX_CHARS,
   TAKEOVER_SILENCE_HEARTBEATS,
 } from '../limits.ts';
 import {
   type CallOptions,
   type Dialler,
-  type GatewayIdentity,
   type HostView,
   type HostViews,
   type Link,
-  type LinkReceiver,
   type Log,
   type Mesh,
   type MeshCounts,
+  type Principal,
   SILENT,
   type Telemetry,
 } from '../ports.ts';
-import { renderTree } from '../tree.ts';
+import { byHostName, renderTree } from '../tree.ts';
 import { CallBudget } from './calls.ts';
+import { Contenders } from './contenders.ts';
 import { EventCounts } from './event-relay.ts';
 import { type HostLink, HostState, type LocatedNode } from './host.ts';
+import type { NodeStore } from './host-nodes.ts';
+import type { HubOptions } from './hub-options.ts';
+import type { LiveTeller } from './live-events.ts';
 import { LiveFeed } from './live-feed.ts';
 import type { NodeChange } from './node-change.ts';
 import { type Client, Reader } from './reader.ts';
 import { RootText } from './root.ts';
-import { HubCounts, hostKeyOf, LinkSession, type SessionOwner } from './session.ts';
+import { type Greeting, HubCounts, hostKeyOf, type KeptSession, LinkSession, type SessionOwner } from './session.ts';
 
 const STOPPING = 'gateway is stopping';
-
-export interface HubOptions {
-  readonly identity: Pick<GatewayIdentity, 'started_at' | 'started_by' | 'version'>;
-  /** Where events go. Default null: none is acknowledged. */
-  readonly telemetry?: Telemetry | null;
-  /** Default: nothing is logged. */
-  readonly log?: Log;
-  /** Silence after which a side sends a heartbeat, milliseconds, at least 20. Default 5,000. */
-  readonly heartbeat_ms?: number;
-}
+const REPLACED = 'replaced by a newer link of this host';
 
 export class MeshHub implements Mesh, HostViews, SessionOwner {
   readonly heartbeat_ms: number;
   readonly gateway_version: string;
   readonly budget = new CallBudget();
+  readonly ticks: 'own' | 'asked';
+  readonly store: NodeStore;
   readonly linkCounts = new HubCounts();
   readonly eventCounts = new EventCounts();
   readonly telemetry: Telemetry | null;
   readonly log: Log;
+  readonly stands: (principal: Principal) => boolean;
+  readonly onKept: (session: LinkSession) => void;
   readonly #hosts = new Map<string, HostState>();
   readonly #texts = new Map<string, LocatedNode>();
   readonly #reader = new Reader(this.#hosts);
   readonly #sessions = new Set<LinkSession>();
-  readonly #contenders = new Map<string, LinkSession[]>();
+  readonly #contenders = new Contenders();
+  /** Restored sessions of a host that has one: the end of one was not kept. Agents sort it out by dialling again. */
+  readonly #doubles: LinkSession[] = [];
   readonly #root: RootText;
-  readonly #live: LiveFeed;
-  readonly #ticker: ReturnType<typeof setInterval>;
-  #ticked_at_ms = performance.now();
+  readonly #live: LiveTeller;
+  /** Null when somebody else tells whoever follows. */
+  readonly #feed: LiveFeed | null;
+  readonly #ticker: ReturnType<typeof setInterval> | undefined;
+  #ticked_at_ms: number;
   /** True when the last tick judged nobody; the one after it does, or a loop that is always late never would. */
   #isPutOff = false;
+  /** What `dueAt_ms` gave last, which may be too soon but never too late; undefined when it has to be found anew. */
+  #due_ms: number | undefined;
   #isOver = false;
 
+  /** @throws RangeError when the heartbeat is out of bounds; whatever the keeper throws. */
   constructor(options: HubOptions) {
     this.heartbeat_ms = options.heartbeat_ms ?? HEARTBEAT_MS;
     if (!(this.heartbeat_ms >= 20)) throw new RangeError(`heartbeat_ms must be at least 20, got ${this.heartbeat_ms}`);
     this.gateway_version = options.identity.version;
     this.telemetry = options.telemetry ?? null;
     this.log = options.log ?? SILENT;
-    this.#live = new LiveFeed(this.heartbeat_ms);
+    this.stands = options.stands ?? (() => true);
+    this.ticks = options.ticks ?? 'own';
+    const { keeper = null, state_per_host_max_chars: state_max_chars = STATE_PER_HOST_MAX_CHARS } = options;
+    this.store = { keeper, state_max_chars };
+    const feed = new LiveFeed(this.heartbeat_ms);
+    this.#live = options.live ?? feed;
+    this.#feed = options.live === undefined ? feed : null;
+    this.onKept = options.onKept ?? (() => {});
     this.#root = new RootText(options.identity, () => this.hosts());
-    this.#ticker = setInterval(() => this.#tick(), Math.max(10, this.heartbeat_ms / 5));
+    this.#ticked_at_ms = this.now();
+    if (this.ticks === 'own') this.#ticker = setInterval(() => this.tick(), Math.max(10, this.heartbeat_ms / 5));
+    for (const kept of keeper?.hosts() ?? []) {
+      this.#hosts.set(kept.key, new HostState(kept.name, this.#texts, this.#onChange, this.store, kept));
+    }
   }
 
   /** Takes an open WebSocket; the runtime then hands over what it receives. */
-  accept(link: Link, dialler: Dialler): LinkReceiver {
+  accept(link: Link, dialler: Dialler): LinkSession {
     const session = new LinkSession(link, dialler, this);
     if (this.#isOver) session.close(CLOSE.going_away, STOPPING);
     else if (this.#sessions.size >= LINKS_MAX) session.refuse('too_many_links', `at most ${LINKS_MAX} links`, true);
     else this.#sessions.add(session);
+    this.#due_ms = undefined;
     return session;
+  }
+
+  /**
+   * Puts a session back where its `kept` was, in any order of links. To be followed by `restored` before anything else.   */
+  restore(link: Link, kept: KeptSession): LinkSession {
+    const session = new LinkSession(link, kept.dialler, this, kept);
+    if (kept.phase === 'over') return session;
+    this.#sessions.add(session);
+    this.#due_ms = undefined;
+    if (kept.hello === null) return session;
+    const key = hostKeyOf(kept.hello);
+    if (kept.phase === 'contested') {
+      this.#contenders.add(key, session);
+      return session;
+    }
+    const host = this.#hostOf(key, kept.hello.host);
+    if (host.session !== null) this.#doubles.push(session);
+    else {
+      host.session = session;
+      session.resume(host, kept);
+    }
+    return session;
+  }
+
+  /** All links that are still open have been restored: hosts whose link is not among them have lost it. */
+  restored(): void {
+    for (const session of this.#doubles.splice(0)) session.close(CLOSE.replaced, REPLACED);
+    for (const host of this.#hosts.values()) {
+      if (!host.isLostUntold) continue;
+      this.attempt(() => host.unlink());
+      this.#live.lost(host);
+    }
+    this.#trimGone();
+    for (const [key, contenders] of this.#contenders.entries()) {
+      if (this.#hosts.get(key)?.session == null) this.#judge(key, contenders);
+    }
+    this.#due_ms = undefined;
+  }
+
+  /**
+   * Closes links that are silent or late, judges contested names, forgets hosts gone for long; where the hub ticks by
+   * itself, also sends heartbeats. After a stall nobody is judged: at `dueAt_ms`, soon, they are.
+   *
+   * @param now_ms milliseconds of the hub's clock, the wall's when it is asked to tick. Default: now
+   */
+  tick(now_ms: number = this.now()): void {
+    // What came during a stall is read before anybody is judged silent.
+    const late_ms = now_ms - (this.ticks === 'own' ? this.#ticked_at_ms : this.#findDue_ms());
+    this.#ticked_at_ms = now_ms;
+    this.#isPutOff = late_ms > this.heartbeat_ms / 2 && !this.#isPutOff;
+    this.#due_ms = undefined;
+    if (this.#isPutOff) return;
+    for (const session of [...this.#sessions]) session.tick(now_ms);
+    for (const [key, contenders] of this.#contenders.entries()) this.#judge(key, contenders);
+    const oldest_ms = Date.now() - GONE_HOST_KEPT_MS;
+    for (const host of [...this.#hosts.values()]) {
+      if (host.session === null && host.heard_at_ms < oldest_ms) this.#forget(host);
+    }
+  }
+
+  /**
+   * Wall clock of the earliest thing that a tick may have to do, milliseconds since the epoch; null when there is none.
+   * Cheap to ask after every event. Only for a hub that is asked to tick.
+   */
+  dueAt_ms(): number | null {
+    this.#due_ms ??= this.#findDue_ms();
+    return Number.isFinite(this.#due_ms) ? Math.ceil(this.#due_ms) : null;
+  }
+
+  now(): number {
+    return this.ticks === 'own' ? performance.now() : Date.now();
+  }
+
+  dueChanged(): void {
+    this.#due_ms = undefined;
+  }
+
+  attempt(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.log.warn(`what changed could not be kept: ${error}`);
+    }
   }
 
   read(text: string, client?: Client): Outcome<string> | Promise<Outcome<string>> {
@@ -120,11 +223,11 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
   }
 
   follow(after: string | null): Outcome<ReadableStream<Uint8Array>> {
-    return this.#live.open(after);
+    return this.#feed?.open(after) ?? failure('service_unavailable', 'live updates are told elsewhere');
   }
 
   hosts(): readonly HostView[] {
-    return [...this.#hosts.values()].filter(({ hasState }) => hasState).sort(byName);
+    return [...this.#hosts.values()].filter(({ hasState }) => hasState).sort(byHostName);
   }
 
   tree(base: string): Outcome<string> {
@@ -140,9 +243,9 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
     return {
       hosts: hosts.filter(({ hasState }) => hasState).length,
       links: hosts.filter(({ isLinked }) => isLinked).length,
-      nodes: this.#texts.size,
+      nodes: hosts.reduce((sum, { size }) => sum + size, 0),
       calls: this.budget.calls,
-      followers: this.#live.clients,
+      followers: this.#feed?.clients ?? 0,
       late_answers: this.budget.late_answers,
       gaps: this.linkCounts.gaps,
       stale_frames: this.linkCounts.stale_frames,
@@ -159,7 +262,8 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
     for (const session of [...this.#sessions]) session.close(CLOSE.going_away, STOPPING);
   }
 
-  claim(session: LinkSession, hello: HelloFrame) {
+  claim(session: LinkSession, hello: Greeting) {
+    this.#due_ms = undefined;
     const key = hostKeyOf(hello);
     const host = this.#hosts.get(key);
     const older = host?.session ?? null;
@@ -168,85 +272,89 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
     }
     if (older === null) return this.#admit(session, hello, key);
     if (older.hello?.incarnation === hello.incarnation || this.#isSilent(older)) {
-      older.close(CLOSE.replaced, 'replaced by a newer link of this host');
+      older.close(CLOSE.replaced, REPLACED);
       // Closing it may have let in somebody who waited for the name; then this one waits in turn.
       this.claim(session, hello);
       return;
     }
-    const contenders = this.#contenders.get(key) ?? [];
-    if (contenders.length >= CONTENDERS_MAX) return this.#refuseTaken(session, hello);
-    this.#contenders.set(key, [...contenders, session]);
-    session.contest();
+    if (this.#contenders.isFull(key)) return this.#refuseTaken(session, hello);
+    session.contest(this.#contenders.next_ms(key, this.now()));
+    this.#contenders.add(key, session);
   }
 
   published(host: HostState, difference: readonly NodeChange[] | null, isFirst: boolean) {
     this.log.info(`host ${host.name}: ${host.size} nodes`);
     this.#root.invalidate();
+    this.#due_ms = undefined;
     if (isFirst || difference === null) this.#live.linked(host, difference === null);
     for (const change of difference ?? []) this.#live.changed(host, change);
   }
 
   ended(session: LinkSession, isBye: boolean) {
     this.#sessions.delete(session);
+    this.#due_ms = undefined;
     const { host, hello } = session;
     if (host === null || host.session !== session) {
-      if (hello !== null) this.#withdraw(hostKeyOf(hello), session);
+      if (hello !== null) this.#contenders.remove(hostKeyOf(hello), session);
       return;
     }
-    host.session = null;
-    if (isBye || !host.hasState) this.#forget(host);
-    else {
+    if (isBye || !host.hasState) {
+      host.session = null;
+      this.#forget(host);
+    } else {
+      this.attempt(() => host.unlink());
       this.log.warn(`the link of host ${host.name} is gone; its last state is kept`);
       if (session.hasPublished) this.#live.lost(host);
     }
     this.#trimGone();
-    const [heir] = this.#contenders.get(host.key) ?? [];
+    const [heir] = this.#contenders.of(host.key);
     if (heir?.hello != null) {
-      this.#withdraw(host.key, heir);
+      this.#contenders.remove(host.key, heir);
       this.claim(heir, heir.hello);
     }
   }
 
-  #admit(session: LinkSession, hello: HelloFrame, key: string) {
-    const host = this.#hosts.get(key) ?? new HostState(hello.host, this.#texts, this.#onChange);
+  #hostOf(key: string, name: string): HostState {
+    const host = this.#hosts.get(key) ?? new HostState(name, this.#texts, this.#onChange, this.store);
     this.#hosts.set(key, host);
+    return host;
+  }
+
+  #admit(session: LinkSession, hello: Greeting, key: string) {
+    const host = this.#hostOf(key, hello.host);
     host.session = session;
-    this.log.info(`host ${hello.host} linked`, { incarnation: hello.incarnation, agent_version: hello.agent_version });
+    this.log.info(`host ${hello.host} linked by ${session.principal.name}`, {
+      incarnation: hello.incarnation,
+      agent_version: hello.agent_version,
+    });
     session.welcome(host);
   }
 
   readonly #onChange = (host: HostState, change: NodeChange) => this.#live.changed(host, change);
 
-  #refuseTaken(session: LinkSession, { host }: HelloFrame) {
+  #refuseTaken(session: LinkSession, { host }: Greeting) {
     const message =
       `another agent holds the host name '${host}' and is alive: ` +
       `stop it, or give this one a name of its own with --name`;
     session.refuse('host_name_taken', message, false);
   }
 
-  #withdraw(key: string, session: LinkSession) {
-    const rest = (this.#contenders.get(key) ?? []).filter((each) => each !== session);
-    if (rest.length > 0) this.#contenders.set(key, rest);
-    else this.#contenders.delete(key);
-  }
-
   #isSilent(session: HostLink): boolean {
-    return performance.now() - session.heard_at_ms >= TAKEOVER_SILENCE_HEARTBEATS * this.heartbeat_ms;
+    return this.now() - session.alive_at_ms >= TAKEOVER_SILENCE_HEARTBEATS * this.heartbeat_ms;
   }
 
-  #tick() {
-    const now_ms = performance.now();
-    // After a stall of this very loop, what came meanwhile is read before anybody is judged silent: at the next tick.
-    const hasStalled = now_ms - this.#ticked_at_ms > this.heartbeat_ms / 2;
-    this.#ticked_at_ms = now_ms;
-    this.#isPutOff = hasStalled && !this.#isPutOff;
-    if (this.#isPutOff) return;
-    for (const session of [...this.#sessions]) session.tick(now_ms);
-    for (const [key, contenders] of [...this.#contenders]) this.#judge(key, contenders);
-    const oldest_ms = Date.now() - GONE_HOST_KEPT_MS;
-    for (const host of [...this.#hosts.values()]) {
-      if (host.session === null && host.heard_at_ms < oldest_ms) this.#forget(host);
+  #findDue_ms(): number {
+    const soon_ms = this.heartbeat_ms / 5;
+    if (this.#isPutOff) return this.#ticked_at_ms + soon_ms;
+    let due_ms = Number.POSITIVE_INFINITY;
+    for (const session of this.#sessions) due_ms = Math.min(due_ms, session.due_ms());
+    for (const [, [first]] of this.#contenders.entries()) {
+      due_ms = Math.min(due_ms, Math.max(this.#ticked_at_ms, first?.contested_at_ms ?? 0) + soon_ms);
     }
+    for (const { session, heard_at_ms } of this.#hosts.values()) {
+      if (session === null) due_ms = Math.min(due_ms, heard_at_ms + GONE_HOST_KEPT_MS + 1);
+    }
+    return due_ms;
   }
 
   /** Has the holder of a contested name been heard since the first newcomer came, or is it silent? */
@@ -254,27 +362,27 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
     const holder = this.#hosts.get(key)?.session ?? null;
     const [first] = contenders;
     if (first?.hello == null) return;
-    if (holder === null || this.#isSilent(holder)) {
-      this.#withdraw(key, first);
+    if (holder === null) {
+      this.#contenders.remove(key, first);
       return this.claim(first, first.hello);
     }
+    // Its end lets in who came first.
+    if (this.#isSilent(holder)) return holder.close(CLOSE.replaced, REPLACED);
     for (const contender of contenders) {
       if (contender.hello === null || holder.heard_at_ms <= contender.contested_at_ms) continue;
-      this.#withdraw(key, contender);
+      this.#contenders.remove(key, contender);
       this.#refuseTaken(contender, contender.hello);
     }
   }
 
   #makeRoom(): boolean {
-    if (this.#hosts.size < HOSTS_MAX) return true;
-    const [longest] = this.#goneHosts();
+    const [longest] = this.#hosts.size < HOSTS_MAX ? [] : this.#goneHosts();
     if (longest !== undefined) this.#forget(longest);
-    return longest !== undefined;
+    return this.#hosts.size < HOSTS_MAX;
   }
 
   #trimGone() {
-    const gone = this.#goneHosts();
-    for (const host of gone.slice(0, Math.max(0, gone.length - GONE_HOSTS_MAX))) this.#forget(host);
+    for (const host of this.#goneHosts().slice(0, -GONE_HOSTS_MAX)) this.#forget(host);
   }
 
   /** Longest gone first. */
@@ -287,13 +395,7 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
   #forget(host: HostState) {
     this.#hosts.delete(host.key);
     if (host.hasState) this.#live.removed(host);
-    host.forget();
+    this.attempt(() => host.forget());
     this.#root.invalidate();
   }
-}
-
-const COLLATOR = new Intl.Collator('en', { numeric: true });
-
-function byName(a: HostView, b: HostView): number {
-  return COLLATOR.compare(a.name, b.name);
 }

@@ -1,18 +1,20 @@
 /** Live updates: what the hub tells goes into the log, and every client that waits is woken. The events: contract/live.ts. */
-import { failure, type LiveEvent, type Outcome, success, timestamp } from '../../contract/index.ts';
-import { LIVE_CLIENTS_MAX, LIVE_EVENT_MAX_CHARS, RETRY_AFTER_S } from '../limits.ts';
+import { failure, type Outcome, success } from '../../contract/index.ts';
+import { LIVE_CLIENTS_MAX, RETRY_AFTER_S } from '../limits.ts';
 import { LiveClient } from './live-client.ts';
+import {
+  type HostName,
+  hostLinked,
+  hostLost,
+  hostRemoved,
+  type LiveMessage,
+  type LiveTeller,
+  nodeChanged,
+} from './live-events.ts';
 import { LiveLog } from './live-log.ts';
 import type { NodeChange } from './node-change.ts';
-import type { PublishedNode } from './published.ts';
 
-/** A host as events name it. */
-export interface HostName {
-  readonly name: string;
-  readonly identity: string;
-}
-
-export class LiveFeed {
+export class LiveFeed implements LiveTeller {
   readonly #log = new LiveLog();
   readonly #clients = new Set<LiveClient>();
   readonly #heartbeat_ms: number;
@@ -44,24 +46,31 @@ export class LiveFeed {
     return success(client.stream);
   }
 
-  /** @param read_again false when all that differs from what was known before is told next */
   linked(host: HostName, read_again: boolean): void {
-    this.#tell({ type: 'host_linked', ...aboutHost(host), read_again });
+    this.tell(hostLinked(host, read_again));
   }
 
   lost(host: HostName): void {
-    this.#tell({ type: 'host_lost', ...aboutHost(host) });
+    this.tell(hostLost(host));
   }
 
   removed(host: HostName): void {
-    this.#tell({ type: 'host_removed', ...aboutHost(host) });
+    this.tell(hostRemoved(host));
   }
 
-  changed({ name }: HostName, { type, node }: NodeChange): void {
-    const about = { reference: node.identity, kind: node.kind, host: name };
-    const { parent } = node;
-    if (type === 'node_removed') this.#tell({ type, ...about, as_of: timestamp(Date.now()), parent });
-    else this.#append(type, nodeData(type, about, node));
+  changed(host: HostName, change: NodeChange): void {
+    this.tell(nodeChanged(host, change));
+  }
+
+  tell([type, data]: LiveMessage): void {
+    this.#log.append(type, data);
+    for (const client of this.#clients) client.wake();
+  }
+
+  /** Something was missed: every client gets a `snapshot` in place of what comes next. */
+  lose(): void {
+    this.#log.drop();
+    for (const client of this.#clients) client.wake();
   }
 
   /** Ends all streams; their clients come back with their `Last-Event-ID`, here or elsewhere. */
@@ -69,26 +78,4 @@ export class LiveFeed {
     this.#isOver = true;
     for (const client of [...this.#clients]) client.close();
   }
-
-  #tell(event: LiveEvent): void {
-    this.#append(event.type, JSON.stringify(event));
-  }
-
-  #append(type: string, data: string): void {
-    this.#log.append(type, data);
-    for (const client of this.#clients) client.wake();
-  }
-}
-
-function aboutHost({ name, identity }: HostName) {
-  return { reference: identity, kind: 'host' as const, host: name, as_of: timestamp(Date.now()) };
-}
-
-/** The status is text already, made when the node was published. */
-function nodeData(type: string, about: object, node: PublishedNode): string {
-  const { parent, since, status } = node;
-  const as_of = timestamp(node.as_of_ms);
-  const head = JSON.stringify({ type, ...about, as_of, parent, num_children: node.children.length, since });
-  const data = `${head.slice(0, -1)},"status":${status}}`;
-  return data.length > LIVE_EVENT_MAX_CHARS ? `${head.slice(0, -1)},"status":null}` : data;
 }

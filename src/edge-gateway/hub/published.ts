@@ -28,9 +28,9 @@ export interface PublishedNode {
 }
 
 /** Why a host's state is too large, or null. */
-export function boundError(nodeCount: number, charCount: number): string | null {
+export function boundError(nodeCount: number, charCount: number, max_chars = STATE_PER_HOST_MAX_CHARS): string | null {
   if (nodeCount > NODES_PER_HOST_MAX) return `a host publishes at most ${NODES_PER_HOST_MAX} nodes`;
-  if (charCount > STATE_PER_HOST_MAX_CHARS) return `a host publishes at most ${STATE_PER_HOST_MAX_CHARS} characters`;
+  if (charCount > max_chars) return `a host publishes at most ${max_chars} characters`;
   return null;
 }
 

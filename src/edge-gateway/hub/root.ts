@@ -1,15 +1,18 @@
 /** The root node, which the hub makes itself: written anew when the set of hosts changes, dated at each read (LC-1). */
 import { timestamp } from '../../contract/index.ts';
-import type { GatewayIdentity, HostView } from '../ports.ts';
+import type { GatewayIdentity } from '../ports.ts';
 
 export class RootText {
   readonly #identity: Pick<GatewayIdentity, 'started_at' | 'started_by'>;
-  readonly #hosts: () => readonly HostView[];
+  readonly #hosts: () => readonly { readonly identity: string }[];
   /** Everything before the date; null when the set of hosts has changed since it was written. */
   #head: string | null = null;
 
   /** @param hosts the hosts to list, in order; asked when the root is read after a change. */
-  constructor(identity: Pick<GatewayIdentity, 'started_at' | 'started_by'>, hosts: () => readonly HostView[]) {
+  constructor(
+    identity: Pick<GatewayIdentity, 'started_at' | 'started_by'>,
+    hosts: () => readonly { readonly identity: string }[],
+  ) {
     this.#identity = identity;
     this.#hosts = hosts;
   }

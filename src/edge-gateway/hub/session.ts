@@ -6,8 +6,11 @@
  *     incarnation already has the name, the hub decides; until then the session is `contested` and answers nothing.
  *  2. After `welcome`: publish frames go to the stream, answers to the call table, events to the relay.
  *  3. Any frame proves life. A heartbeat goes out after `heartbeat_ms` without a frame of ours; after three of them
- *     without a frame of theirs the link is closed.
- *  4. Whatever does not fit closes the link with 1008 (1009 for size) and a reason that says what did not.
+ *     without a frame of theirs the link is closed. A hub that is asked to tick has no timer for the former: it sends its
+ *     heartbeat in answer to a frame, for an agent that is silent sends heartbeats, and the runtime may answer those.
+ *  4. A link whose token is revoked, or expires, is closed at the next tick.
+ *  5. Whatever does not fit closes the link with 1008 (1009 for size) and a reason that says what did not.
+ *  5. `kept` tells where the session is, so that another object can go on with the same link.
  */
 import {
   AgentFrame,
@@ -19,34 +22,68 @@ import {
   LINK_VERSION,
   locationKey,
   readFrame,
+  SILENCE_MAX_HEARTBEATS,
 } from '../../contract/index.ts';
 import { HELLO_WAIT_MS, SYNC_WAIT_MS } from '../limits.ts';
-import type { Dialler, Link, LinkReceiver, Log, Telemetry } from '../ports.ts';
+import type { Dialler, Link, LinkReceiver, Log, Principal, Telemetry } from '../ports.ts';
 import { type CallBudget, CallTable } from './calls.ts';
 import { type EventCounts, EventRelay } from './event-relay.ts';
-import type { HostState } from './host.ts';
+import { announcedVersion, closeLink, isTooLarge } from './frame-text.ts';
+import type { HostLink, HostState } from './host.ts';
+import type { NodeStore } from './host-nodes.ts';
 import type { NodeChange } from './node-change.ts';
-import { PublishedStream } from './stream.ts';
+import { type KeptStream, PublishedStream } from './stream.ts';
 
-/** What a close frame has room for (RFC 6455, 5.5). */
-const CLOSE_REASON_MAX_BYTES = 123;
+/** Of an agent's version, characters that are remembered. */
+const VERSION_MAX_CHARS = 64;
+
+/** What is remembered of a hello. */
+export type Greeting = Pick<HelloFrame, 'host' | 'incarnation' | 'agent_version'>;
 
 export class HubCounts {
   gaps = 0;
   stale_frames = 0;
 }
 
+/** All that a session needs to go on in another hub object, as JSON. Times are milliseconds of the hub's clock. */
+export interface KeptSession {
+  readonly phase: 'hello' | 'contested' | 'live' | 'over';
+  readonly dialler: Dialler;
+  readonly hello: Greeting | null;
+  readonly heard_at_ms: number;
+  readonly sent_at_ms: number;
+  readonly waits_since_ms: number;
+  readonly contested_at_ms: number;
+  readonly hasPublished: boolean;
+  readonly stream: KeptStream | null;
+  /** Per producer, the lowest number that has to come (again) before anything later may pass. */
+  readonly events: Readonly<Record<string, number>>;
+}
+
 /** What a session needs of the hub it belongs to. */
 export interface SessionOwner {
   readonly heartbeat_ms: number;
+  /** Who looks after what is due (HubOptions.ticks). */
+  readonly ticks: 'own' | 'asked';
   readonly gateway_version: string;
+  readonly store: NodeStore;
   readonly budget: CallBudget;
   readonly linkCounts: HubCounts;
   readonly eventCounts: EventCounts;
   readonly telemetry: Telemetry | null;
   readonly log: Log;
+  /** Whether a link may stay that a principal opened. */
+  stands(principal: Principal): boolean;
+  /** Milliseconds of the clock that sessions go by. */
+  now(): number;
+  /** What `kept` gives has changed, perhaps outside of an event of the session's link. */
+  onKept(session: LinkSession): void;
+  /** Runs what writes to the keeper and goes on, with a line in the log, when it cannot be written. */
+  attempt(write: () => void): void;
+  /** What is due next may be due sooner. */
+  dueChanged(): void;
   /** A valid hello: calls `session.welcome`, `session.refuse` or `session.contest`, now or later. */
-  claim(session: LinkSession, hello: HelloFrame): void;
+  claim(session: LinkSession, hello: Greeting): void;
   /**
    * A whole state has come.
    *
@@ -58,38 +95,99 @@ export interface SessionOwner {
   ended(session: LinkSession, isBye: boolean): void;
 }
 
-export class LinkSession implements LinkReceiver {
+export class LinkSession implements LinkReceiver, HostLink {
+  readonly link: Link;
   host: HostState | null = null;
-  hello: HelloFrame | null = null;
+  hello: Greeting | null;
   readonly calls: CallTable;
-  heard_at_ms = performance.now();
-  contested_at_ms = 0;
+  contested_at_ms: number;
   /** True once a whole state has come over this very link. */
   hasPublished = false;
-  #phase: 'hello' | 'contested' | 'live' | 'over' = 'hello';
-  #sent_at_ms = performance.now();
+  #phase: KeptSession['phase'];
+  #heard_at_ms: number;
+  #sent_at_ms: number;
   /** When the wait for a hello, or for a whole state, began. */
-  #waits_since_ms = performance.now();
+  #waits_since_ms: number;
   #stream: PublishedStream | null = null;
   readonly #events: EventRelay;
-  readonly #link: Link;
   readonly #dialler: Dialler;
   readonly #owner: SessionOwner;
 
-  constructor(link: Link, dialler: Dialler, owner: SessionOwner) {
-    this.#link = link;
+  /** @param kept where an earlier object left the session; default: it is new. Of one that is live, `resume` follows. */
+  constructor(link: Link, dialler: Dialler, owner: SessionOwner, kept: KeptSession | null = null) {
+    this.link = link;
     this.#dialler = dialler;
     this.#owner = owner;
+    const now_ms = owner.now();
+    this.#phase = kept?.phase ?? 'hello';
+    this.hello = kept?.hello ?? null;
+    this.contested_at_ms = kept?.contested_at_ms ?? 0;
+    this.#heard_at_ms = kept?.heard_at_ms ?? now_ms;
+    this.#sent_at_ms = kept?.sent_at_ms ?? now_ms;
+    this.#waits_since_ms = kept?.waits_since_ms ?? now_ms;
     const send = (frame: GatewayFrame) => this.#send(frame);
-    this.calls = new CallTable(send, owner.budget);
-    this.#events = new EventRelay(send, owner.telemetry, owner.log, owner.eventCounts);
+    // Far above the numbers of the earlier object, whose answers may still come.
+    this.calls = new CallTable(send, owner.budget, kept === null ? 0 : Date.now() * 1_000);
+    const { telemetry, log, eventCounts } = owner;
+    const onKept = () => owner.onKept(this);
+    this.#events = new EventRelay(send, telemetry, log, eventCounts, kept?.events, onKept);
+  }
+
+  /** When the last sign of life came, milliseconds of the hub's clock. */
+  get heard_at_ms(): number {
+    return Math.max(this.#heard_at_ms, this.answered_at_ms ?? 0);
+  }
+
+  /** Whoever waited long for the welcome has yet to be heard after it. */
+  get alive_at_ms(): number {
+    return Math.max(this.heard_at_ms, this.#waits_since_ms);
+  }
+
+  get answered_at_ms(): number | null {
+    return this.link.heardAt_ms?.() ?? null;
+  }
+
+  /** Whoever opened the link. */
+  get principal(): Principal {
+    return this.#dialler.principal;
+  }
+
+  /** Where the session is. */
+  kept(): KeptSession {
+    return {
+      phase: this.#phase,
+      dialler: this.#dialler,
+      hello: this.hello,
+      heard_at_ms: this.#heard_at_ms,
+      sent_at_ms: this.#sent_at_ms,
+      waits_since_ms: this.#waits_since_ms,
+      contested_at_ms: this.contested_at_ms,
+      hasPublished: this.hasPublished,
+      stream: this.#stream?.kept ?? null,
+      events: this.#events.kept(),
+    };
+  }
+
+  /** Goes on where an earlier object was, on the host that it was for. */
+  resume(host: HostState, { stream, hasPublished }: KeptSession): void {
+    this.host = host;
+    host.heard(this.#heard_at_ms);
+    this.hasPublished = hasPublished && host.hasState;
+    this.#stream = new PublishedStream(host.key, this.#owner.store, stream, this.hasPublished ? host.identity : null);
   }
 
   receive(text: string) {
     if (this.#phase === 'over') return;
-    this.heard_at_ms = performance.now();
-    if (this.host !== null) this.host.heard_at_ms = Date.now();
-    if (byteLengthExceeds(text, FRAME_MAX_BYTES)) return this.close(CLOSE.too_large, 'frame too large');
+    const now_ms = this.#owner.now();
+    this.#heard_at_ms = now_ms;
+    this.host?.heard(Date.now());
+    this.#read(text);
+    // Only what is due, and with no timer of ours: see 3.
+    if (this.#owner.ticks === 'asked' && this.#phase === 'live') this.#beat(now_ms);
+  }
+
+  #read(text: string) {
+    if (isTooLarge(text)) return this.close(CLOSE.too_large, 'frame too large');
     const read = readFrame(AgentFrame, text);
     if (this.#phase === 'live') return read.ok ? this.#take(read.frame) : this.close(CLOSE.protocol, read.error);
     if (this.#phase === 'contested') {
@@ -105,10 +203,10 @@ export class LinkSession implements LinkReceiver {
 
   welcome(host: HostState) {
     this.host = host;
-    host.heard_at_ms = Date.now();
+    host.heard(Date.now());
     this.#phase = 'live';
-    this.#waits_since_ms = performance.now();
-    this.#stream = new PublishedStream(host.key);
+    this.#waits_since_ms = this.#owner.now();
+    this.#stream = new PublishedStream(host.key, this.#owner.store);
     this.#send({
       type: 'welcome',
       version: LINK_VERSION,
@@ -116,16 +214,18 @@ export class LinkSession implements LinkReceiver {
       heartbeat_ms: this.#owner.heartbeat_ms,
       frame_max_bytes: FRAME_MAX_BYTES,
     });
+    this.#owner.onKept(this);
   }
 
-  contest() {
+  /** @param now_ms milliseconds of the hub's clock, later for each newcomer. */
+  contest(now_ms: number) {
     this.#phase = 'contested';
-    this.contested_at_ms = performance.now();
+    this.contested_at_ms = now_ms;
   }
 
   /** @param retry false when dialling again cannot help until somebody changes something. */
   refuse(code: string, message: string, retry: boolean) {
-    this.#owner.log.warn(`link refused: ${message}`, { code, host: this.hello?.host });
+    this.#owner.log.warn(`link of ${this.principal.name} refused: ${message}`, { code, host: this.hello?.host });
     this.#send({ type: 'refuse', code, message, retry });
     this.close(CLOSE.protocol, code);
   }
@@ -133,20 +233,35 @@ export class LinkSession implements LinkReceiver {
   close(code: number, reason: string) {
     if (this.#phase === 'over') return;
     if (code !== CLOSE.going_away) this.#owner.log.warn(`link closed: ${reason}`, { code, host: this.hello?.host });
-    this.#link.close(code, firstBytes(reason, CLOSE_REASON_MAX_BYTES));
+    closeLink(this.link, code, reason);
     this.#end(false);
   }
 
-  /** Called every now and then: sends what is due and closes what has been silent for too long. */
+  /** Sends what is due and closes what has been silent for too long. */
   tick(now_ms: number) {
-    const { heartbeat_ms } = this.#owner;
+    const { heartbeat_ms, ticks } = this.#owner;
     const waited_ms = now_ms - this.#waits_since_ms;
+    if (!this.#owner.stands(this.principal)) return this.close(CLOSE.protocol, 'token revoked');
     if (this.#phase === 'hello' && waited_ms >= HELLO_WAIT_MS) return this.close(CLOSE.protocol, 'no hello');
     if (this.#phase !== 'live') return;
-    if (now_ms - this.heard_at_ms >= 3 * heartbeat_ms) return this.close(CLOSE.protocol, 'silent for too long');
+    if (now_ms - this.alive_at_ms >= SILENCE_MAX_HEARTBEATS * heartbeat_ms) {
+      return this.close(CLOSE.protocol, 'silent for too long');
+    }
     if (this.#stream?.isSettled !== true && waited_ms >= SYNC_WAIT_MS)
       return this.close(CLOSE.protocol, 'no whole sync');
-    if (now_ms - this.#sent_at_ms >= heartbeat_ms) this.#send({ type: 'heartbeat' });
+    if (ticks === 'own') this.#beat(now_ms);
+  }
+
+  /** When a tick next has to look at this session, milliseconds of the hub's clock; infinite when never. */
+  due_ms(): number {
+    if (this.#phase === 'hello') return this.#waits_since_ms + HELLO_WAIT_MS;
+    if (this.#phase !== 'live') return Number.POSITIVE_INFINITY;
+    const silence_ms = this.alive_at_ms + SILENCE_MAX_HEARTBEATS * this.#owner.heartbeat_ms;
+    return this.#stream?.isSettled === true ? silence_ms : Math.min(silence_ms, this.#waits_since_ms + SYNC_WAIT_MS);
+  }
+
+  #beat(now_ms: number) {
+    if (now_ms - this.#sent_at_ms >= this.#owner.heartbeat_ms) this.#send({ type: 'heartbeat' });
   }
 
   #greet(text: string, read: ReturnType<typeof readFrame<typeof AgentFrame>>) {
@@ -170,15 +285,22 @@ export class LinkSession implements LinkReceiver {
       const message = `the token '${principal.name}' may publish ${principal.hosts.join(', ')}, not '${host}'`;
       return this.refuse('host_forbidden', message, false);
     }
-    this.hello = read.frame;
-    this.#owner.claim(this, read.frame);
+    const { incarnation, agent_version } = read.frame;
+    this.hello = { host, incarnation, agent_version: agent_version.slice(0, VERSION_MAX_CHARS) };
+    this.#owner.claim(this, this.hello);
   }
 
   #take(frame: AgentFrame) {
     switch (frame.type) {
       case 'sync':
       case 'delta':
-        return this.#publish(frame);
+        try {
+          return this.#publish(frame);
+        } catch (error) {
+          // The agent dials again, and sends its whole state: nothing is shown that was not kept.
+          this.#owner.log.warn(`the state of host ${this.host?.name} could not be kept: ${error}`);
+          return this.close(CLOSE.going_away, 'the state could not be kept');
+        }
       case 'answer':
         return this.calls.answer(frame.call, frame.part, frame.more);
       case 'fault':
@@ -187,7 +309,7 @@ export class LinkSession implements LinkReceiver {
         return this.#events.take(frame.batch);
       case 'bye':
         this.#owner.log.info(`host ${this.host?.name} said bye: ${frame.reason}`);
-        this.#link.close(CLOSE.normal, 'bye');
+        this.link.close(CLOSE.normal, 'bye');
         return this.#end(true);
       case 'heartbeat':
         return;
@@ -208,7 +330,7 @@ export class LinkSession implements LinkReceiver {
         return;
       case 'gap':
         this.#owner.linkCounts.gaps += 1;
-        this.#waits_since_ms = performance.now();
+        this.#waitAgain();
         this.#owner.log.warn(`host ${host.name}: ${step.reason}, asking for a new sync`);
         return this.#send({ type: 'resync', reason: step.reason });
       case 'violation':
@@ -220,8 +342,7 @@ export class LinkSession implements LinkReceiver {
         return this.#owner.published(host, difference, isFirst);
       }
       case 'begun':
-        this.#waits_since_ms = performance.now();
-        return;
+        return this.#waitAgain();
       case 'change': {
         const error = host.change(step.nodes, step.removed);
         if (error !== null) this.close(CLOSE.protocol, error);
@@ -229,44 +350,29 @@ export class LinkSession implements LinkReceiver {
     }
   }
 
+  #waitAgain() {
+    this.#waits_since_ms = this.#owner.now();
+    this.#owner.dueChanged();
+  }
+
   #send(frame: GatewayFrame) {
     if (this.#phase === 'over') return;
-    this.#sent_at_ms = performance.now();
-    this.#link.send(JSON.stringify(frame));
+    this.#sent_at_ms = this.#owner.now();
+    this.link.send(JSON.stringify(frame));
   }
 
   #end(isBye: boolean) {
     if (this.#phase === 'over') return;
     this.#phase = 'over';
     this.#events.close();
+    this.#owner.attempt(() => this.#stream?.close());
+    this.#owner.onKept(this);
     this.#owner.ended(this, isBye);
     // After `ended`, so that readers who are told of the loss already find the host without a link.
     this.calls.loseAll();
   }
 }
 
-/** The version that a hello announces, whatever else is wrong with it: an agent from the future still gets told. */
-function announcedVersion(text: string): number | null {
-  try {
-    const frame: unknown = JSON.parse(text);
-    if (typeof frame !== 'object' || frame === null) return null;
-    if (!('type' in frame) || frame.type !== 'hello' || !('version' in frame)) return null;
-    return typeof frame.version === 'number' ? frame.version : null;
-  } catch {
-    return null;
-  }
-}
-
-function byteLengthExceeds(text: string, max_bytes: number): boolean {
-  if (text.length * 3 <= max_bytes) return false;
-  return text.length > max_bytes || new TextEncoder().encode(text).length > max_bytes;
-}
-
-/** As many whole characters as fit. */
-function firstBytes(text: string, max_bytes: number): string {
-  return text.slice(0, new TextEncoder().encodeInto(text, new Uint8Array(max_bytes)).read);
-}
-
-export function hostKeyOf(hello: HelloFrame): string {
+export function hostKeyOf(hello: Greeting): string {
   return locationKey(hostLocation(hello.host));
 }

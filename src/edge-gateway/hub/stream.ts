@@ -7,8 +7,14 @@
  *     stage. What was shown before stays shown until then, with its age.
  *  3. A gap drops the stage and asks for a `resync`. Frames are then skipped up to a `sync` frame that holds the Host
  *     node, which begins the new state: the tail of the old one, still on its way, does not hold it.
+ *
+ * Where there is a keeper, each frame that goes to the stage is kept there too, so that a stream whose object is lost goes
+ * on in another: from what `kept` told, and from the stage, read back when a frame needs it.
  */
-import type { AgentFrame } from '../../contract/index.ts';
+import type { AgentFrame, NodePayload } from '../../contract/index.ts';
+import { STATE_PER_HOST_MAX_CHARS } from '../limits.ts';
+import type { NodeStore } from './host-nodes.ts';
+import type { HubKeeper } from './keeper.ts';
 import { boundError, type PublishedNode, readPublished } from './published.ts';
 import { checkReference } from './references.ts';
 
@@ -26,25 +32,59 @@ export type StreamStep =
   | { readonly kind: 'change'; readonly nodes: readonly PublishedNode[]; readonly removed: readonly string[] }
   | { readonly kind: 'violation'; readonly reason: string };
 
+/** Where a stream is, apart from what is staged and shown. */
+export interface KeptStream {
+  readonly lastSeq: number | null;
+  readonly awaitsResync: boolean;
+  readonly hasStage: boolean;
+}
+
 const NOTHING: StreamStep = { kind: 'nothing' };
 
 export class PublishedStream {
   readonly #ownHost: string;
-  #lastSeq: number | null = null;
+  readonly #keeper: HubKeeper | null;
+  readonly #max_chars: number;
+  #lastSeq: number | null;
   #stage: Map<string, PublishedNode> | null = null;
   #stageChars = 0;
+  /** True while there is a stage that only the keeper has. */
+  #isStageAway: boolean;
   /** The reference of the Host node that is shown; null before the first whole state. */
-  #hostNode: string | null = null;
-  #awaitsResync = false;
+  #hostNode: string | null;
+  #awaitsResync: boolean;
 
-  /** @param ownHost location key of the host that publishes. */
-  constructor(ownHost: string) {
+  /**
+   * @param ownHost location key of the host that publishes.
+   * @param kept where an earlier object left the stream; default: it is new
+   * @param hostNode reference of the Host node that this stream has shown; null when none
+   */
+  constructor(ownHost: string, store: NodeStore = {}, kept: KeptStream | null = null, hostNode: string | null = null) {
     this.#ownHost = ownHost;
+    this.#keeper = store.keeper ?? null;
+    this.#max_chars = store.state_max_chars ?? STATE_PER_HOST_MAX_CHARS;
+    this.#lastSeq = kept?.lastSeq ?? null;
+    this.#awaitsResync = kept?.awaitsResync ?? false;
+    this.#isStageAway = kept?.hasStage ?? false;
+    this.#hostNode = hostNode;
   }
 
   /** True once a whole state has come on this link and none is being waited for. */
   get isSettled(): boolean {
-    return this.#hostNode !== null && !this.#awaitsResync && this.#stage === null;
+    return this.#hostNode !== null && !this.#awaitsResync && !this.#hasStage;
+  }
+
+  get kept(): KeptStream {
+    return { lastSeq: this.#lastSeq, awaitsResync: this.#awaitsResync, hasStage: this.#hasStage };
+  }
+
+  get #hasStage(): boolean {
+    return this.#stage !== null || this.#isStageAway;
+  }
+
+  /** Nothing more will come: what is staged will never be shown. */
+  close(): void {
+    this.#dropStage();
   }
 
   take(frame: SyncFrame | DeltaFrame): StreamStep {
@@ -52,11 +92,12 @@ export class PublishedStream {
     if (last !== null && frame.seq <= last) return { kind: 'stale' };
     this.#lastSeq = frame.seq;
     if (last !== null && frame.seq > last + 1) {
-      this.#stage = null;
+      this.#dropStage();
       this.#awaitsResync = true;
       // The frame after the gap may itself begin the new state, when the agent noticed before it was asked.
       return { kind: 'gap', reason: `expected frame ${last + 1}, got ${frame.seq}` };
     }
+    if (this.#isStageAway) this.#readStage();
     return frame.type === 'sync' ? this.#sync(frame) : this.#delta(frame);
   }
 
@@ -74,9 +115,14 @@ export class PublishedStream {
       if (typeof node === 'string') return { kind: 'violation', reason: node };
       this.#put(stage, node);
     }
-    const error = boundError(stage.size, this.#stageChars);
+    const error = boundError(stage.size, this.#stageChars, this.#max_chars);
     if (error !== null) return { kind: 'violation', reason: error };
-    if (frame.more) return isFirst ? { kind: 'begun' } : NOTHING;
+    if (frame.more) {
+      // What a link left behind that ended unseen is not of this stage.
+      if (isFirst) this.#keeper?.clearStage(this.#ownHost);
+      this.#keepStep(frame.nodes, []);
+      return isFirst ? { kind: 'begun' } : NOTHING;
+    }
     const hosts = [...stage.values()].filter(({ kind }) => kind === 'host');
     const [host] = hosts;
     if (host === undefined || hosts.length > 1) {
@@ -110,17 +156,45 @@ export class PublishedStream {
     }
     const stage = this.#stage;
     if (stage === null) return { kind: 'change', nodes, removed };
-    for (const key of removed) {
-      this.#stageChars -= stage.get(key)?.text.length ?? 0;
-      stage.delete(key);
-    }
+    for (const key of removed) this.#remove(stage, key);
     for (const node of nodes) this.#put(stage, node);
-    const error = boundError(stage.size, this.#stageChars);
-    return error === null ? NOTHING : { kind: 'violation', reason: error };
+    const error = boundError(stage.size, this.#stageChars, this.#max_chars);
+    if (error !== null) return { kind: 'violation', reason: error };
+    this.#keepStep(frame.nodes, removed);
+    return NOTHING;
   }
 
   #put(stage: Map<string, PublishedNode>, node: PublishedNode): void {
     this.#stageChars += node.text.length - (stage.get(node.key)?.text.length ?? 0);
     stage.set(node.key, node);
+  }
+
+  #remove(stage: Map<string, PublishedNode>, key: string): void {
+    this.#stageChars -= stage.get(key)?.text.length ?? 0;
+    stage.delete(key);
+  }
+
+  #keepStep(nodes: readonly NodePayload[], removed: readonly string[]): void {
+    this.#keeper?.stage(this.#ownHost, { nodes: JSON.stringify(nodes), removed });
+  }
+
+  #readStage(): void {
+    const stage = new Map<string, PublishedNode>();
+    this.#stageChars = 0;
+    for (const step of this.#keeper?.staged(this.#ownHost) ?? []) {
+      for (const key of step.removed) this.#remove(stage, key);
+      for (const payload of JSON.parse(step.nodes)) {
+        const node = readPublished(payload, this.#ownHost);
+        if (typeof node !== 'string') this.#put(stage, node);
+      }
+    }
+    this.#stage = stage;
+    this.#isStageAway = false;
+  }
+
+  #dropStage(): void {
+    if (this.#hasStage) this.#keeper?.clearStage(this.#ownHost);
+    this.#stage = null;
+    this.#isStageAway = false;
   }
 }

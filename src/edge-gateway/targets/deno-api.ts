@@ -36,7 +36,14 @@ export interface DenoApi {
     options: { readonly protocol?: string },
   ): { readonly socket: DenoSocket; readonly response: Response };
   addSignalListener(signal: 'SIGINT' | 'SIGTERM', listener: () => void): void;
-  readTextFileSync(path: URL): string;
+  readTextFileSync(path: string | URL): string;
+  /** @throws `NotFound`, or `NotCapable` without permission. */
+  statSync(path: string): {
+    readonly ino: number | null;
+    readonly size: number;
+    readonly mtime: Date | null;
+    readonly ctime?: Date | null;
+  };
   exit(code: number): never;
 }
 

@@ -5,21 +5,26 @@
  * and SIGTERM end it in order, with status 0. What it cannot start with is one line and status 2, an address that it
  * cannot listen on one line and status 1.
  */
+import { success } from '../../contract/index.ts';
 import { telemetryOverHttp } from '../telemetry-http.ts';
+import { tokensFromFile } from '../token-file.ts';
 import { serveDeno } from './deno.ts';
 import { deno } from './deno-api.ts';
 import { DENO_HELP, readDenoOptions } from './deno-options.ts';
+import { denoTokenFile } from './deno-tokens.ts';
 
-function log(level: string, message: string): void {
+function write(level: string, message: string): void {
   console.error(`${new Date().toISOString()} ${level} gateway: ${message}`);
 }
+
+const log = { info: (message: string) => write('info', message), warn: (message: string) => write('warn', message) };
 
 function end(status: number, line: string): never {
   console.error(line);
   return deno.exit(status);
 }
 
-/** As the package says. The one file that is read; without permission for it, the version is unknown. */
+/** As the package says. Without permission to read it, the version is unknown. */
 function version(): string {
   try {
     return JSON.parse(deno.readTextFileSync(new URL('../../../package.json', import.meta.url))).version;
@@ -34,13 +39,16 @@ if (deno.args.includes('--help')) {
 }
 const read = readDenoOptions(deno.args, (name) => deno.env.get(name));
 if (!read.ok) end(2, `meshscope: ${read.failure.message}; --help tells all options`);
-const { telemetry_url, ...options } = read.value;
+const { telemetry_url, tokens_file, ...options } = read.value;
+const tokens = tokens_file === null ? success(undefined) : tokensFromFile(denoTokenFile(tokens_file), false, log);
+if (!tokens.ok) end(2, `meshscope: ${tokens.failure.message}`);
 const gateway = await serveDeno({
   ...options,
   telemetry: telemetry_url === null ? null : telemetryOverHttp({ url: telemetry_url, token: options.token }),
   version: version(),
   started_by: deno.env.get('USER') ?? 'unknown',
-  log: { info: (message) => log('info', message), warn: (message) => log('warn', message) },
+  log,
+  ...(tokens.value === undefined ? {} : { tokens: tokens.value }),
 });
 if (!gateway.ok) end(1, `meshscope: ${gateway.failure.message}`);
 

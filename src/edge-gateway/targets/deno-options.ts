@@ -4,8 +4,8 @@ import { ANONYMOUS_LEVELS } from '../access.ts';
 import { isLoopback, type ServeOptions } from '../compose.ts';
 import { TOKEN_MAX_CHARS } from '../limits.ts';
 
-type Settings = Omit<ServeOptions, 'version' | 'started_by' | 'log' | 'telemetry'>;
-export type DenoOptions = Settings & { readonly telemetry_url: string | null };
+type Settings = Omit<ServeOptions, 'version' | 'started_by' | 'log' | 'telemetry' | 'tokens'>;
+export type DenoOptions = Settings & { readonly telemetry_url: string | null; readonly tokens_file: string | null };
 
 const VARIABLES = {
   port: 'MESHSCOPE_PORT',
@@ -13,6 +13,7 @@ const VARIABLES = {
   anonymous: 'MESHSCOPE_ANONYMOUS',
   telemetry: 'MESHSCOPE_TELEMETRY',
   'allow-host': 'MESHSCOPE_ALLOW_HOST',
+  tokens: 'MESHSCOPE_TOKENS_FILE',
   'heartbeat-ms': null,
   'snapshot-ms': null,
 } as const;
@@ -20,7 +21,8 @@ type Name = keyof typeof VARIABLES;
 
 export const DENO_HELP = `meshscope gateway on Deno: the HTTP API that agents dial and clients ask.
 
-The token, 16 to ${TOKEN_MAX_CHARS} characters, comes from MESHSCOPE_TOKEN and is the one that agents and clients send.
+The owner's token, 16 to ${TOKEN_MAX_CHARS} characters, comes from MESHSCOPE_TOKEN; agents and clients may send it, or one of
+the tokens in a file that 'meshscope token create' writes.
 
   --port N            port to listen on (MESHSCOPE_PORT, default 1729); 0 picks a free one and prints it
   --host ADDR         address to listen on (MESHSCOPE_HOST, default 127.0.0.1)
@@ -28,7 +30,9 @@ The token, 16 to ${TOKEN_MAX_CHARS} characters, comes from MESHSCOPE_TOKEN and i
   --allow-host NAMES  names under which a proxy in front serves it, with commas between (MESHSCOPE_ALLOW_HOST)
   --anonymous LEVEL   who may read without a token: none, topology or all (MESHSCOPE_ANONYMOUS). Default topology on
                       loopback, none elsewhere and with --allow-host; all on loopback only
-  --telemetry URL     the telemetry service (MESHSCOPE_TELEMETRY); without it there is no SQL, and dumps are not stored
+  --telemetry URL     the telemetry service (MESHSCOPE_TELEMETRY); without it there is no SQL until one dials in
+  --tokens FILE       more tokens (MESHSCOPE_TOKENS_FILE), read again when the file changes. 'deno task start' may read
+                      .meshscope/tokens.json; for another, run its command with --allow-read=FILE added
   --heartbeat-ms N    silence before a heartbeat is sent on a link, 20 to 60000, default 5000
   --snapshot-ms N     how often the topology goes to the store, 0 to 86400000, default 30000; 0 is never`;
 
@@ -82,6 +86,7 @@ export function readDenoOptions(
     allowed_hosts,
     anonymous,
     telemetry_url: telemetry?.text ?? null,
+    tokens_file: value('tokens')?.text ?? null,
     ...(heartbeat.value === null ? {} : { heartbeat_ms: heartbeat.value }),
     ...(snapshot.value === null ? {} : { snapshot_interval_ms: snapshot.value }),
   });

@@ -11,9 +11,9 @@
  *  - A link can be closed but not cut: from the close on nothing of it is read or sent, but the connection of a peer that
  *    never answers lasts until the peer or the gateway ends.
  */
-import { CLOSE, LINK_SUBPROTOCOL, type Outcome, success } from '../../contract/index.ts';
+import { CLOSE, type Outcome, success } from '../../contract/index.ts';
 import { compose, listenFailure, type RunningGateway, type ServeOptions } from '../compose.ts';
-import { headError } from '../http/request-head.ts';
+import { headError, targetOf } from '../http/request-head.ts';
 import { failureResponse } from '../http/respond.ts';
 import { CLOSE_WAIT_MS, LINK_UNSENT_MAX_BYTES } from '../limits.ts';
 import type { Link, LinkReceiver, UpgradeLink } from '../ports.ts';
@@ -49,24 +49,18 @@ export async function serveDeno(options: ServeOptions): Promise<Outcome<RunningG
   return success({ url: gateway.open(port), port, hub, close });
 }
 
-/** The request target. Deno puts the authority in front as it was sent, so that even a slash in `Host` moves no path. */
-function targetOf({ url, headers }: Request): string {
-  const origin = `http://${headers.get('host')}`;
-  return url.startsWith(`${origin}/`) ? url.slice(origin.length) : url;
-}
-
 /** The app answers its own failures; this is only for what fails outside it. */
 function failed(): Response {
   return new Response(null, { status: 500 });
 }
 
-const upgradeLink: UpgradeLink = (c, accept) => {
+const upgradeLink: UpgradeLink = (c, subprotocol, accept) => {
   const request = c.req.raw;
   const error = handshakeError(request.headers);
   if (error !== null) return failureResponse(request, { code: 'bad_request', message: error });
   const offered = (request.headers.get('sec-websocket-protocol') ?? '').split(',').map((name) => name.trim());
-  const isOurs = offered.includes(LINK_SUBPROTOCOL);
-  const { socket, response } = deno.upgradeWebSocket(request, isOurs ? { protocol: LINK_SUBPROTOCOL } : {});
+  const chosen = offered.includes(subprotocol) ? { protocol: subprotocol } : {};
+  const { socket, response } = deno.upgradeWebSocket(request, chosen);
   connect(socket, accept);
   return response;
 };

@@ -5,18 +5,21 @@
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { CLOSE, FRAME_MAX_BYTES, LINK_SUBPROTOCOL } from '../../contract/index.ts';
+import { CLOSE, FRAME_MAX_BYTES } from '../../contract/index.ts';
 import { envelope } from '../http/respond.ts';
 import { CLOSE_WAIT_MS, LINK_UNSENT_MAX_BYTES } from '../limits.ts';
 import type { Link, LinkReceiver, UpgradeLink } from '../ports.ts';
+import { peerOf } from './node-tls.ts';
 
 interface UpgradeEnv {
   readonly rawPath: string;
+  readonly peer?: string;
+  subprotocol?: string;
   accept?: (link: Link) => LinkReceiver;
 }
 
-export const upgradeLink: UpgradeLink = (c, accept) => {
-  (c.env as UpgradeEnv).accept = accept;
+export const upgradeLink: UpgradeLink = (c, subprotocol, accept) => {
+  Object.assign(c.env, { subprotocol, accept });
   return new Response(null);
 };
 
@@ -39,11 +42,15 @@ export function serveLinks(
   server: Server,
   handle: (request: Request, env: UpgradeEnv) => Response | Promise<Response>,
 ): WebSocketServer {
+  const subprotocols = new WeakMap<IncomingMessage, string>();
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: FRAME_MAX_BYTES,
     perMessageDeflate: false,
-    handleProtocols: (offered) => (offered.has(LINK_SUBPROTOCOL) ? LINK_SUBPROTOCOL : false),
+    handleProtocols(offered, incoming) {
+      const ours = subprotocols.get(incoming) ?? '';
+      return offered.has(ours) ? ours : false;
+    },
   });
   const answer = async (incoming: IncomingMessage, env: UpgradeEnv): Promise<Response> => {
     const headers = new Headers();
@@ -55,10 +62,11 @@ export function serveLinks(
   };
   server.on('upgrade', async (incoming, socket: Duplex, head) => {
     socket.on('error', () => socket.destroy());
-    const env: UpgradeEnv = { rawPath: incoming.url ?? '/' };
+    const env: UpgradeEnv = { rawPath: incoming.url ?? '/', ...peerOf(incoming) };
     const response = await answer(incoming, env).catch(rejected);
-    const { accept } = env;
+    const { accept, subprotocol = '' } = env;
     if (accept === undefined) return refuse(socket, response.status, await response.text(), response.headers);
+    subprotocols.set(incoming, subprotocol);
     sockets.handleUpgrade(incoming, socket, head, (ws) => connect(ws, accept));
   });
   const refuseUnread = (error: NodeJS.ErrnoException, socket: Duplex) => {

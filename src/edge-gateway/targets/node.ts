@@ -1,28 +1,45 @@
 /** The gateway on Node: node:http through @hono/node-server; node-link.ts has the WebSockets. */
 import { createServer, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { type Outcome, success } from '../../contract/index.ts';
 import { compose, listenFailure, type RunningGateway, type ServeOptions } from '../compose.ts';
 import { CLOSE_WAIT_MS, HEAD_MAX_BYTES, HEAD_WAIT_MS, KEEP_ALIVE_MS, REQUEST_WAIT_MS } from '../limits.ts';
 import { isWebSocket, rejected, serveLinks, upgradeLink } from './node-link.ts';
+import { type NodeTls, peerOf, tlsOptions } from './node-tls.ts';
 
 export type { RunningGateway, ServeOptions } from '../compose.ts';
 
-/** Starts a gateway. Fails with `service_unavailable`, naming the address, when it cannot be listened on. */
-export async function serveNode(options: ServeOptions): Promise<Outcome<RunningGateway>> {
+export interface NodeServeOptions extends ServeOptions {
+  /** Default: plain HTTP. */
+  readonly tls?: NodeTls;
+}
+
+/**
+ * Starts a gateway. Fails with `service_unavailable`, naming the address, when it cannot be listened on, with `bad_request`
+ * when its TLS material cannot be used.
+ */
+export async function serveNode(options: NodeServeOptions): Promise<Outcome<RunningGateway>> {
+  const tls = options.tls === undefined ? null : tlsOptions(options.tls);
+  if (tls?.ok === false) return tls;
   const gateway = compose(options, upgradeLink);
   const { app, hub } = gateway;
-  const listener = getRequestListener((request, { incoming }) => app.fetch(request, { rawPath: incoming.url ?? '/' }), {
-    errorHandler: rejected,
-  });
+  const listener = getRequestListener(
+    (request, { incoming }) => app.fetch(request, { rawPath: incoming.url ?? '/', ...peerOf(incoming) }),
+    { errorHandler: rejected },
+  );
   const bounds = {
     maxHeaderSize: HEAD_MAX_BYTES,
     headersTimeout: HEAD_WAIT_MS,
     requestTimeout: REQUEST_WAIT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
+    shouldUpgradeCallback: isWebSocket,
   };
-  const server = createServer({ ...bounds, shouldUpgradeCallback: isWebSocket }, listener);
+  const server: Server =
+    tls === null
+      ? createServer(bounds, listener)
+      : createTlsServer({ ...bounds, ...tls.value, handshakeTimeout: HEAD_WAIT_MS }, listener);
   const sockets = serveLinks(server, (request, env) => app.fetch(request, env));
   const listening = await listen(server, options);
   if (!listening.ok) {
@@ -30,7 +47,7 @@ export async function serveNode(options: ServeOptions): Promise<Outcome<RunningG
     return listening;
   }
   const { port } = server.address() as AddressInfo;
-  const url = gateway.open(port);
+  const url = gateway.open(port, tls === null ? 'http' : 'https');
   const close = async () => {
     gateway.close();
     await new Promise<void>((resolve) => {

@@ -42,6 +42,8 @@ export interface HostAgentOptions {
   /** Base URL of the gateway, `http(s)://…`. */
   readonly gateway_url: string;
   readonly token: string;
+  /** PEM texts for an https gateway: the CA to trust, certificate and key to show. Default: the CAs of the runtime, none. */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
   /** What the host is called; two agents of one gateway must differ in it. */
   readonly host_name: string;
   readonly version: string;
@@ -167,6 +169,7 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
   link = startLink({
     url: options.gateway_url,
     token: options.token,
+    ...(options.tls === undefined ? {} : { tls: options.tls }),
     hello: {
       type: 'hello',
       version: LINK_VERSION,

@@ -1,5 +1,6 @@
 /**
- * One connection to a gateway, from dialling to its end. The protocol is stated in `contract/link.ts`.
+ * One connection to a gateway, from dialling to its end. What is spoken on it is a grammar: the agents' link
+ * (`contract/link.ts`) or the store's (`contract/store-link.ts`), which begin, live and end in the same way.
  *
  * The handshake has three outcomes and never throws: the link is open; the gateway refused it, and dialling again
  * cannot help; or it did not come about this time. Once open, the connection lives until either side closes it or is
@@ -9,46 +10,69 @@ import { Agent, fetch, WebSocket } from 'undici';
 import * as v from 'valibot';
 import {
   AGENT_CLOSE,
-  type AgentFrame,
   ApiErrorEnvelope,
   FRAME_MAX_BYTES,
-  GatewayFrame,
-  type HelloFrame,
-  LINK_PATH,
-  LINK_SUBPROTOCOL,
-  LINK_VERSION,
+  type GatewayFrame,
+  HEARTBEAT_TEXT,
+  type ReadFrame,
   readFrame,
   SILENCE_MAX_HEARTBEATS,
+  type StoreGatewayFrame,
 } from '../../contract/index.ts';
 import { LIMITS } from '../limits.ts';
 
-export interface DialOptions {
+/** What is spoken on a link. `Out` is what this side sends. */
+export interface Grammar<Out, In extends GatewayFrame | StoreGatewayFrame> {
+  /** Path below the gateway's base URL. */
+  readonly path: string;
+  readonly query: Readonly<Record<string, string>>;
+  readonly subprotocol: string;
+  readonly version: number;
+  readonly hello: Out;
+  readonly incoming: v.GenericSchema<unknown, In>;
+}
+
+/** PEM texts. Default of each: the CAs of the runtime, and no certificate to show. */
+export interface DialTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+export interface DialOptions<Out, In extends GatewayFrame | StoreGatewayFrame> {
   /** The gateway's base URL, `http(s)://…`. */
   readonly url: string;
   readonly token: string;
-  readonly hello: HelloFrame;
+  readonly tls?: DialTls;
+  readonly grammar: Grammar<Out, In>;
   readonly signal: AbortSignal;
 }
 
-export type Handshake =
-  | { readonly kind: 'open'; readonly connection: Connection }
+export type Handshake<Out, In> =
+  | { readonly kind: 'open'; readonly connection: Connection<Out, In> }
   | { readonly kind: 'refused'; readonly message: string }
   | { readonly kind: 'failed'; readonly message: string };
 
-export interface Connection {
+export interface Connection<Out, In> {
   /** Sends a frame; false when the connection is over, or is closed now because the peer reads too slowly. */
-  send(frame: AgentFrame): boolean;
-  /** Sets who hears the frames that arrive; those that came earlier are told first. */
-  listen(listener: (frame: GatewayFrame) => void): void;
+  send(frame: Out): boolean;
+  /** Bytes that were sent and wait in the socket. */
+  readonly unsent_bytes: number;
+  /** Sets who hears the frames that arrive, heartbeats aside; those that came earlier are told first. */
+  listen(listener: (frame: In) => void): void;
   close(reason: string): void;
   /** Settles with the reason when the connection is over. */
   readonly closed: Promise<string>;
 }
 
-export function dial(options: DialOptions): Promise<Handshake> {
-  const dispatcher = new Agent({ connect: { timeout: LIMITS.dial_timeout_ms }, bodyTimeout: 0 });
-  const socket = new WebSocket(linkUrl(options.url, options.hello.host), {
-    protocols: [LINK_SUBPROTOCOL],
+export function dial<Out, In extends GatewayFrame | StoreGatewayFrame>(
+  options: DialOptions<Out, In>,
+): Promise<Handshake<Out, In>> {
+  const { grammar } = options;
+  const url = linkUrl(options.url, grammar.path, grammar.query);
+  const dispatcher = new Agent({ connect: { timeout: LIMITS.dial_timeout_ms, ...options.tls }, bodyTimeout: 0 });
+  const socket = new WebSocket(url, {
+    protocols: [grammar.subprotocol],
     headers: { authorization: `Bearer ${options.token}` },
     dispatcher,
   });
@@ -57,8 +81,8 @@ export function dial(options: DialOptions): Promise<Handshake> {
   const closed = new Promise<string>((resolve) => {
     finish = resolve;
   });
-  let listener: ((frame: GatewayFrame) => void) | null = null;
-  const early: GatewayFrame[] = [];
+  let listener: ((frame: In) => void) | null = null;
+  const early: In[] = [];
   let heard_ms = Date.now();
   let sent_ms = Date.now();
   let isOpen = false;
@@ -72,29 +96,37 @@ export function dial(options: DialOptions): Promise<Handshake> {
     finish(reason);
   };
 
-  const send = (frame: AgentFrame): boolean => {
+  const sendText = (text: string): boolean => {
     if (!isOpen || socket.readyState !== WebSocket.OPEN) return false;
     if (socket.bufferedAmount > LIMITS.send_buffer_max_bytes) {
       close(AGENT_CLOSE.peer_slow, 'the gateway reads too slowly');
       return false;
     }
-    socket.send(JSON.stringify(frame));
+    socket.send(text);
     sent_ms = Date.now();
     return true;
   };
+  const send = (frame: Out): boolean => sendText(JSON.stringify(frame));
 
   const beat = (heartbeat_ms: number): void => {
+    let beaten_ms = 0;
     const pulse = setInterval(() => {
-      if (Date.now() - heard_ms > SILENCE_MAX_HEARTBEATS * heartbeat_ms)
+      const now_ms = Date.now();
+      // A gateway that sleeps between frames says something only in answer to a heartbeat, however much else is sent to it.
+      const isQuiet = now_ms - Math.min(sent_ms, heard_ms) >= heartbeat_ms && now_ms - beaten_ms >= heartbeat_ms;
+      if (now_ms - heard_ms > SILENCE_MAX_HEARTBEATS * heartbeat_ms)
         close(AGENT_CLOSE.peer_silent, 'the gateway has been silent for too long');
-      else if (Date.now() - sent_ms >= heartbeat_ms) send({ type: 'heartbeat' });
+      else if (isQuiet && sendText(HEARTBEAT_TEXT)) beaten_ms = now_ms;
     }, heartbeat_ms / 5);
     pulse.unref();
     closed.then(() => clearInterval(pulse));
   };
 
-  const connection: Connection = {
+  const connection: Connection<Out, In> = {
     send,
+    get unsent_bytes() {
+      return socket.bufferedAmount;
+    },
     closed,
     close: (reason) => close(AGENT_CLOSE.normal, reason),
     listen(next) {
@@ -103,8 +135,8 @@ export function dial(options: DialOptions): Promise<Handshake> {
     },
   };
 
-  return new Promise<Handshake>((resolve) => {
-    const give = (outcome: Handshake): void => {
+  return new Promise<Handshake<Out, In>>((resolve) => {
+    const give = (outcome: Handshake<Out, In>): void => {
       clearTimeout(timer);
       options.signal.removeEventListener('abort', onAbort);
       resolve(outcome);
@@ -124,7 +156,7 @@ export function dial(options: DialOptions): Promise<Handshake> {
     let welcomed = false;
     socket.addEventListener('open', () => {
       isOpen = true;
-      send(options.hello);
+      send(grammar.hello);
     });
     socket.addEventListener('close', (event) => {
       if (welcomed) {
@@ -134,26 +166,24 @@ export function dial(options: DialOptions): Promise<Handshake> {
       } else if (event.reason !== '') {
         give({ kind: 'failed', message: event.reason });
       } else {
-        explainFailure(options, dispatcher).then(give);
+        explainFailure(options, url, dispatcher).then(give);
       }
     });
     socket.addEventListener('message', (event) => {
       heard_ms = Date.now();
-      const read = readGatewayFrame(event.data);
+      const read = readIncoming(grammar.incoming, event.data);
       if (!read.ok) return close(AGENT_CLOSE.protocol, read.error);
-      const frame = read.frame;
+      const frame: GatewayFrame | StoreGatewayFrame = read.frame;
       if (welcomed) {
         if (frame.type === 'heartbeat') return;
-        if (listener === null) early.push(frame);
-        else listener(frame);
+        if (listener === null) early.push(read.frame);
+        else listener(read.frame);
         return;
       }
       if (frame.type === 'welcome') {
-        if (frame.version !== LINK_VERSION) {
-          return give({
-            kind: 'refused',
-            message: `the gateway speaks link version ${frame.version}, not ${LINK_VERSION}`,
-          });
+        if (frame.version !== grammar.version) {
+          const message = `the gateway speaks link version ${frame.version}, not ${grammar.version}`;
+          return give({ kind: 'refused', message });
         }
         welcomed = true;
         beat(frame.heartbeat_ms);
@@ -169,11 +199,15 @@ export function dial(options: DialOptions): Promise<Handshake> {
  * A WebSocket that did not come about does not say why. The same request without the upgrade does: it fails with the
  * network's own error, or is answered with an envelope when the token or the address is what is wrong.
  */
-async function explainFailure(options: DialOptions, dispatcher: Agent): Promise<Handshake> {
+async function explainFailure(
+  { token, signal: stopped }: { readonly token: string; readonly signal: AbortSignal },
+  url: string,
+  dispatcher: Agent,
+): Promise<{ readonly kind: 'refused' | 'failed'; readonly message: string }> {
   try {
-    const url = linkUrl(options.url, options.hello.host).replace(/^ws/, 'http');
-    const signal = AbortSignal.any([options.signal, AbortSignal.timeout(LIMITS.explain_timeout_ms)]);
-    const answer = await fetch(url, { dispatcher, signal, headers: { authorization: `Bearer ${options.token}` } });
+    const signal = AbortSignal.any([stopped, AbortSignal.timeout(LIMITS.explain_timeout_ms)]);
+    const headers = { authorization: `Bearer ${token}` };
+    const answer = await fetch(url.replace(/^ws/, 'http'), { dispatcher, signal, headers });
     const body = v.safeParse(ApiErrorEnvelope, await answer.json().catch(() => null));
     const message = body.success ? body.output.error.message : `HTTP ${answer.status}: not a meshscope gateway`;
     return { kind: [401, 403, 404].includes(answer.status) ? 'refused' : 'failed', message };
@@ -182,18 +216,18 @@ async function explainFailure(options: DialOptions, dispatcher: Agent): Promise<
   }
 }
 
-function readGatewayFrame(data: unknown): ReturnType<typeof readFrame<typeof GatewayFrame>> {
+function readIncoming<In>(incoming: v.GenericSchema<unknown, In>, data: unknown): ReadFrame<In> {
   if (typeof data !== 'string') return { ok: false, error: 'frame is not text' };
   if (data.length > FRAME_MAX_BYTES) return { ok: false, error: 'frame is too large' };
-  return readFrame(GatewayFrame, data);
+  return readFrame(incoming, data);
 }
 
-/** The WebSocket URL of a host's link, below whatever path the gateway's base URL has. */
-export function linkUrl(base: string, host: string): string {
+/** The WebSocket URL of a link, below whatever path the gateway's base URL has. */
+export function linkUrl(base: string, path: string, query: Readonly<Record<string, string>> = {}): string {
   const url = new URL(base);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-  url.pathname = url.pathname.replace(/\/+$/, '') + LINK_PATH;
-  url.searchParams.set('host', host);
+  url.pathname = url.pathname.replace(/\/+$/, '') + path;
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
   return url.href;
 }
 

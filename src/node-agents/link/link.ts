@@ -1,20 +1,24 @@
 /**
- * The link of an agent to its gateway: one loop that owns all dialling, and the stream of state on top of it.
- *
- * 1. Dial. Refused for good: tell, and wait the longest backoff before asking again, since whoever mends it (a token, a
- *    name that is taken) should not have to restart every agent. Failed: wait, longer each time.
- * 2. Open: send the whole state as `sync`, then every change as `delta`, all with one running number.
- * 3. Closed: the backoff starts anew only after the link was up for a while, so that a gateway that accepts and drops is
- *    not dialled in a tight circle.
+ * The link of an agent to its gateway: the stream of state on top of a dialler (redial.ts). When it is open, the whole
+ * state goes out as `sync`, then every change as `delta`, all with one running number.
  */
-import type { AgentFrame, GatewayFrame, HelloFrame, NodePayload } from '../../contract/index.ts';
+import {
+  type AgentFrame,
+  GatewayFrame,
+  type HelloFrame,
+  LINK_PATH,
+  LINK_SUBPROTOCOL,
+  LINK_VERSION,
+  type NodePayload,
+} from '../../contract/index.ts';
 import { LIMITS } from '../limits.ts';
-import { createBackoff } from './backoff.ts';
-import { type Connection, dial } from './connection.ts';
+import type { Connection, DialTls } from './connection.ts';
+import { keepDialling } from './redial.ts';
 
 export interface LinkOptions {
   readonly url: string;
   readonly token: string;
+  readonly tls?: DialTls;
   readonly hello: HelloFrame;
   /** The nodes of the whole host, as they are now. */
   readonly state: () => NodePayload[];
@@ -37,49 +41,39 @@ export interface Link {
 }
 
 export function startLink(options: LinkOptions): Link {
-  const stopping = new AbortController();
-  const backoff = createBackoff();
-  let connection: Connection | null = null;
+  const { hello, onFrame, onOpen, state, ...dialled } = options;
+  let connection: Connection<AgentFrame, GatewayFrame> | null = null;
   let seq = 0;
-  let lastTrouble: string | null = null;
-
-  const trouble = (message: string, refused: boolean): void => {
-    if (message !== lastTrouble) options.onTrouble(message, refused);
-    lastTrouble = message;
-  };
 
   const sync = (): void => {
-    const frames = chunk(options.state());
+    const frames = chunk(state());
     for (const [index, nodes] of frames.entries()) {
       seq += 1;
       connection?.send({ type: 'sync', seq, nodes, more: index < frames.length - 1 });
     }
   };
 
-  const serve = async (open: Connection): Promise<void> => {
-    connection = open;
-    seq = 0;
-    lastTrouble = null;
-    const opened_ms = Date.now();
-    open.listen((frame) => (frame.type === 'resync' ? sync() : options.onFrame(frame)));
-    sync();
-    options.onOpen();
-    const reason = await open.closed;
-    connection = null;
-    if (Date.now() - opened_ms >= LIMITS.backoff_reset_ms) backoff.reset();
-    if (!stopping.signal.aborted) trouble(`the link was closed: ${reason}`, false);
-  };
-
-  const loop = (async () => {
-    while (!stopping.signal.aborted) {
-      const { url, token, hello } = options;
-      const handshake = await dial({ url, token, hello, signal: stopping.signal });
-      if (handshake.kind === 'open') await serve(handshake.connection);
-      else if (!stopping.signal.aborted) trouble(handshake.message, handshake.kind === 'refused');
-      const wait_ms = handshake.kind === 'refused' ? LIMITS.backoff_max_ms : backoff.next();
-      await sleep(wait_ms, stopping.signal);
-    }
-  })();
+  const dialler = keepDialling<AgentFrame, GatewayFrame>({
+    ...dialled,
+    grammar: {
+      path: LINK_PATH,
+      query: { host: hello.host },
+      subprotocol: LINK_SUBPROTOCOL,
+      version: LINK_VERSION,
+      hello,
+      incoming: GatewayFrame,
+    },
+    onOpen(open) {
+      connection = open;
+      seq = 0;
+      open.listen((frame) => (frame.type === 'resync' ? sync() : onFrame(frame)));
+      sync();
+      onOpen();
+    },
+    onClosed() {
+      connection = null;
+    },
+  });
 
   return {
     get isOpen() {
@@ -98,12 +92,7 @@ export function startLink(options: LinkOptions): Link {
       }
     },
     send: (frame) => connection?.send(frame) ?? false,
-    async stop(reason) {
-      connection?.send({ type: 'bye', reason });
-      stopping.abort();
-      connection?.close(reason);
-      await loop;
-    },
+    stop: (reason) => dialler.stop({ type: 'bye', reason }, reason),
   };
 }
 
@@ -121,17 +110,4 @@ function chunk(nodes: readonly NodePayload[]): NodePayload[][] {
     size += chars;
   }
   return portions;
-}
-
-function sleep(wait_ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, wait_ms);
-    signal.addEventListener('abort', done);
-  });
 }

@@ -1,0 +1,30 @@
+/** What a hub is made of, apart from links. */
+import type { GatewayIdentity, Log, Principal, Telemetry } from '../ports.ts';
+import type { HubKeeper } from './keeper.ts';
+import type { LiveTeller } from './live-events.ts';
+import type { LinkSession } from './session.ts';
+
+export interface HubOptions {
+  readonly identity: Pick<GatewayIdentity, 'started_at' | 'started_by' | 'version'>;
+  /** Where events go. Default null: none is acknowledged. */
+  readonly telemetry?: Telemetry | null;
+  /** Default: nothing is logged. */
+  readonly log?: Log;
+  /** Whether a link may stay that a principal opened; asked now and then. Default: always. */
+  readonly stands?: (principal: Principal) => boolean;
+  /** Silence after which a side sends a heartbeat, milliseconds, at least 20. Default 5,000. */
+  readonly heartbeat_ms?: number;
+  /** Where published state is kept beyond this object's memory. Default none. */
+  readonly keeper?: HubKeeper;
+  /**
+   * `own`: an interval of this object looks after what is due, on a monotonic clock. `asked`: the runtime calls `tick` at
+   * `dueAt_ms`, and the clock is the wall's, so that sessions can be kept and restored. Default `own`.
+   */
+  readonly ticks?: 'own' | 'asked';
+  /** Who is told of what changes. Default: a LiveFeed of the hub's own; with another, `follow` always fails. */
+  readonly live?: LiveTeller;
+  /** Told when what `kept` gives has changed outside of an event of the session's own link. Default: nobody. */
+  readonly onKept?: (session: LinkSession) => void;
+  /** Characters of JSON that one host's nodes may take together. Default STATE_PER_HOST_MAX_CHARS. */
+  readonly state_per_host_max_chars?: number;
+}

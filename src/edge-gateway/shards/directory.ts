@@ -1,0 +1,223 @@
+/**
+ * The directory of a mesh over shards: every host by name, for the root; the live updates of all shards, for those who
+ * follow; the clock of the snapshots; and the link of the telemetry service, where that dials in.
+ *
+ * A host is listed under the shard that told of it last, so that one which has moved is not removed by where it was.
+ */
+import { type Outcome, success, timestamp } from '../../contract/index.ts';
+import { failureResponse } from '../http/respond.ts';
+import { hostLinked, hostLost, hostRemoved } from '../hub/live-events.ts';
+import { LiveFeed } from '../hub/live-feed.ts';
+import { RootText } from '../hub/root.ts';
+import { type KeptStoreLink, refuseStore, StoreLink } from '../hub/store-link.ts';
+import { SNAPSHOT_FIRST_MS } from '../limits.ts';
+import type { AccessPolicy, Dialler, Link, LinkReceiver, Telemetry } from '../ports.ts';
+import { rootRows } from '../snapshot-rows.ts';
+import { type ProducerState, SnapshotSender } from '../snapshot-sender.ts';
+import { byHostName } from '../tree.ts';
+import { Notes } from './notes.ts';
+import { ask, bodyOf, outcomeResponse, type Peer } from './peer.ts';
+import type { PartOptions } from './shard.ts';
+import type { Told, ToldHost } from './teller.ts';
+
+export interface DirectoryOptions extends PartOptions {
+  readonly started_by: string;
+  readonly shards: readonly Peer[];
+  /** The store, where it is reached by URL; null where it dials in. */
+  readonly telemetry: Telemetry | null;
+  /** Whether a principal is still what it was when it opened its link. */
+  readonly stands: AccessPolicy['stands'];
+  /** Milliseconds between snapshots; 0 takes none. */
+  readonly snapshot_interval_ms: number;
+}
+
+interface Entry extends ToldHost {
+  readonly shard: string;
+}
+
+const STARTED = 'started_at';
+const PRODUCER = 'snapshot_producer';
+const DUE = 'snapshot_due';
+const STORE_HEARD = 'store_heard_at';
+
+export class Directory {
+  readonly #options: DirectoryOptions;
+  readonly #notes: Notes;
+  readonly #hosts = new Map<string, Entry>();
+  readonly #live: LiveFeed;
+  readonly #root: RootText;
+  readonly #snapshots: SnapshotSender;
+  readonly #telemetry: Telemetry;
+  readonly #store: StoreLink | null;
+  #isCapturing = false;
+
+  constructor(options: DirectoryOptions) {
+    const { sql, log, version, heartbeat_ms, started_by, stands } = options;
+    this.#options = options;
+    this.#notes = new Notes(sql);
+    sql.exec(
+      'CREATE TABLE IF NOT EXISTS directory (name TEXT PRIMARY KEY, shard TEXT NOT NULL, identity TEXT NOT NULL, ' +
+        'linked INTEGER NOT NULL) WITHOUT ROWID',
+    );
+    for (const { name, shard, identity, linked } of sql.exec('SELECT name, shard, identity, linked FROM directory')) {
+      const host = { name: String(name), shard: String(shard), identity: String(identity), isLinked: linked === 1 };
+      this.#hosts.set(host.name, host);
+    }
+    const started_at = this.#notes.get(STARTED) ?? timestamp(Date.now());
+    this.#notes.set(STARTED, started_at);
+    this.#live = new LiveFeed(heartbeat_ms);
+    this.#root = new RootText({ started_at, started_by }, () => [...this.#hosts.values()].sort(byHostName));
+    const heard = this.#notes.get(STORE_HEARD);
+    const heard_at_ms = heard === null ? null : Number(heard);
+    if (options.telemetry === null) {
+      const store = new StoreLink({ version, log, heartbeat_ms, stands, heard_at_ms });
+      this.#store = store;
+      this.#telemetry = store;
+    } else {
+      this.#store = null;
+      this.#telemetry = options.telemetry;
+    }
+    const state = this.#notes.get(PRODUCER);
+    this.#snapshots = new SnapshotSender({
+      telemetry: this.#telemetry,
+      log,
+      ...(state === null ? {} : { from: JSON.parse(state) as ProducerState }),
+      onSeq: (next) => this.#notes.set(PRODUCER, JSON.stringify(next)),
+    });
+  }
+
+  async fetch(request: Request): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    switch (pathname) {
+      case '/root':
+        return new Response(this.#root.text());
+      case '/events': {
+        const opened = this.#live.open(request.headers.get('last-event-id'));
+        return opened.ok ? new Response(opened.value) : failureResponse(request, opened.failure);
+      }
+      case '/health':
+        return Response.json({ followers: this.#live.clients });
+      case '/told':
+        this.#take(await bodyOf(request));
+        return new Response(null, { status: 204 });
+      case '/store/absent': {
+        const why = (await this.#telemetry.absent?.()) ?? null;
+        return outcomeResponse(why === null ? success('') : { ok: false, failure: why });
+      }
+      case '/store/query': {
+        const { sql } = await bodyOf<{ sql: string }>(request);
+        return outcomeResponse(await this.#telemetry.query(sql, request.signal));
+      }
+      case '/store/dumps':
+        return outcomeResponse(withText(await this.#telemetry.storeDump(await bodyOf(request))));
+      case '/store/ingest':
+        return outcomeResponse(withText(await this.#telemetry.ingest(await bodyOf(request))));
+      default:
+        return new Response(null, { status: 404 });
+    }
+  }
+
+  /** The link of a telemetry service, new. */
+  accept(link: Link, dialler: Dialler): LinkReceiver & { kept(): KeptStoreLink | null } {
+    return this.#store?.accept(link, dialler) ?? { ...refuseStore(link), kept: () => null };
+  }
+
+  /** The same, as an earlier object left it. */
+  restore(link: Link, kept: KeptStoreLink | null): LinkReceiver & { kept(): KeptStoreLink | null } {
+    return this.#store !== null && kept !== null
+      ? this.#store.restore(link, kept)
+      : { ...refuseStore(link), kept: () => null };
+  }
+
+  /**
+   * Keeps when the store was last heard: whether there ever was one outlives this object.
+   *
+   * @param hasEnded false writes only what is not kept at all
+   */
+  keepStore(hasEnded: boolean): void {
+    const heard_at_ms = this.#store?.heard_at_ms ?? null;
+    if (heard_at_ms === null || (!hasEnded && this.#notes.get(STORE_HEARD) !== null)) return;
+    this.#notes.set(STORE_HEARD, String(heard_at_ms));
+  }
+
+  /** Wall clock of the next thing that `tick` has to do, milliseconds; null when there is none. */
+  dueAt_ms(): number | null {
+    const due = this.#notes.get(DUE);
+    return due === null ? null : Number(due);
+  }
+
+  async tick(): Promise<void> {
+    const due_ms = this.dueAt_ms();
+    if (due_ms === null || Date.now() < due_ms || this.#isCapturing) return;
+    this.#isCapturing = true;
+    try {
+      await this.#capture();
+    } finally {
+      this.#isCapturing = false;
+      this.#plan(this.#options.snapshot_interval_ms);
+    }
+  }
+
+  #take({ shard, whole, hosts, removed, events }: Told): void {
+    const { sql } = this.#options;
+    const before = new Map(this.#hosts);
+    sql.transaction(() => {
+      for (const host of hosts) this.#put({ ...host, shard });
+      const present = new Set(hosts.map(({ name }) => name));
+      const missing = [...before.values()].filter((host) => whole && !present.has(host.name));
+      for (const name of [...removed, ...missing.map((host) => host.name)]) {
+        if (before.get(name)?.shard === shard) this.#delete(name);
+      }
+    });
+    this.#root.invalidate();
+    for (const event of events) this.#live.tell(event);
+    // What was missed is told from the difference, so that whoever follows reads these hosts again.
+    if (whole) this.#tellDifference(before, shard);
+    if (this.dueAt_ms() === null && this.#hasLink()) this.#plan(SNAPSHOT_FIRST_MS);
+  }
+
+  #tellDifference(before: ReadonlyMap<string, Entry>, shard: string): void {
+    for (const [name, host] of before) if (!this.#hosts.has(name)) this.#live.tell(hostRemoved(host));
+    for (const host of this.#hosts.values()) {
+      if (host.shard === shard) this.#live.tell(host.isLinked ? hostLinked(host, true) : hostLost(host));
+    }
+  }
+
+  #put(host: Entry): void {
+    const { name, shard, identity, isLinked } = host;
+    const known = this.#hosts.get(name);
+    this.#hosts.set(name, host);
+    if (known?.shard === shard && known.identity === identity && known.isLinked === isLinked) return;
+    const row = [name, shard, identity, isLinked ? 1 : 0] as const;
+    this.#options.sql.exec('INSERT OR REPLACE INTO directory VALUES (?, ?, ?, ?)', ...row);
+  }
+
+  #delete(name: string): void {
+    this.#hosts.delete(name);
+    this.#options.sql.exec('DELETE FROM directory WHERE name = ?', name);
+  }
+
+  #hasLink(): boolean {
+    return [...this.#hosts.values()].some(({ isLinked }) => isLinked);
+  }
+
+  /** Without a linked host there is nothing to capture until one comes. */
+  #plan(wait_ms: number): void {
+    const isOn = this.#options.snapshot_interval_ms > 0 && this.#hasLink();
+    this.#notes.set(DUE, isOn ? String(Date.now() + wait_ms) : null);
+  }
+
+  async #capture(): Promise<void> {
+    const { shards } = this.#options;
+    if ((await this.#telemetry.absent?.()) != null) return;
+    const id = crypto.randomUUID();
+    const snapshot_ts = Date.now() * 1_000;
+    const sent = await Promise.all(shards.map((shard) => ask(shard, '/capture', { id, snapshot_ts })));
+    if (!sent.every((part) => part.ok && part.value === 'true')) return;
+    await this.#snapshots.send([rootRows(id, this.#root.text())], { snapshots: [[id, snapshot_ts]] });
+  }
+}
+
+function withText(outcome: Outcome<void>): Outcome<string> {
+  return outcome.ok ? success('') : outcome;
+}

@@ -1,0 +1,80 @@
+/**
+ * How the parts of a gateway that is spread over several objects speak with each other: HTTP requests with JSON bodies,
+ * over whatever carries them. An outcome travels as status 200 with its text, or as the error envelope with its status.
+ *
+ *   to a shard        POST /read {text}   POST /call {proc, request, deadline_ms, unknown, late}   POST /tree {base}
+ *                     GET /health         POST /capture {id, snapshot_ts}         GET /link (WebSocket)
+ *   to the directory  GET /root           GET /events   GET /health   POST /told  GET /store (WebSocket)
+ *                     POST /store/query, /store/dumps, /store/ingest
+ *
+ * They trust each other: nobody else can reach them, and what a client sent was checked before it was passed on.
+ */
+import * as v from 'valibot';
+import {
+  ApiErrorEnvelope,
+  ERROR_STATUS,
+  type ErrorCode,
+  type Failure,
+  failure,
+  type Outcome,
+  success,
+} from '../../contract/index.ts';
+import { envelope } from '../http/respond.ts';
+import { RETRY_AFTER_S } from '../limits.ts';
+
+/** A shard or the directory, as the others reach it. May throw when it cannot be reached. */
+export interface Peer {
+  fetch(request: Request): Promise<Response>;
+}
+
+/** Whoever opened a link is told to the object that takes it in this header, as JSON. */
+export const DIALLER_HEADER = 'x-meshscope-dialler';
+
+/** Asks a peer, and reads its outcome. A peer that is out of reach is `service_unavailable`. */
+export async function ask(
+  peer: Peer,
+  path: string,
+  body?: unknown,
+  signal: AbortSignal | null = null,
+): Promise<Outcome<string>> {
+  const sent = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
+  try {
+    const response = await peer.fetch(new Request(`http://peer${path}`, { ...sent, signal }));
+    const text = await response.text();
+    return response.ok ? success(text) : { ok: false, failure: readFailure(text) };
+  } catch (error) {
+    if (signal?.aborted === true) return failure('gateway_timeout', 'the request was cancelled before its answer came');
+    return { ok: false, failure: outOfReach(error) };
+  }
+}
+
+/** The body of a peer's request. Peers are one program, so it is what it is said to be. */
+export async function bodyOf<T>(request: Request): Promise<T> {
+  return (await request.json()) as T;
+}
+
+/** The answer that carries an outcome. */
+export function outcomeResponse(outcome: Outcome<string>): Response {
+  if (outcome.ok) return new Response(outcome.value);
+  return new Response(envelope(outcome.failure), { status: ERROR_STATUS[outcome.failure.code] });
+}
+
+export function outOfReach(error: unknown): Failure {
+  const why = error instanceof Error ? error.message : String(error);
+  const message = `a part of this gateway did not answer (${why}); try again in ${RETRY_AFTER_S} s`;
+  return { code: 'service_unavailable', message, details: { retry_after_s: RETRY_AFTER_S } };
+}
+
+function readFailure(text: string): Failure {
+  let json: unknown = null;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    // What is no envelope is told as it came.
+  }
+  const read = v.safeParse(ApiErrorEnvelope, json);
+  if (!read.success) return { code: 'internal_error', message: `a part of this gateway failed: ${text.slice(0, 200)}` };
+  const { code, message, details } = read.output.error;
+  const known: ErrorCode = Object.hasOwn(ERROR_STATUS, code) ? (code as ErrorCode) : 'internal_error';
+  return { code: known, message, ...(details === undefined ? {} : { details }) };
+}

@@ -1,0 +1,109 @@
+/**
+ * One shard: a hub whose state is kept in SQLite, for a runtime that drops it from memory between events. It answers the
+ * requests of peer.ts; links reach `hub` directly.
+ */
+import { parseProcRef } from '../../contract/index.ts';
+import { MeshHub } from '../hub/hub.ts';
+import { type Sql, SqliteKeeper } from '../hub/sqlite-keeper.ts';
+import type { AccessPolicy, LinkReceiver, Log, Telemetry } from '../ports.ts';
+import { hostRows } from '../snapshot-rows.ts';
+import { type ProducerState, SnapshotSender } from '../snapshot-sender.ts';
+import { byHostName, renderHost } from '../tree.ts';
+import { Notes } from './notes.ts';
+import { bodyOf, outcomeResponse, type Peer } from './peer.ts';
+import type { HostLines, ShardCall } from './sharded-mesh.ts';
+import { Teller } from './teller.ts';
+
+/** What directory and shards have in common. */
+export interface PartOptions {
+  readonly sql: Sql;
+  readonly version: string;
+  readonly log: Log;
+  /** Milliseconds. */
+  readonly heartbeat_ms: number;
+}
+
+export interface ShardOptions extends PartOptions {
+  /** Which shard this is: any text that stays the same. */
+  readonly id: string;
+  readonly directory: Peer;
+  readonly telemetry: Telemetry;
+  /** Whether a principal is still what it was when it opened its link. */
+  readonly stands: AccessPolicy['stands'];
+  /** Told when a session has changed outside of an event of its own link. */
+  readonly onKept: (session: LinkReceiver) => void;
+}
+
+const PENDING = 'told_pending';
+const PRODUCER = 'snapshot_producer';
+
+export class Shard {
+  readonly hub: MeshHub;
+  readonly #teller: Teller;
+  readonly #snapshots: SnapshotSender;
+
+  constructor(options: ShardOptions) {
+    const { sql, id, directory, telemetry, version, log, heartbeat_ms, stands, onKept } = options;
+    const notes = new Notes(sql);
+    this.#teller = new Teller({
+      shard: id,
+      directory,
+      hosts: () => this.hub.hosts(),
+      mark: {
+        get: () => notes.get(PENDING) !== null,
+        set: (isPending) => notes.set(PENDING, isPending ? 'yes' : null),
+      },
+    });
+    this.hub = new MeshHub({
+      // The root is the directory's: what a shard's hub would say of it is never read.
+      identity: { started_at: '', started_by: '', version },
+      telemetry,
+      log,
+      heartbeat_ms,
+      keeper: new SqliteKeeper(sql),
+      live: this.#teller,
+      ticks: 'asked',
+      stands,
+      onKept,
+    });
+    const state = notes.get(PRODUCER);
+    this.#snapshots = new SnapshotSender({
+      telemetry,
+      log,
+      ...(state === null ? {} : { from: JSON.parse(state) as ProducerState }),
+      onSeq: (next) => notes.set(PRODUCER, JSON.stringify(next)),
+    });
+  }
+
+  async fetch(request: Request): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    switch (pathname) {
+      case '/read': {
+        const { text } = await bodyOf<{ text: string }>(request);
+        return outcomeResponse(await this.hub.read(text, request));
+      }
+      case '/call':
+        return this.#call(await bodyOf(request), request.signal);
+      case '/tree': {
+        const { base } = await bodyOf<{ base: string }>(request);
+        const lines = this.hub.hosts().map((host): HostLines => ({ name: host.name, text: renderHost(host, base) }));
+        return Response.json(lines.sort(byHostName));
+      }
+      case '/health':
+        await this.#teller.settled();
+        return Response.json(this.hub.counts());
+      case '/capture': {
+        const { id, snapshot_ts } = await bodyOf<{ id: string; snapshot_ts: number }>(request);
+        return Response.json(await this.#snapshots.send(hostRows(this.hub, id, snapshot_ts)));
+      }
+      default:
+        return new Response(null, { status: 404 });
+    }
+  }
+
+  async #call({ proc, request, ...options }: ShardCall, signal: AbortSignal): Promise<Response> {
+    const parsed = parseProcRef(proc);
+    if (!parsed.ok) throw new RangeError(`proc: ${parsed.error}`);
+    return outcomeResponse(await this.hub.call(parsed.value, request, { ...options, signal }));
+  }
+}

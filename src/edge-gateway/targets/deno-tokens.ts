@@ -1,0 +1,19 @@
+/** The file of tokens on Deno. To read it the program needs `--allow-read` for just this path. */
+import type { TokenFile } from '../token-file.ts';
+import { deno } from './deno-api.ts';
+
+export function denoTokenFile(name: string): TokenFile {
+  return {
+    name,
+    stamp() {
+      try {
+        const { ino, size, mtime, ctime } = deno.statSync(name);
+        return [ino, size, mtime?.getTime(), ctime?.getTime()].join();
+      } catch (error) {
+        if (error instanceof Error && error.name === 'NotFound') return null;
+        throw error;
+      }
+    },
+    read: () => deno.readTextFileSync(name),
+  };
+}

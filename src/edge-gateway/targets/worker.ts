@@ -1,0 +1,50 @@
+/**
+ * The gateway on Cloudflare Workers: the Worker checks who asks and finds the route; Durable Objects (worker-objects.ts)
+ * hold the mesh. wrangler.toml names them, worker-options.ts what can be set.
+ */
+import type { Hono } from 'hono/tiny';
+import { timestamp, VERSION } from '../../contract/index.ts';
+import { headError, targetOf } from '../http/request-head.ts';
+import { failureResponse } from '../http/respond.ts';
+import type { DocumentName } from '../ports.ts';
+import { composeSharded } from '../shards/compose.ts';
+import type { Peer } from '../shards/peer.ts';
+import { accessOf, log, type ObjectEnvironment, peersOf } from './worker-objects.ts';
+import { readWorkerOptions, type WorkerOptions } from './worker-options.ts';
+
+export { HubDirectory, HubShard } from './worker-objects.ts';
+
+interface Environment extends ObjectEnvironment {
+  /** The files of `assets/`. */
+  readonly ASSETS: Peer;
+}
+
+let app: Hono | null = null;
+
+const handler = {
+  fetch(request: Request, env: Environment): Response | Promise<Response> {
+    const rawPath = targetOf(request);
+    const error = headError(request.headers, rawPath.split('?', 1)[0] ?? '');
+    if (error !== null) return failureResponse(request, error);
+    if (app === null) {
+      const options = readWorkerOptions(env);
+      if (!options.ok) return failureResponse(request, options.failure);
+      app = compose(options.value, env, new URL(request.url).origin);
+    }
+    return app.fetch(request, { rawPath });
+  },
+};
+export default handler;
+
+function compose(options: WorkerOptions, env: Environment, url: string): Hono {
+  const { directory, shards, telemetry } = peersOf(options, env);
+  const { started_by } = options;
+  const identity = { url: () => url, started_at: timestamp(Date.now()), started_by, version: VERSION };
+  const texts = new Map<DocumentName, string>();
+  const documents = async (name: DocumentName) => {
+    const text = texts.get(name) ?? (await (await env.ASSETS.fetch(new Request(`http://assets/${name}`))).text());
+    texts.set(name, text);
+    return text;
+  };
+  return composeSharded({ directory, shards, identity, documents, telemetry, log, access: accessOf(options) });
+}

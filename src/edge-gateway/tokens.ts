@@ -1,0 +1,59 @@
+/**
+ * Tokens as they are looked up: by their digest, and none of them is ever kept as text.
+ *
+ * A look-up compares the digest with that of every token, to the last word of the last one, so its time tells nothing of
+ * where or whether it matched.
+ */
+import { sha256 } from '@noble/hashes/sha2.js';
+import type { StoredToken } from '../contract/index.ts';
+
+const DIGEST_WORDS = 8;
+
+/** The SHA-256 of a token's text, lower-case hex. */
+export function hashToken(token: string): string {
+  return digestWords(token)
+    .map((word) => word.toString(16).padStart(8, '0'))
+    .join('');
+}
+
+export class TokenSet {
+  readonly #tokens: readonly StoredToken[];
+  readonly #words: Uint32Array;
+  readonly #byName: ReadonlyMap<string, StoredToken>;
+
+  constructor(tokens: readonly StoredToken[]) {
+    this.#tokens = tokens;
+    this.#byName = new Map(tokens.map((token) => [token.name, token]));
+    this.#words = new Uint32Array(tokens.length * DIGEST_WORDS);
+    for (const [index, { sha256: hex }] of tokens.entries()) {
+      for (let word = 0; word < DIGEST_WORDS; word += 1) {
+        this.#words[index * DIGEST_WORDS + word] = Number.parseInt(hex.slice(word * 8, word * 8 + 8), 16);
+      }
+    }
+  }
+
+  byName(name: string): StoredToken | null {
+    return this.#byName.get(name) ?? null;
+  }
+
+  /** The token with this text, expired or not; null when there is none. */
+  find(text: string): StoredToken | null {
+    const given = digestWords(text);
+    const words = this.#words;
+    let found = 0;
+    for (let index = 0, at = 0; at < words.length; index += 1) {
+      let difference = 0;
+      for (let word = 0; word < DIGEST_WORDS; word += 1, at += 1) difference |= (words[at] ?? 0) ^ (given[word] ?? 0);
+      // All ones where nothing differs, else zero; without a branch.
+      const isSame = ~((difference | -difference) >> 31);
+      found |= isSame & (index + 1);
+    }
+    return this.#tokens[found - 1] ?? null;
+  }
+}
+
+function digestWords(text: string): number[] {
+  const digest = sha256(new TextEncoder().encode(text));
+  const view = new DataView(digest.buffer, digest.byteOffset, digest.byteLength);
+  return Array.from({ length: DIGEST_WORDS }, (_, word) => view.getUint32(word * 4));
+}
