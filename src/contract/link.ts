@@ -25,7 +25,6 @@ import { NodePayload } from './node-payload.ts';
 import { PySpyProfileOpts } from './pyspy.ts';
 import { Timestamp } from './timestamp.ts';
 
-export const LINK_PATH = '/v1/link';
 export const LINK_VERSION = 1;
 export const LINK_SUBPROTOCOL = `meshscope.link.${LINK_VERSION}`;
 export const HOST_NAME_MAX_CHARS = 100;

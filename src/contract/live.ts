@@ -19,8 +19,6 @@ import { nullable, UInt } from './integers.ts';
 import { ProcessInfo } from './node-payload.ts';
 import { Timestamp } from './timestamp.ts';
 
-export const EVENTS_PATH = '/v1/events';
-
 const Reference = v.string();
 
 /** What a proc's process is, as far as it can be told in a line; `command` is its words in one text, cut when long. */

@@ -23,7 +23,6 @@ import * as v from 'valibot';
 import { U32, UInt } from './integers.ts';
 import { AnswerFrame, ByeFrame, CancelFrame, FaultFrame, HeartbeatFrame, RefuseFrame, WelcomeFrame } from './link.ts';
 
-export const STORE_PATH = '/v1/store';
 export const STORE_VERSION = 1;
 export const STORE_SUBPROTOCOL = `meshscope.store.${STORE_VERSION}`;
 

@@ -18,7 +18,7 @@ export const TOKEN_PREFIX = 'msc_';
 /** Tokens of one document. Beyond it the document is refused. */
 export const TOKENS_MAX = 1_000;
 /** Hosts that one token may name. Beyond it the document is refused. */
-export const TOKEN_HOSTS_MAX = 256;
+export const TOKEN_HOSTS_MAX = 64;
 /** Characters of a token document. Beyond it the document is refused. */
 export const TOKEN_DOCUMENT_MAX_CHARS = 1024 * 1024;
 /** Characters of a token's name. Beyond it the document is refused. */

@@ -14,7 +14,7 @@
  */
 import { failure, isExpired, type Outcome, ROLES, type Role, type StoredToken, success } from '../contract/index.ts';
 import { TOKEN_MAX_CHARS } from './limits.ts';
-import type { AccessLevel, AccessPolicy, Principal, TokenSource } from './ports.ts';
+import type { AccessLevel, AccessPolicy, Principal, Sha256, TokenSource } from './ports.ts';
 import { hashToken, TokenSet } from './tokens.ts';
 
 const ANONYMOUS: Principal = { name: 'anonymous', hosts: null };
@@ -35,6 +35,7 @@ export interface AccessOptions {
   /** The owner's bearer token, at least 16 characters. */
   readonly token: string;
   readonly anonymous: AnonymousLevel;
+  readonly sha256: Sha256;
   /** Where a person finds the token, for messages: a path or the name of a secret. Default: nothing is said. */
   readonly tokenSource?: string;
   /** Further tokens. Default none. */
@@ -47,7 +48,7 @@ export interface AccessOptions {
 
 /** @throws RangeError when the token is too short, too long or cannot be sent in a header, or `anonymous` is not a level. */
 export function createAccess(options: AccessOptions): AccessPolicy {
-  const { token, anonymous, tokens: source, certificate_roles = ['inspect'] } = options;
+  const { token, anonymous, sha256, tokens: source, certificate_roles = ['inspect'] } = options;
   if (token.length < 16 || token.length > TOKEN_MAX_CHARS) {
     throw new RangeError(`token must have 16 to ${TOKEN_MAX_CHARS} characters, got ${token.length}`);
   }
@@ -61,15 +62,15 @@ export function createAccess(options: AccessOptions): AccessPolicy {
     roles: [...ROLES],
     created_at: '1970-01-01T00:00:00.000Z',
     expires_at: null,
-    sha256: hashToken(token),
+    sha256: hashToken(token, sha256),
   };
   let list: readonly StoredToken[] | undefined;
-  let set = new TokenSet([owner]);
+  let set = new TokenSet([owner], sha256);
   const current = (): TokenSet => {
     const given = source?.tokens();
     if (given !== undefined && given !== list) {
       list = given;
-      set = new TokenSet([owner, ...given]);
+      set = new TokenSet([owner, ...given], sha256);
     }
     return set;
   };
@@ -111,7 +112,7 @@ export function createAccess(options: AccessOptions): AccessPolicy {
       const token = current().byName(principal.name);
       if (token === null || isExpired(token, Date.now())) return false;
       const now = principalOf(token);
-      return now.token === principal.token && now.hosts?.join() === principal.hosts?.join();
+      return now.token === principal.token && isWithin(principal.hosts, now.hosts);
     },
   };
 }
@@ -127,6 +128,11 @@ interface Holder {
 /** The token is named by its roles and a part of its digest: a principal is kept with links, and a digest is none of theirs. */
 function principalOf({ name, hosts, roles, sha256 }: StoredToken): Principal {
   return { name, hosts: hosts ?? null, token: `${roles.join('+')}:${sha256.slice(0, 16)}` };
+}
+
+/** A link is kept with the hosts that it is for, which may be fewer than its token names. */
+function isWithin(hosts: Principal['hosts'], allowed: Principal['hosts']): boolean {
+  return allowed === null || (hosts?.every((host) => allowed.includes(host)) ?? false);
 }
 
 function isAnonymousEnough(level: AccessLevel, anonymous: AnonymousLevel): boolean {

@@ -2,14 +2,13 @@
  * What every target that serves from one process composes: identity, access, hub, app and snapshots out of one set of
  * options. The runtime only listens, hands requests over, and says when it is open and when it ends.
  */
-import type { Hono } from 'hono/tiny';
 import { failure, LINK_SUBPROTOCOL, type Outcome, type Role, STORE_SUBPROTOCOL, timestamp } from '../contract/index.ts';
 import { type AnonymousLevel, createAccess } from './access.ts';
 import { documentsInMemory } from './documents.ts';
-import { createGateway, type OpenLink, type OpenStore } from './gateway.ts';
+import { createGateway, type Gateway, type OpenLink, type OpenStore } from './gateway.ts';
 import { MeshHub } from './hub/hub.ts';
 import { refuseStore, StoreLink } from './hub/store-link.ts';
-import { type Log, SILENT, type Telemetry, type TokenSource, type UpgradeLink } from './ports.ts';
+import { type Log, type Sha256, SILENT, type Telemetry, type TokenSource, type UpgradeLink } from './ports.ts';
 import { Snapshots } from './snapshot.ts';
 
 export interface ServeOptions {
@@ -49,7 +48,7 @@ export interface RunningGateway {
 }
 
 export interface ComposedGateway {
-  readonly app: Hono;
+  readonly app: Gateway;
   readonly hub: MeshHub;
   /** To be called once, when the runtime listens: starts the snapshots and gives the gateway's URL. `scheme` is `http`. */
   open(port: number, scheme?: 'http' | 'https'): string;
@@ -60,14 +59,14 @@ export interface ComposedGateway {
 const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'];
 
 /** @throws RangeError when the token, the anonymous level or the heartbeat is out of bounds. */
-export function compose(options: ServeOptions, upgradeLink: UpgradeLink): ComposedGateway {
+export function compose(options: ServeOptions, upgradeLink: UpgradeLink, sha256: Sha256): ComposedGateway {
   const { host, log = SILENT, version, started_by, allowed_hosts = [] } = options;
   let url = '';
   let snapshots: Snapshots | null = null;
   const identity = { url: () => url, started_at: timestamp(Date.now()), started_by, version };
   const bound = bracketed(host);
   const hosts = isLoopback(host) || allowed_hosts.length > 0 ? [...LOOPBACK_NAMES, bound, ...allowed_hosts] : null;
-  const access = createAccess({ ...options, hosts });
+  const access = createAccess({ ...options, hosts, sha256 });
   const heartbeat = options.heartbeat_ms === undefined ? {} : { heartbeat_ms: options.heartbeat_ms };
   const store = options.telemetry == null ? new StoreLink({ version, log, stands: access.stands, ...heartbeat }) : null;
   const telemetry = store ?? options.telemetry ?? null;

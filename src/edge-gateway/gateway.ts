@@ -6,7 +6,7 @@
  * wherever `GET` is. There is no CORS.
  */
 import type { Context } from 'hono';
-import { Hono } from 'hono/tiny';
+import { HonoBase } from 'hono/hono-base';
 import { EVENTS_PATH, type Failure, LINK_PATH, type Outcome, QueryRequest, STORE_PATH } from '../contract/index.ts';
 import { audit, noteTarget, refusedName } from './audit.ts';
 import { readJsonBody } from './http/body.ts';
@@ -25,7 +25,7 @@ import {
   type Telemetry,
 } from './ports.ts';
 import { handleConfig, handleDump, handleProfile, handleStoredDump } from './proc-calls.ts';
-import { createMatcher, type Route } from './routes.ts';
+import { createMatcher, OneHandler, type Route } from './routes.ts';
 import { GatewaySelf } from './self.ts';
 
 /**
@@ -51,11 +51,13 @@ export interface GatewayPorts {
   readonly log?: Log;
 }
 
-export function createGateway(ports: GatewayPorts): Hono {
+export type Gateway = HonoBase;
+
+export function createGateway(ports: GatewayPorts): Gateway {
   const { access } = ports;
   const log = ports.log ?? SILENT;
   const match = createMatcher(listRoutes(ports));
-  const app = new Hono({ getPath: (request, options) => rawPath(request, options?.env) });
+  const app = new HonoBase({ router: new OneHandler(), getPath: (request, options) => rawPath(request, options?.env) });
   // One handler, so that an answer that is at hand leaves without waiting for anything.
   app.all('*', (c) => {
     const request = c.req.raw;
@@ -247,7 +249,9 @@ function link(c: Context, principal: Principal, openLink: OpenLink): Response | 
     const message = `the token '${principal.name}' may publish ${principal.hosts.join(', ')}, not '${host}'`;
     return failureResponse(c.req.raw, { code: 'forbidden', message });
   }
-  if (asksForWebSocket(c)) return openLink(c, principal, host);
+  // What is kept of a link names the host that it is for, not all that its token may publish.
+  const hosts = host === null || principal.hosts === null ? principal.hosts : [host];
+  if (asksForWebSocket(c)) return openLink(c, { ...principal, hosts }, host);
   const message = `${LINK_PATH} is where host agents dial in by WebSocket; start one with 'meshscope agent'`;
   return failureResponse(c.req.raw, { code: 'bad_request', message });
 }

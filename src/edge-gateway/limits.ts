@@ -1,7 +1,7 @@
 /** Every bound of the gateway, with its number. What happens at a bound is said beside it. */
 
 /** Hosts known at once, live and gone together. At the bound a new host is refused, `retry` true. */
-export const HOSTS_MAX = 4_096;
+export const HOSTS_MAX = 8_192;
 /** Hosts kept after their link broke. Above it, the one that has been gone longest is forgotten. */
 export const GONE_HOSTS_MAX = 1_024;
 /** How long a host whose link broke is kept, milliseconds. */

@@ -6,6 +6,7 @@
  *    the longest prefix wins, so `/v1/pyspy/` is the reference `pyspy/` and `/v1/pyspy/x` a dump
  */
 import type { Context } from 'hono';
+import type { Result, Router } from 'hono/router';
 import type { Audited } from './audit.ts';
 import type { AccessLevel, Principal } from './ports.ts';
 
@@ -40,4 +41,18 @@ export function createMatcher(routes: readonly Route[]): (path: string) => Match
     const found = catchAlls.find(({ prefix }) => path.length > prefix.length && path.startsWith(prefix));
     return found === undefined ? null : { route: found.route, rest: path.slice(found.prefix.length) };
   };
+}
+
+/** Hono's router where one handler takes every request, and which route a path belongs to is found as above. */
+export class OneHandler<T> implements Router<T> {
+  readonly name = 'OneHandler';
+  #result: Result<T> = [[]];
+
+  add(_method: string, _path: string, handler: T): void {
+    this.#result = [[[handler, {}]]];
+  }
+
+  match(): Result<T> {
+    return this.#result;
+  }
 }

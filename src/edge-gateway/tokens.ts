@@ -4,14 +4,14 @@
  * A look-up compares the digest with that of every token, to the last word of the last one, so its time tells nothing of
  * where or whether it matched.
  */
-import { sha256 } from '@noble/hashes/sha2.js';
 import type { StoredToken } from '../contract/index.ts';
+import type { Sha256 } from './ports.ts';
 
 const DIGEST_WORDS = 8;
 
 /** The SHA-256 of a token's text, lower-case hex. */
-export function hashToken(token: string): string {
-  return digestWords(token)
+export function hashToken(token: string, sha256: Sha256): string {
+  return wordsOf(sha256(token))
     .map((word) => word.toString(16).padStart(8, '0'))
     .join('');
 }
@@ -20,8 +20,10 @@ export class TokenSet {
   readonly #tokens: readonly StoredToken[];
   readonly #words: Uint32Array;
   readonly #byName: ReadonlyMap<string, StoredToken>;
+  readonly #sha256: Sha256;
 
-  constructor(tokens: readonly StoredToken[]) {
+  constructor(tokens: readonly StoredToken[], sha256: Sha256) {
+    this.#sha256 = sha256;
     this.#tokens = tokens;
     this.#byName = new Map(tokens.map((token) => [token.name, token]));
     this.#words = new Uint32Array(tokens.length * DIGEST_WORDS);
@@ -38,7 +40,7 @@ export class TokenSet {
 
   /** The token with this text, expired or not; null when there is none. */
   find(text: string): StoredToken | null {
-    const given = digestWords(text);
+    const given = wordsOf(this.#sha256(text));
     const words = this.#words;
     let found = 0;
     for (let index = 0, at = 0; at < words.length; index += 1) {
@@ -52,8 +54,7 @@ export class TokenSet {
   }
 }
 
-function digestWords(text: string): number[] {
-  const digest = sha256(new TextEncoder().encode(text));
+function wordsOf(digest: Uint8Array): number[] {
   const view = new DataView(digest.buffer, digest.byteOffset, digest.byteLength);
   return Array.from({ length: DIGEST_WORDS }, (_, word) => view.getUint32(word * 4));
 }

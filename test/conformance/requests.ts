@@ -61,7 +61,7 @@ export function requestCases(start: Start, capabilities: Capabilities): void {
   }
 
   describe('an upgrade', () => {
-    const link = `GET ${LINK_PATH} HTTP/1.1`;
+    const link = `GET ${LINK_PATH}?host=gpu-7 HTTP/1.1`;
     it.each<[string, string[], [number, string]]>([
       ['without a token', [link, HOST, ...UPGRADE, VERSION, KEY], [401, 'unauthorized']],
       ['with a foreign Host', [link, 'Host: x.example', ...UPGRADE, VERSION, KEY, AUTHORIZED], [403, 'forbidden']],
@@ -167,7 +167,7 @@ export function requestCases(start: Start, capabilities: Capabilities): void {
 
   it('the end of the gateway does not wait for a peer that never closes its link', async () => {
     const other = await start();
-    const heard = say([`GET ${LINK_PATH} HTTP/1.1`, HOST, ...UPGRADE, VERSION, KEY, AUTHORIZED], other.port);
+    const heard = say([`GET ${LINK_PATH}?host=gpu-7 HTTP/1.1`, HOST, ...UPGRADE, VERSION, KEY, AUTHORIZED], other.port);
     await until(() => heard.text.startsWith('HTTP/1.1 101 '));
     const start_ms = performance.now();
     await other.close();

@@ -14,7 +14,7 @@ import { bearer, TokensFile, tokenDocument } from '../support/tokens.ts';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const ENTRY = startCommand().at(-1) ?? '';
 /** Packages that run anywhere. */
-const PORTABLE = ['@noble/hashes/sha2.js', 'hono', 'hono/tiny', 'valibot'];
+const PORTABLE = ['hono', 'hono/tiny', 'node:crypto', 'valibot'];
 
 /** Every file and package that is reachable from a file, types aside. */
 function reachable(entry: string): { files: Set<string>; packages: Set<string> } {

@@ -1,6 +1,6 @@
 /**
- * The Worker in workerd, Cloudflare's own runtime: bundled by wrangler as it is deployed, served from a configuration that
- * says what wrangler.toml says, with storage in a temporary folder.
+ * The Worker in workerd, Cloudflare's own runtime: bundled as it is deployed, served from a configuration that says what
+ * wrangler.toml says, with storage in a temporary folder.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -32,21 +32,23 @@ export function findWorkerd(): string {
   return file;
 }
 
-/** Bundles the Worker into a folder; gives the file. What wrangler says of it is `output`. */
-export async function bundleWorker(folder: string): Promise<{ readonly file: string; readonly output: string }> {
-  const wrangler = join(modules, 'wrangler', 'bin', 'wrangler.js');
-  const words = [wrangler, 'deploy', '--dry-run', '--minify', '--outdir', folder];
-  const env = { ...process.env, CI: '1', WRANGLER_SEND_METRICS: 'false', WRANGLER_LOG_PATH: folder };
-  const { stdout, stderr } = await run(process.execPath, words, { cwd: root, env });
-  return { file: join(folder, 'worker.js'), output: stdout + stderr };
+/** Bundles the Worker into a folder, as wrangler has it done; gives the file. */
+export async function bundleWorker(folder: string): Promise<string> {
+  await run(process.execPath, [join(root, 'scripts', 'build-worker.mjs'), folder]);
+  return join(folder, 'worker.js');
 }
 
 export interface WorkerdProcess {
   readonly url: string;
+  readonly pid: number;
   readonly output: { text: string };
   /** Kills it, as a machine that fails does; what it stored stays, and `restart` finds it. */
   kill(): Promise<void>;
-  restart(): Promise<WorkerdProcess>;
+  /**
+   * @param variables new values of some that it was started with; default those
+   * @param port default: a free one
+   */
+  restart(variables?: Readonly<Record<string, string>>, port?: number): Promise<WorkerdProcess>;
   /** Ends it and removes what it stored. */
   close(): Promise<void>;
 }
@@ -68,8 +70,15 @@ export async function startWorkerd(
   return serve(folder, address, env);
 }
 
-async function serve(folder: string, address: string, env: Readonly<Record<string, string>>): Promise<WorkerdProcess> {
-  const child = spawn(findWorkerd(), ['serve', 'config.capnp', '--control-fd=3'], {
+async function serve(
+  folder: string,
+  address: string,
+  env: Readonly<Record<string, string>>,
+  wanted = 0,
+): Promise<WorkerdProcess> {
+  const host = address.includes(':') ? `[${address}]` : address;
+  const words = ['serve', 'config.capnp', '--control-fd=3', `--socket-addr=http=${host}:${wanted}`];
+  const child = spawn(findWorkerd(), words, {
     cwd: folder,
     env,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
@@ -86,14 +95,14 @@ async function serve(folder: string, address: string, env: Readonly<Record<strin
     child.kill('SIGKILL');
     await exited;
   };
-  const host = address.includes(':') ? `[${address}]` : address;
   return {
+    pid: child.pid ?? 0,
     url: `http://${host}:${port}`,
     output,
     kill,
-    restart: async () => {
+    restart: async (variables = {}, wanted = 0) => {
       await kill();
-      return serve(folder, address, env);
+      return serve(folder, address, { ...env, ...variables }, wanted);
     },
     close: async () => {
       await kill();

@@ -7,11 +7,9 @@
  *    (`host_name_taken`, no retry: two agents with one name is a mistake that only a person can mend). When the older
  *    has been silent for one and a half heartbeats, the newcomer replaces it (close code 4001).
  *
- * Reading is told in reader.ts.
- *
- * A hub may live in an object that is dropped while its links stay open. Its published state is then in a keeper
- * (keeper.ts), each session in what its `kept` gave, and `dueAt_ms` says when `tick` has something to do. Its successor
- * finds the hosts in the keeper, is given the sessions by `restore`, and goes on.
+ * Reading is told in reader.ts. A hub may live in an object that is dropped while its links stay open. Its published
+ * state is then in a keeper (keeper.ts), each session in what its `kept` gave, and `dueAt_ms` says when `tick` has
+ * something to do. Its successor finds the hosts in the keeper, is given the sessions by `restore`, and goes on.
  */
 import {
   type CallRequest,

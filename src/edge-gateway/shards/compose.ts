@@ -1,7 +1,6 @@
 /** The gateway over shards, put together out of one set of options: the app that a runtime hands its requests to. */
-import type { Hono } from 'hono/tiny';
 import { hostLocation, locationKey } from '../../contract/index.ts';
-import { createGateway, type OpenLink } from '../gateway.ts';
+import { createGateway, type Gateway, type OpenLink } from '../gateway.ts';
 import { failureResponse } from '../http/respond.ts';
 import type { AccessPolicy, Dialler, Documents, GatewayIdentity, Log, Telemetry } from '../ports.ts';
 import { DIALLER_HEADER, type Peer } from './peer.ts';
@@ -18,7 +17,7 @@ export interface ShardedOptions {
   readonly log: Log;
 }
 
-export function composeSharded(options: ShardedOptions): Hono {
+export function composeSharded(options: ShardedOptions): Gateway {
   const { shards, directory, ...ports } = options;
   const open = (peer: Peer, path: string, request: Request, dialler: Dialler) => {
     const headers = new Headers(request.headers);

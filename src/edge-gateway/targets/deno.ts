@@ -18,12 +18,13 @@ import { failureResponse } from '../http/respond.ts';
 import { CLOSE_WAIT_MS, LINK_UNSENT_MAX_BYTES } from '../limits.ts';
 import type { Link, LinkReceiver, UpgradeLink } from '../ports.ts';
 import { type DenoServer, type DenoSocket, deno } from './deno-api.ts';
+import { sha256 } from './sha256.ts';
 
 const OPEN = 1;
 
 /** Starts a gateway. Fails with `service_unavailable`, naming the address, when it cannot be listened on. */
 export async function serveDeno(options: ServeOptions): Promise<Outcome<RunningGateway>> {
-  const gateway = compose(options, upgradeLink);
+  const gateway = compose(options, upgradeLink, sha256);
   const { app, hub } = gateway;
   const cut = new AbortController();
   const handle = (request: Request) => {

@@ -8,6 +8,7 @@ import { compose, listenFailure, type RunningGateway, type ServeOptions } from '
 import { CLOSE_WAIT_MS, HEAD_MAX_BYTES, HEAD_WAIT_MS, KEEP_ALIVE_MS, REQUEST_WAIT_MS } from '../limits.ts';
 import { isWebSocket, rejected, serveLinks, upgradeLink } from './node-link.ts';
 import { type NodeTls, peerOf, tlsOptions } from './node-tls.ts';
+import { sha256 } from './sha256.ts';
 
 export type { RunningGateway, ServeOptions } from '../compose.ts';
 
@@ -23,7 +24,7 @@ export interface NodeServeOptions extends ServeOptions {
 export async function serveNode(options: NodeServeOptions): Promise<Outcome<RunningGateway>> {
   const tls = options.tls === undefined ? null : tlsOptions(options.tls);
   if (tls?.ok === false) return tls;
-  const gateway = compose(options, upgradeLink);
+  const gateway = compose(options, upgradeLink, sha256);
   const { app, hub } = gateway;
   const listener = getRequestListener(
     (request, { incoming }) => app.fetch(request, { rawPath: incoming.url ?? '/', ...peerOf(incoming) }),

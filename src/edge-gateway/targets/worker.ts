@@ -2,15 +2,15 @@
  * The gateway on Cloudflare Workers: the Worker checks who asks and finds the route; Durable Objects (worker-objects.ts)
  * hold the mesh. wrangler.toml names them, worker-options.ts what can be set.
  */
-import type { Hono } from 'hono/tiny';
 import { timestamp, VERSION } from '../../contract/index.ts';
+import type { Gateway } from '../gateway.ts';
 import { headError, targetOf } from '../http/request-head.ts';
 import { failureResponse } from '../http/respond.ts';
 import type { DocumentName } from '../ports.ts';
 import { composeSharded } from '../shards/compose.ts';
 import type { Peer } from '../shards/peer.ts';
-import { accessOf, log, type ObjectEnvironment, peersOf } from './worker-objects.ts';
 import { readWorkerOptions, type WorkerOptions } from './worker-options.ts';
+import { accessOf, log, type ObjectEnvironment, peersOf } from './worker-parts.ts';
 
 export { HubDirectory, HubShard } from './worker-objects.ts';
 
@@ -19,7 +19,7 @@ interface Environment extends ObjectEnvironment {
   readonly ASSETS: Peer;
 }
 
-let app: Hono | null = null;
+let app: Gateway | null = null;
 
 const handler = {
   fetch(request: Request, env: Environment): Response | Promise<Response> {
@@ -36,7 +36,7 @@ const handler = {
 };
 export default handler;
 
-function compose(options: WorkerOptions, env: Environment, url: string): Hono {
+function compose(options: WorkerOptions, env: Environment, url: string): Gateway {
   const { directory, shards, telemetry } = peersOf(options, env);
   const { started_by } = options;
   const identity = { url: () => url, started_at: timestamp(Date.now()), started_by, version: VERSION };
