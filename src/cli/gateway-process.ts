@@ -1,5 +1,7 @@
 /** The gateway as `up` and `gateway` run it: on Node, in this process. */
+
 import { userInfo } from 'node:os';
+import { VERSION } from '../contract/index.ts';
 import { type AnonymousLevel, telemetryOverHttp, tokensFromFile } from '../edge-gateway/index.ts';
 import { type RunningGateway, serveNode } from '../edge-gateway/targets/node.ts';
 import { nodeTokenFile } from '../edge-gateway/targets/node-tokens.ts';
@@ -8,7 +10,6 @@ import { type Address, isLoopback, isPortTaken, portTaken } from './listen.ts';
 import type { CliLog } from './log.ts';
 import type { ServeTls } from './tls-options.ts';
 import type { TokensPlace } from './token-store.ts';
-import { version } from './version.ts';
 
 export interface GatewayProcessOptions {
   readonly address: Address;
@@ -40,7 +41,7 @@ export async function startGateway(options: GatewayProcessOptions): Promise<Runn
     // Where the token lies is for people on this machine.
     ...(isLoopback(address.host) ? { tokenSource: options.token_source } : {}),
     telemetry: telemetry === null ? null : telemetryOverHttp({ url: telemetry, token }),
-    version: version(),
+    version: VERSION,
     started_by: process.env.USER ?? userName(),
     log,
   });

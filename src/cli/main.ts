@@ -1,8 +1,9 @@
 /** The `meshscope` command: reads the command line, runs one subcommand, turns its end into an exit code. */
+
 import { parseArgs } from 'node:util';
+import { VERSION } from '../contract/index.ts';
 import type { Command, Invocation } from './command.ts';
 import { CommandError, EXIT, type ExitCode, usageError } from './exit.ts';
-import { version } from './version.ts';
 
 const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
   up: () => import('./commands/up.ts'),
@@ -59,7 +60,7 @@ const COMMON = {
 async function main(args: readonly string[]): Promise<ExitCode> {
   const [name, ...rest] = args;
   if (name === '--version' || name === '-V') {
-    process.stdout.write(`${version()}\n`);
+    process.stdout.write(`${VERSION}\n`);
     return EXIT.ok;
   }
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {

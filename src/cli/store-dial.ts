@@ -1,12 +1,13 @@
 /** The telemetry service's link to a gateway that it dials: the service on one side, the dialler of agents on the other. */
+
 import { readFileSync } from 'node:fs';
+import { VERSION } from '../contract/index.ts';
 import { dialStoreLink, type StoreDialler } from '../node-agents/index.ts';
 import { type Requests, serveStoreLink } from '../telemetry/index.ts';
 import { requireToken } from './data-dir.ts';
 import { usageError } from './exit.ts';
 import type { CliLog } from './log.ts';
 import type { DialTls } from './tls-options.ts';
-import { version } from './version.ts';
 
 /** Where a store dials, and what it shows there. */
 export interface StoreDial {
@@ -48,7 +49,7 @@ export function dialGateway({ url, token, tls }: StoreDial, requests: Requests, 
     url,
     token,
     ...(tls === null ? {} : { tls }),
-    version: version(),
+    version: VERSION,
     onOpen(connection) {
       log.info(`linked to ${url}`);
       serveStoreLink(requests, connection);

@@ -1,3 +1,4 @@
+import { VERSION } from '../../contract/index.ts';
 import { startHostAgent } from '../../node-agents/index.ts';
 import { AGENT_HELP, AGENT_OPTIONS, readAgentSettings } from '../agent-options.ts';
 import { URL_DEFAULT } from '../client.ts';
@@ -8,7 +9,6 @@ import { runUntilStopped, tellReady, watchLifecycle } from '../lifecycle.ts';
 import { createLog } from '../log.ts';
 import { showOutput } from '../show-output.ts';
 import { DIAL_TLS_HELP, readDialTls, TLS_OPTIONS } from '../tls-options.ts';
-import { version } from '../version.ts';
 
 export const command: Command = {
   arguments: [],
@@ -40,7 +40,7 @@ Examples
       gateway_url: text(invocation, 'gateway') ?? process.env.MESHSCOPE_URL ?? URL_DEFAULT,
       token,
       ...(tls === null ? {} : { tls }),
-      version: version(),
+      version: VERSION,
       log: (level, message) => log[level](message),
       onOutput: flag(invocation, 'quiet') ? () => {} : showOutput,
       onReady: () => tellReady({ host: settings.host_name }),

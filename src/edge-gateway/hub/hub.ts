@@ -145,9 +145,14 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
     return session;
   }
 
-  /** All links that are still open have been restored: hosts whose link is not among them have lost it. */
-  restored(): void {
+  /**
+   * All links that are still open have been restored: hosts whose link is not among them have lost it.
+   *
+   * @param isHome whether a host of this location key belongs here; one that does not is forgotten, unless it is linked
+   */
+  restored(isHome: (key: string) => boolean = () => true): void {
     for (const session of this.#doubles.splice(0)) session.close(CLOSE.replaced, REPLACED);
+    for (const host of this.#goneHosts()) if (!isHome(host.key)) this.#forget(host);
     for (const host of this.#hosts.values()) {
       if (!host.isLostUntold) continue;
       this.attempt(() => host.unlink());

@@ -2,9 +2,10 @@
  * The directory of a mesh over shards: every host by name, for the root; the live updates of all shards, for those who
  * follow; the clock of the snapshots; and the link of the telemetry service, where that dials in.
  *
- * A host is listed under the shard that told of it last, so that one which has moved is not removed by where it was.
+ * A host is listed under the shard that told of it last, so that one which has moved is not removed by where it was. When the
+ * number of shards has changed, those that belong elsewhere now are forgotten until they dial there.
  */
-import { type Outcome, success, timestamp } from '../../contract/index.ts';
+import { hostLocation, locationKey, type Outcome, success, timestamp } from '../../contract/index.ts';
 import { failureResponse } from '../http/respond.ts';
 import { hostLinked, hostLost, hostRemoved } from '../hub/live-events.ts';
 import { LiveFeed } from '../hub/live-feed.ts';
@@ -23,6 +24,8 @@ import type { Told, ToldHost } from './teller.ts';
 export interface DirectoryOptions extends PartOptions {
   readonly started_by: string;
   readonly shards: readonly Peer[];
+  /** Which shard a host of this location key belongs to, as that shard calls itself. */
+  readonly homeOf: (key: string) => string;
   /** The store, where it is reached by URL; null where it dials in. */
   readonly telemetry: Telemetry | null;
   /** Whether a principal is still what it was when it opened its link. */
@@ -59,9 +62,12 @@ export class Directory {
       'CREATE TABLE IF NOT EXISTS directory (name TEXT PRIMARY KEY, shard TEXT NOT NULL, identity TEXT NOT NULL, ' +
         'linked INTEGER NOT NULL) WITHOUT ROWID',
     );
-    for (const { name, shard, identity, linked } of sql.exec('SELECT name, shard, identity, linked FROM directory')) {
+    for (const { name, shard, identity, linked } of [
+      ...sql.exec('SELECT name, shard, identity, linked FROM directory'),
+    ]) {
       const host = { name: String(name), shard: String(shard), identity: String(identity), isLinked: linked === 1 };
-      this.#hosts.set(host.name, host);
+      if (options.homeOf(locationKey(hostLocation(host.name))) === host.shard) this.#hosts.set(host.name, host);
+      else this.#delete(host.name);
     }
     const started_at = this.#notes.get(STARTED) ?? timestamp(Date.now());
     this.#notes.set(STARTED, started_at);

@@ -36,7 +36,7 @@ export interface DenoApi {
     options: { readonly protocol?: string },
   ): { readonly socket: DenoSocket; readonly response: Response };
   addSignalListener(signal: 'SIGINT' | 'SIGTERM', listener: () => void): void;
-  readTextFileSync(path: string | URL): string;
+  readTextFileSync(path: string): string;
   /** @throws `NotFound`, or `NotCapable` without permission. */
   statSync(path: string): {
     readonly ino: number | null;

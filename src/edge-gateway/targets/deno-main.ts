@@ -5,7 +5,7 @@
  * and SIGTERM end it in order, with status 0. What it cannot start with is one line and status 2, an address that it
  * cannot listen on one line and status 1.
  */
-import { success } from '../../contract/index.ts';
+import { success, VERSION } from '../../contract/index.ts';
 import { telemetryOverHttp } from '../telemetry-http.ts';
 import { tokensFromFile } from '../token-file.ts';
 import { serveDeno } from './deno.ts';
@@ -24,15 +24,6 @@ function end(status: number, line: string): never {
   return deno.exit(status);
 }
 
-/** As the package says. Without permission to read it, the version is unknown. */
-function version(): string {
-  try {
-    return JSON.parse(deno.readTextFileSync(new URL('../../../package.json', import.meta.url))).version;
-  } catch {
-    return 'unknown';
-  }
-}
-
 if (deno.args.includes('--help')) {
   console.log(DENO_HELP);
   deno.exit(0);
@@ -45,7 +36,7 @@ if (!tokens.ok) end(2, `meshscope: ${tokens.failure.message}`);
 const gateway = await serveDeno({
   ...options,
   telemetry: telemetry_url === null ? null : telemetryOverHttp({ url: telemetry_url, token: options.token }),
-  version: version(),
+  version: VERSION,
   started_by: deno.env.get('USER') ?? 'unknown',
   log,
   ...(tokens.value === undefined ? {} : { tokens: tokens.value }),

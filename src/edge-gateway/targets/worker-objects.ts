@@ -20,12 +20,13 @@ export class HubShard {
   readonly #alarm: Alarm;
 
   constructor(state: DurableObjectState, env: ObjectEnvironment) {
-    const { part, directory, telemetry, options } = partOf(state, env);
+    const { part, directory, telemetry, options, homeOf } = partOf(state, env);
+    const id = state.id.toString();
     const onKept = (session: LinkReceiver) => this.#sockets.changed(session);
     const { stands } = accessOf(options);
-    this.#shard = new Shard({ ...part, id: state.id.toString(), directory, telemetry, stands, onKept });
+    this.#shard = new Shard({ ...part, id, directory, telemetry, stands, onKept });
     this.#sockets = new Sockets(state, this.#shard.hub);
-    this.#shard.hub.restored();
+    this.#shard.hub.restored((key) => homeOf(key) === id);
     this.#alarm = new Alarm(state.storage, () => this.#shard.hub.dueAt_ms());
     if (this.#sockets.size > 0) log.info(`shard woke with ${this.#sockets.size} links`, { shard: state.id.name });
   }
@@ -60,11 +61,11 @@ export class HubDirectory {
   readonly #alarm: Alarm;
 
   constructor(state: DurableObjectState, env: ObjectEnvironment) {
-    const { part, shards, service, options } = partOf(state, env);
+    const { part, shards, service, options, homeOf } = partOf(state, env);
     const { started_by, snapshot_interval_ms } = options;
     const { stands } = accessOf(options);
     const telemetry = service;
-    this.#directory = new Directory({ ...part, shards, telemetry, started_by, snapshot_interval_ms, stands });
+    this.#directory = new Directory({ ...part, shards, homeOf, telemetry, started_by, snapshot_interval_ms, stands });
     this.#sockets = new Sockets(state, this.#directory);
     this.#alarm = new Alarm(state.storage, () => this.#directory.dueAt_ms());
   }
