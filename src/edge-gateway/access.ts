@@ -15,7 +15,7 @@
 import { failure, isExpired, type Outcome, ROLES, type Role, type StoredToken, success } from '../contract/index.ts';
 import { TOKEN_MAX_CHARS } from './limits.ts';
 import type { AccessLevel, AccessPolicy, Principal, Sha256, TokenSource } from './ports.ts';
-import { hashToken, TokenSet } from './tokens.ts';
+import { TokenSet } from './tokens.ts';
 
 const ANONYMOUS: Principal = { name: 'anonymous', hosts: null };
 
@@ -62,7 +62,7 @@ export function createAccess(options: AccessOptions): AccessPolicy {
     roles: [...ROLES],
     created_at: '1970-01-01T00:00:00.000Z',
     expires_at: null,
-    sha256: hashToken(token, sha256),
+    sha256: sha256(token),
   };
   let list: readonly StoredToken[] | undefined;
   let set = new TokenSet([owner], sha256);
@@ -125,9 +125,17 @@ interface Holder {
   readonly what: string;
 }
 
+/** Made once for each token: most requests come with one. */
+const principals = new WeakMap<StoredToken, Principal>();
+
 /** The token is named by its roles and a part of its digest: a principal is kept with links, and a digest is none of theirs. */
-function principalOf({ name, hosts, roles, sha256 }: StoredToken): Principal {
-  return { name, hosts: hosts ?? null, token: `${roles.join('+')}:${sha256.slice(0, 16)}` };
+function principalOf(stored: StoredToken): Principal {
+  const known = principals.get(stored);
+  if (known !== undefined) return known;
+  const { name, hosts, roles, sha256 } = stored;
+  const principal = { name, hosts: hosts ?? null, token: `${roles.join('+')}:${sha256.slice(0, 16)}` };
+  principals.set(stored, principal);
+  return principal;
 }
 
 /** A link is kept with the hosts that it is for, which may be fewer than its token names. */

@@ -78,8 +78,8 @@ export interface Principal {
   readonly token?: string;
 }
 
-/** The 32 bytes of the SHA-256 of a text as UTF-8, at once: a request must not wait for it. */
-export type Sha256 = (text: string) => Uint8Array;
+/** The SHA-256 of a text as UTF-8, lower-case hex, at once: a request must not wait for it. */
+export type Sha256 = (text: string) => string;
 
 /** Gives the tokens that there are now. Asked at each request: the same list as long as nothing has changed. */
 export interface TokenSource {

@@ -9,29 +9,19 @@ import type { Sha256 } from './ports.ts';
 
 const DIGEST_WORDS = 8;
 
-/** The SHA-256 of a token's text, lower-case hex. */
-export function hashToken(token: string, sha256: Sha256): string {
-  return wordsOf(sha256(token))
-    .map((word) => word.toString(16).padStart(8, '0'))
-    .join('');
-}
-
 export class TokenSet {
   readonly #tokens: readonly StoredToken[];
   readonly #words: Uint32Array;
   readonly #byName: ReadonlyMap<string, StoredToken>;
   readonly #sha256: Sha256;
+  readonly #given = new Uint32Array(DIGEST_WORDS);
 
   constructor(tokens: readonly StoredToken[], sha256: Sha256) {
     this.#sha256 = sha256;
     this.#tokens = tokens;
     this.#byName = new Map(tokens.map((token) => [token.name, token]));
     this.#words = new Uint32Array(tokens.length * DIGEST_WORDS);
-    for (const [index, { sha256: hex }] of tokens.entries()) {
-      for (let word = 0; word < DIGEST_WORDS; word += 1) {
-        this.#words[index * DIGEST_WORDS + word] = Number.parseInt(hex.slice(word * 8, word * 8 + 8), 16);
-      }
-    }
+    for (const [index, token] of tokens.entries()) writeWords(token.sha256, this.#words, index * DIGEST_WORDS);
   }
 
   byName(name: string): StoredToken | null {
@@ -40,8 +30,9 @@ export class TokenSet {
 
   /** The token with this text, expired or not; null when there is none. */
   find(text: string): StoredToken | null {
-    const given = wordsOf(this.#sha256(text));
     const words = this.#words;
+    const given = this.#given;
+    writeWords(this.#sha256(text), given, 0);
     let found = 0;
     for (let index = 0, at = 0; at < words.length; index += 1) {
       let difference = 0;
@@ -54,7 +45,9 @@ export class TokenSet {
   }
 }
 
-function wordsOf(digest: Uint8Array): number[] {
-  const view = new DataView(digest.buffer, digest.byteOffset, digest.byteLength);
-  return Array.from({ length: DIGEST_WORDS }, (_, word) => view.getUint32(word * 4));
+/** @param hex a digest, lower case. */
+function writeWords(hex: string, words: Uint32Array, at: number): void {
+  for (let word = 0; word < DIGEST_WORDS; word += 1) {
+    words[at + word] = Number.parseInt(hex.slice(word * 8, word * 8 + 8), 16);
+  }
 }

@@ -5,7 +5,6 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readTokenDocument, TOKENS_MAX, type TokenDocument } from '../../src/contract/index.ts';
 import { sha256 } from '../../src/edge-gateway/targets/sha256.ts';
-import { hashToken } from '../../src/edge-gateway/tokens.ts';
 import { type Ended, runCli, startSite } from '../support/cli.ts';
 import { FakeAgent } from '../support/fake-agent.ts';
 import { until } from '../support/processes.ts';
@@ -44,7 +43,7 @@ it('create prints the token once, alone on standard output, and keeps its digest
   expect(statSync(file).mode & 0o777).toBe(0o600);
   const [stored] = read(file).tokens;
   expect(stored).toMatchObject({ name: 'gpu-7', roles: ['read', 'agent'], hosts: ['gpu-7'] });
-  expect(stored?.sha256).toBe(hashToken(stdout.trim(), sha256));
+  expect(stored?.sha256).toBe(sha256(stdout.trim()));
   const { created_at = '', expires_at } = stored ?? {};
   expect(Date.parse(expires_at ?? '') - Date.parse(created_at)).toBe(30 * 86_400_000);
 });

@@ -141,18 +141,13 @@ describe.concurrent('objects that were dropped from memory', () => {
       await until(async () => (await mesh.counts()).calls === 0, 'the call to be given up');
 
       const paths = ['/v1/root', '/v1/tree', ...[steady, gap, restating, holder].flatMap(pathsOf)];
-      const read = async () => Promise.all(paths.map(async (path) => `${path} ${(await mesh.ask(path)).body}`));
+      const read = async () =>
+        Promise.all(paths.map(async (path) => `${path} ${dateless(path, await mesh.ask(path))}`));
       const before = await read();
-      const wake = {
-        'a read': async () => {
-          await mesh.ask('/v1/tree');
-        },
-        'a frame': async () => {
-          steady.delta([]);
-          await mesh.ask('/v1/tree');
-        },
-      }[waker];
-      await untilAsleep(mesh.running.output, wake ?? read);
+      await untilAsleep(mesh.running.output, async () => {
+        if (waker === 'a frame') steady.delta([]);
+        await mesh.ask('/v1/tree');
+      });
       expect(await read()).toEqual(before);
 
       // A call of another life is answered late, and dropped; a new one is answered.
@@ -180,7 +175,27 @@ describe.concurrent('objects that were dropped from memory', () => {
       gap.sync(gap.mesh('2031-01-01T00:00:00.000Z'));
       await until(async () => (await mesh.node(gap.procRef)).as_of.startsWith('2031'), 'the state after a gap');
 
+      console.log(
+        'DBG',
+        holder.closeCode,
+        heir.closeCode,
+        heir.closeReason,
+        JSON.stringify(heir.received.filter((f) => f.type !== 'heartbeat')),
+        mesh.running.output.text.slice(-3000),
+      );
       holder.drop();
+      setTimeout(
+        () =>
+          console.log(
+            'DBG2',
+            holder.closeCode,
+            heir.closeCode,
+            heir.closeReason,
+            JSON.stringify(heir.received.filter((f) => f.type !== 'heartbeat')),
+            mesh.running.output.text.slice(-1000),
+          ),
+        5000,
+      );
       await until(() => heir.frames('welcome').length === 1, 'the name to be free');
       heir.sync(heir.mesh('2032-01-01T00:00:00.000Z'));
       await until(async () => {
@@ -196,6 +211,11 @@ describe.concurrent('objects that were dropped from memory', () => {
     }),
   );
 });
+
+/** The body of an answer; the root alone is dated when it is read. */
+function dateless(path: string, { body }: { readonly body: string }): string {
+  return path === '/v1/root' ? body.replace(/"as_of":"[^"]*"/, '') : body;
+}
 
 function pathsOf(agent: FakeAgent): string[] {
   return [agent.hostRef, agent.procRef, agent.serviceRef].map((reference) => `/v1/${encodeRef(reference)}`);

@@ -146,9 +146,8 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
   }
 
   /**
-   * All links that are still open have been restored: hosts whose link is not among them have lost it.
-   *
-   * @param isHome whether a host of this location key belongs here; one that does not is forgotten, unless it is linked
+   * All links that are still open have been restored: hosts whose link is not among them have lost it, and are forgotten
+   * where `isHome` says that a host of their location key belongs elsewhere.
    */
   restored(isHome: (key: string) => boolean = () => true): void {
     for (const session of this.#doubles.splice(0)) session.close(CLOSE.replaced, REPLACED);

@@ -1,6 +1,6 @@
 /** SHA-256 of `node:crypto`, which Node, Deno and Workers all have, and which makes nobody wait as that of the web does. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
-export function sha256(text: string): Uint8Array {
-  return createHash('sha256').update(text).digest();
+export function sha256(text: string): string {
+  return hash('sha256', text, 'hex');
 }

@@ -4,6 +4,7 @@ import { createAccess } from '../access.ts';
 import type { AccessPolicy, Dialler, Log, Telemetry } from '../ports.ts';
 import { DIALLER_HEADER, type Peer } from '../shards/peer.ts';
 import { telemetryOfPeer } from '../shards/peer-telemetry.ts';
+import { shardOf } from '../shards/place.ts';
 import { telemetryOverHttp } from '../telemetry-http.ts';
 import { sha256 } from './sha256.ts';
 import type { DurableObjectNamespace, DurableObjectState } from './worker-api.ts';
@@ -31,6 +32,8 @@ export function accessOf({ token, tokens, anonymous, allowed_hosts }: WorkerOpti
   });
 }
 
+const shardName = (n: number) => `shard-${n}`;
+
 export function peersOf({ shards, telemetry_url, token }: WorkerOptions, env: ObjectEnvironment) {
   const service = telemetry_url === null ? null : telemetryOverHttp({ url: telemetry_url, token });
   const peer = (objects: DurableObjectNamespace, name: string): Peer => ({
@@ -43,7 +46,7 @@ export function peersOf({ shards, telemetry_url, token }: WorkerOptions, env: Ob
     directory,
     service,
     telemetry,
-    shards: Array.from({ length: shards }, (_, n) => peer(env.SHARD, `shard-${n}`)),
+    shards: Array.from({ length: shards }, (_, n) => peer(env.SHARD, shardName(n))),
   };
 }
 
@@ -56,8 +59,11 @@ export function partOf(state: DurableObjectState, env: ObjectEnvironment) {
     exec: storage.sql.exec.bind(storage.sql),
     transaction: <T>(run: () => T) => storage.transactionSync(run),
   };
-  const { heartbeat_ms } = read.value;
-  return { ...peersOf(read.value, env), options: read.value, part: { sql, version: VERSION, log, heartbeat_ms } };
+  const { heartbeat_ms, shards } = read.value;
+  /** The id of the shard that a host of this location key belongs to, now that there are so many. */
+  const homeOf = (key: string) => env.SHARD.idFromName(shardName(shardOf(key, shards))).toString();
+  const part = { sql, version: VERSION, log, heartbeat_ms };
+  return { ...peersOf(read.value, env), options: read.value, homeOf, part };
 }
 
 export function diallerOf(request: Request): Dialler {
