@@ -44,7 +44,7 @@ export const LIMITS = {
   discovery_slice_procs: 16,
   /** Between two looks at whether the processes that are not the agent's own children are still there. */
   liveness_interval_ms: 200,
-  /** Between two readings of the memory of procs. */
+  /** Between two readings of the memory of procs; a heartbeat of the gateway, where that is longer. */
   memory_interval_ms: 5_000,
 
   /** Longest wait for a connection and its welcome. */

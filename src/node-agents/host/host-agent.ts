@@ -194,10 +194,18 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
     onFrame: (frame) => onFrame(frame, calls, spool),
   });
 
+  // Not more often than the gateway wants to hear something: for one that sleeps between frames, each costs.
+  let refreshed_ms = 0;
+  const refreshMemory = (): void => {
+    const now_ms = performance.now();
+    if (now_ms - refreshed_ms + LIMITS.memory_interval_ms / 2 < link.heartbeat_ms) return;
+    refreshed_ms = now_ms;
+    publisher.refreshMemory(registry.live());
+  };
   const timers = [
     setInterval(() => void discovery.scan(), LIMITS.scan_interval_ms),
     setInterval(() => discovery.checkLiveness(), LIMITS.liveness_interval_ms),
-    setInterval(() => publisher.refreshMemory(registry.live()), LIMITS.memory_interval_ms),
+    setInterval(refreshMemory, LIMITS.memory_interval_ms),
   ];
   const starting = startAll(commands, options.specs ?? []);
   void discovery.scan();

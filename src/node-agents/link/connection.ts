@@ -13,6 +13,7 @@ import {
   ApiErrorEnvelope,
   FRAME_MAX_BYTES,
   type GatewayFrame,
+  HEARTBEAT_MS,
   HEARTBEAT_TEXT,
   type ReadFrame,
   readFrame,
@@ -56,6 +57,8 @@ export type Handshake<Out, In> =
 export interface Connection<Out, In> {
   /** Sends a frame; false when the connection is over, or is closed now because the peer reads too slowly. */
   send(frame: Out): boolean;
+  /** The gateway's, milliseconds: how often it wants to hear something. */
+  readonly heartbeat_ms: number;
   /** Bytes that were sent and wait in the socket. */
   readonly unsent_bytes: number;
   /** Sets who hears the frames that arrive, heartbeats aside; those that came earlier are told first. */
@@ -108,7 +111,8 @@ export function dial<Out, In extends GatewayFrame | StoreGatewayFrame>(
   };
   const send = (frame: Out): boolean => sendText(JSON.stringify(frame));
 
-  const beat = (heartbeat_ms: number): void => {
+  let heartbeat_ms = HEARTBEAT_MS;
+  const beat = (): void => {
     let beaten_ms = 0;
     const pulse = setInterval(() => {
       const now_ms = Date.now();
@@ -124,6 +128,9 @@ export function dial<Out, In extends GatewayFrame | StoreGatewayFrame>(
 
   const connection: Connection<Out, In> = {
     send,
+    get heartbeat_ms() {
+      return heartbeat_ms;
+    },
     get unsent_bytes() {
       return socket.bufferedAmount;
     },
@@ -186,7 +193,8 @@ export function dial<Out, In extends GatewayFrame | StoreGatewayFrame>(
           return give({ kind: 'refused', message });
         }
         welcomed = true;
-        beat(frame.heartbeat_ms);
+        heartbeat_ms = frame.heartbeat_ms;
+        beat();
         give({ kind: 'open', connection });
       } else if (frame.type === 'refuse') {
         give({ kind: frame.retry ? 'failed' : 'refused', message: frame.message });

@@ -32,6 +32,8 @@ export interface LinkOptions {
 
 export interface Link {
   readonly isOpen: boolean;
+  /** How often the gateway wants to hear something, milliseconds; 0 without an open link. */
+  readonly heartbeat_ms: number;
   /** Sends changed nodes, and references of nodes that are gone. Without an open link nothing is sent or kept. */
   publish(nodes: readonly NodePayload[], removed: readonly string[]): void;
   /** Sends a frame that is not part of the state; false when the link is not open. */
@@ -78,6 +80,9 @@ export function startLink(options: LinkOptions): Link {
   return {
     get isOpen() {
       return connection !== null;
+    },
+    get heartbeat_ms() {
+      return connection?.heartbeat_ms ?? 0;
     },
     publish(nodes, removed) {
       if (connection === null) return;
