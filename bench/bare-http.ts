@@ -7,7 +7,9 @@ const bodies = new Map<string, string>(JSON.parse(readFileSync(process.argv[2] ?
 process.on('disconnect', () => process.exit(0));
 process.on('SIGINT', () => {});
 const server = createServer(({ url = '' }, response) => {
-  response.writeHead(200, { 'content-type': 'application/json' }).end(bodies.get(url) ?? '');
+  const body = bodies.get(url) ?? '';
+  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+  response.writeHead(200, headers).end(body);
 });
 server.listen(0, '127.0.0.1', () => {
   const { port } = server.address() as AddressInfo;

@@ -17,9 +17,9 @@ export function hostReference(host: string): string {
   return `host:host_agent.service@${locationOf(host)}`;
 }
 
-/** @param proc 0 to PROCS_PER_HOST - 1 */
+/** @param proc 0 to PROCS_PER_HOST - 1: a digit of its uid, which alone is what tells it from others of the host. */
 export function procReference(host: string, proc: number): string {
-  return `trainer-${proc}<BLs6T7ZaDRB>@${locationOf(host)}`;
+  return `trainer-${proc}<BLs6T7ZaD${proc + 1}B>@${locationOf(host)}`;
 }
 
 export function actorReference(host: string, proc: number): string {

@@ -7,6 +7,8 @@ import { describe, expect, test } from 'vitest';
 import { LIMITS_FILE, renderLimits, SECTIONS } from '../scripts/generate-limits-doc.ts';
 import type { Command } from '../src/cli/command.ts';
 import { EXIT } from '../src/cli/exit.ts';
+import { PROFILE_MAX_S } from '../src/contract/index.ts';
+import * as GATEWAY_LIMITS from '../src/edge-gateway/limits.ts';
 import { parseMeshFile } from '../src/node-agents/index.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -125,6 +127,46 @@ test('the example of a mesh file is one, and its bounds are those that are told'
   expect([512, 513].map((procs) => isValid({ command, procs: 512 }, { command, procs }))).toEqual([true, false]);
   expect(page).toContain('at most 56 characters');
   expect([56, 57].map((length) => isValid({ command, name: 'a'.repeat(length) }))).toEqual([true, false]);
+});
+
+describe('the page of deployment', () => {
+  const page = read('docs/deploy.md');
+  const files = readdirSync(path.join(root, 'deploy'), { recursive: true, encoding: 'utf8' })
+    .map((file) => `deploy/${file}`)
+    .filter((file) => statSync(path.join(root, file)).isFile() && !file.endsWith('.dockerignore'));
+
+  test('links to every file in deploy/', () => {
+    expect(files.length).toBeGreaterThan(5);
+    expect(files.filter((file) => !page.includes(`](../${file})`))).toEqual([]);
+  });
+
+  test('has units that start what there is', async () => {
+    const starts = files.flatMap((file) => [...read(file).matchAll(/^ExecStart=(.*)$/gm)].map(([, line = '']) => line));
+    const own = starts.filter((line) => line.startsWith('/usr/local/bin/meshscope '));
+    expect(starts.length - own.length).toBe(1);
+    expect(starts.filter((line) => !own.includes(line))).toEqual([expect.stringContaining('deno task start ')]);
+    const errors = await Promise.all(own.map((line) => commandError(shellWords(line).slice(1))));
+    expect(errors.filter((error) => error !== null)).toEqual([]);
+  });
+
+  test('tells of every variable that the Worker reads, as wrangler.toml does', () => {
+    const source = read('src/edge-gateway/targets/worker-options.ts');
+    const variables = [...source.matchAll(/readonly (MESHSCOPE_\w+)\?:/g)].map(([, name = '']) => name);
+    expect(variables.length).toBeGreaterThan(8);
+    expect(variables.filter((name) => !page.includes(name))).toEqual([]);
+    expect(variables.filter((name) => !read('wrangler.toml').includes(name))).toEqual([]);
+  });
+
+  test('has proxies that take what the gateway takes', () => {
+    const nginx = read('deploy/proxy/nginx.conf');
+    expect(nginx).toContain(`client_max_body_size ${GATEWAY_LIMITS.BODY_MAX_BYTES / 1024 ** 2}m;`);
+    expect(nginx).toContain(`large_client_header_buffers 4 ${GATEWAY_LIMITS.HEAD_MAX_BYTES / 1024}k;`);
+    const longest_s = PROFILE_MAX_S + GATEWAY_LIMITS.PROFILE_EXTRA_WAIT_MS / 1_000;
+    for (const file of ['deploy/proxy/nginx.conf', 'deploy/proxy/Caddyfile']) {
+      const [, wait_s] = /(?:proxy_read_timeout|response_header_timeout) (\d+)s/.exec(read(file)) ?? [];
+      expect(Number(wait_s)).toBeGreaterThan(longest_s);
+    }
+  });
 });
 
 test('the README lists the exit codes that there are', () => {

@@ -42,7 +42,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test('holds what a user runs and reads, and nothing else', () => {
-  const expected = /^(package\.json|README\.md|LICENSE|requirements-py-spy\.txt|(bin|dist|docs|examples)\/.*)$/;
+  const expected = /^(package\.json|README\.md|LICENSE|requirements-py-spy\.txt|(bin|deploy|dist|docs|examples)\/.*)$/;
   expect(contents.filter((path) => !expected.test(path))).toEqual([]);
   expect(contents.filter((path) => /(?<!\.d)\.tsx?$|\.test\.|__pycache__/.test(path))).toEqual([]);
   expect(contents).toEqual(

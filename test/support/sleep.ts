@@ -8,16 +8,15 @@ const TRIES_MAX = 4;
  * Leaves the objects alone for a while, wakes them, and looks in the log whether they had slept; else does so again.
  *
  * @param output what the runtime has said so far
- * @param wake an event of every object that is to have slept
+ * @param wake an event of every object that is to have slept; where there is none, an alarm has to wake them
  * @throws when they never sleep
  */
 export async function untilAsleep(output: { readonly text: string }, wake: () => Promise<unknown>): Promise<void> {
+  const before = wakings(output);
   for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
-    const before = wakings(output);
     await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
-    const isQuiet = wakings(output) === before;
     await wake();
-    if (isQuiet && (await hasWoken(output, before))) return;
+    if (await hasWoken(output, before)) return;
   }
   throw new Error(`no object slept in ${TRIES_MAX} times ${QUIET_MS} ms: ${output.text.slice(-2_000)}`);
 }

@@ -15,6 +15,8 @@ import { bundleWorker } from './workerd.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const READY_WAIT_MS = 60_000;
+/** While it starts, wrangler holds a request back for as long as that takes. */
+const ASK_WAIT_MS = 5_000;
 
 export interface WranglerDev {
   readonly url: string;
@@ -29,7 +31,8 @@ export interface WranglerDev {
 /** @param variables what wrangler.toml and its secrets would set */
 export async function startWranglerDev(variables: Readonly<Record<string, string>>): Promise<WranglerDev> {
   const folder = await mkdtemp(join(tmpdir(), 'meshscope-wrangler-'));
-  await writeFile(join(folder, 'wrangler.toml'), configOf(await bundleWorker(folder)));
+  // The bundle in a folder of its own: wrangler starts anew whenever something changes beside it, state and logs included.
+  await writeFile(join(folder, 'wrangler.toml'), configOf(await bundleWorker(join(folder, 'bundle'))));
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const output = { text: '' };
@@ -101,15 +104,20 @@ async function serve(
     });
   }
   const closed = once(child, 'close');
-  const kill = async () => {
+  const end = () => {
     if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
+  };
+  process.once('exit', end);
+  const kill = async () => {
+    end();
     await closed;
+    process.off('exit', end);
   };
   try {
     await until(
       () => {
         if (child.exitCode !== null) throw new Error(`wrangler dev ended with ${child.exitCode}: ${output.text}`);
-        return fetch(`http://127.0.0.1:${port}/healthz`).then(
+        return fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(ASK_WAIT_MS) }).then(
           ({ ok }) => ok,
           () => false,
         );

@@ -119,7 +119,7 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
     if (this.#isOver) session.close(CLOSE.going_away, STOPPING);
     else if (this.#sessions.size >= LINKS_MAX) session.refuse('too_many_links', `at most ${LINKS_MAX} links`, true);
     else this.#sessions.add(session);
-    this.#due_ms = undefined;
+    this.dueChanged(session);
     return session;
   }
 
@@ -198,8 +198,8 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
     return this.ticks === 'own' ? performance.now() : Date.now();
   }
 
-  dueChanged(): void {
-    this.#due_ms = undefined;
+  dueChanged(session: LinkSession): void {
+    this.#dueBy(session.due_ms());
   }
 
   attempt(write: () => void): void {
@@ -265,7 +265,6 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
   }
 
   claim(session: LinkSession, hello: Greeting) {
-    this.#due_ms = undefined;
     const key = hostKeyOf(hello);
     const host = this.#hosts.get(key);
     const older = host?.session ?? null;
@@ -282,19 +281,18 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
     if (this.#contenders.isFull(key)) return this.#refuseTaken(session, hello);
     session.contest(this.#contenders.next_ms(key, this.now()));
     this.#contenders.add(key, session);
+    this.#due_ms = undefined;
   }
 
   published(host: HostState, difference: readonly NodeChange[] | null, isFirst: boolean) {
     this.log.info(`host ${host.name}: ${host.size} nodes`);
     this.#root.invalidate();
-    this.#due_ms = undefined;
     if (isFirst || difference === null) this.#live.linked(host, difference === null);
     for (const change of difference ?? []) this.#live.changed(host, change);
   }
 
   ended(session: LinkSession, isBye: boolean) {
     this.#sessions.delete(session);
-    this.#due_ms = undefined;
     const { host, hello } = session;
     if (host === null || host.session !== session) {
       if (hello !== null) this.#contenders.remove(hostKeyOf(hello), session);
@@ -305,6 +303,7 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
       this.#forget(host);
     } else {
       this.attempt(() => host.unlink());
+      this.#dueBy(host.heard_at_ms + GONE_HOST_KEPT_MS + 1);
       this.log.warn(`the link of host ${host.name} is gone; its last state is kept`);
       if (session.hasPublished) this.#live.lost(host);
     }
@@ -330,6 +329,7 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
       agent_version: hello.agent_version,
     });
     session.welcome(host);
+    this.dueChanged(session);
   }
 
   readonly #onChange = (host: HostState, change: NodeChange) => this.#live.changed(host, change);
@@ -343,6 +343,11 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
 
   #isSilent(session: HostLink): boolean {
     return this.now() - session.alive_at_ms >= TAKEOVER_SILENCE_HEARTBEATS * this.heartbeat_ms;
+  }
+
+  /** One more thing is due: no need to look at all the others, of which there are thousands. */
+  #dueBy(at_ms: number) {
+    if (this.#due_ms !== undefined) this.#due_ms = Math.min(this.#due_ms, at_ms);
   }
 
   #findDue_ms(): number {

@@ -80,8 +80,8 @@ export interface SessionOwner {
   onKept(session: LinkSession): void;
   /** Runs what writes to the keeper and goes on, with a line in the log, when it cannot be written. */
   attempt(write: () => void): void;
-  /** What is due next may be due sooner. */
-  dueChanged(): void;
+  /** What is due next of a session may be due sooner. */
+  dueChanged(session: LinkSession): void;
   /** A valid hello: calls `session.welcome`, `session.refuse` or `session.contest`, now or later. */
   claim(session: LinkSession, hello: Greeting): void;
   /**
@@ -352,7 +352,7 @@ export class LinkSession implements LinkReceiver, HostLink {
 
   #waitAgain() {
     this.#waits_since_ms = this.#owner.now();
-    this.#owner.dueChanged();
+    this.#owner.dueChanged(this);
   }
 
   #send(frame: GatewayFrame) {
