@@ -7,7 +7,8 @@
  * For each it tells:
  *  - memory: growth of the gateway process from empty to all agents synced, per agent; on Node also of its heap
  *  - sync: from the start of the agents' processes, 32 dials of each at once, until the gateway has the state of all
- *  - relayed call: `/v1/{actor}`, spread over the fleet, from 16 connections that each ask again when answered
+ *  - relayed call: `/v1/{actor}`, spread over the fleet, from 16 connections that each ask again when answered;
+ *    then 500 of them a second
  *  - tree, and a walk: root, then every host, then every proc, over 16 connections
  *  - restart: the gateway is killed (SIGKILL) and started again on its port; agents redial by the backoff of the real
  *    one, 250 ms doubling to 15 s, half of it chance. The last dial that was let in shows how much of it is backoff.
@@ -22,7 +23,7 @@ import { encodeRef } from '../src/contract/index.ts';
 import { bundleWorker, startWorkerd } from '../test/support/workerd.ts';
 import { type Agents, startAgents, untilSynced } from './agents.ts';
 import { Connection } from './http-connection.ts';
-import { Load, median } from './load.ts';
+import { Load, type LoadResult, median } from './load.ts';
 import { atEnd, endAll, type Memory, memoryOf, openFilesMax, progress, runBenchmark } from './processes.ts';
 import { startNodeGateway } from './servers.ts';
 import { actorReference, hostName, PROCS_PER_HOST } from './simulated-host.ts';
@@ -34,6 +35,8 @@ const HELP = `npm run bench:fleet -- [AGENTS ...] [--on node,worker-1,worker-16]
   --seconds N  length of the relayed calls, default 5`;
 
 const CONNECTIONS = 16;
+/** Of the relayed calls that come at a rate: then it is not the load that fills the machine. */
+const RELAYS_PER_S = 500;
 /** Actors that are asked for, spread over the fleet. */
 const SAMPLE = 1_024;
 const TREES = 5;
@@ -122,14 +125,14 @@ async function relay(load: Load, gateway: Gateway, count: number): Promise<numbe
     const actor = actorReference(hostName(Math.floor(number / PROCS_PER_HOST)), number % PROCS_PER_HOST);
     return `/v1/${encodeRef(actor)}`;
   });
-  const job = { url: gateway.url, paths, connections: CONNECTIONS, seconds: 1 };
-  await load.run(job, gateway.pid);
-  const { rps, p50_ms, p99_ms, rejected } = await load.run({ ...job, seconds: Number(values.seconds) }, gateway.pid);
-  say(
-    'relayed call',
-    `p50 ${p50_ms.toFixed(2)} ms, p99 ${p99_ms.toFixed(2)} ms, ${rps.toFixed(0)}/s, ${CONNECTIONS} connections`,
-  );
-  return rejected;
+  const job = { url: gateway.url, paths, connections: CONNECTIONS, seconds: Number(values.seconds) };
+  const warmUp = await load.run({ ...job, seconds: 1 }, gateway.pid);
+  const full = await load.run(job, gateway.pid);
+  const paced = await load.run({ ...job, rate: RELAYS_PER_S }, gateway.pid);
+  const told = ({ p50_ms, p99_ms, rps }: LoadResult) =>
+    `p50 ${p50_ms.toFixed(2)} ms, p99 ${p99_ms.toFixed(2)} ms at ${rps.toFixed(0)}/s`;
+  say('relayed call', `${told(full)}, ${CONNECTIONS} connections; ${told(paced)}`);
+  return warmUp.rejected + full.rejected + paced.rejected;
 }
 
 async function readTrees(gateway: Gateway): Promise<number> {
@@ -212,10 +215,13 @@ async function measure(target: string, count: number): Promise<void> {
   await sleep(SETTLE_MS);
   const full = await measureMemory(gateway);
   console.log(`\n${target}, ${count} agents`);
-  const perAgent = (field: 'rss_bytes' | 'pss_bytes') => kib((full[field] - empty[field]) / count);
+  const perAgent = (field: keyof Memory) => kib((full[field] - empty[field]) / count);
   const heap = full.heap_bytes === null ? '' : `, heap ${kib((full.heap_bytes - (empty.heap_bytes ?? 0)) / count)}`;
   const inAll = (full.rss_bytes / 1e6).toFixed(0);
-  say('memory', `per agent RSS ${perAgent('rss_bytes')}, PSS ${perAgent('pss_bytes')}${heap}; RSS in all ${inAll} MB`);
+  say(
+    'memory',
+    `per agent RSS ${perAgent('rss_bytes')}, anonymous ${perAgent('anonymous_bytes')}${heap}; RSS in all ${inAll} MB`,
+  );
   say('first sync', seconds(synced_ms));
   progress(`${target}, ${count} agents: synced`);
   let rejected = await relay(load, gateway, count);

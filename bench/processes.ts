@@ -93,14 +93,14 @@ export function cpuTime_us(pid: number): number {
 
 export interface Memory {
   readonly rss_bytes: number;
-  /** With pages that others share counted in part. */
-  readonly pss_bytes: number;
+  /** Of it what is no part of a file: unlike the rest, and unlike PSS, it does not hang on who else runs the same program. */
+  readonly anonymous_bytes: number;
 }
 
 export function memoryOf(pid: number): Memory {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
   const field = (name: string) => Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(text)?.[1] ?? Number.NaN) * 1_024;
-  return { rss_bytes: field('Rss'), pss_bytes: field('Pss') };
+  return { rss_bytes: field('Rss'), anonymous_bytes: field('Anonymous') };
 }
 
 /** Most files and sockets that a process started from here may have open. */

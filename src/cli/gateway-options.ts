@@ -1,6 +1,6 @@
 /** The options of a gateway, which `gateway` and `up` share, and the block that says where everything is. */
 import path from 'node:path';
-import { ANONYMOUS_LEVELS, type AnonymousLevel } from '../edge-gateway/index.ts';
+import { ANONYMOUS_LEVELS, type AnonymousLevel, hostName, NO_HOST_NAME } from '../edge-gateway/index.ts';
 import { URL_DEFAULT } from './client.ts';
 import { type Invocation, text, texts } from './command.ts';
 import { DATA_DIR_DEFAULT, tokenFile, tokenSource } from './data-dir.ts';
@@ -45,6 +45,14 @@ export function readAnonymous(invocation: Invocation, address: Address): Anonymo
     throw usageError(`--anonymous all would show stacks and SQL to everybody who reaches this address: loopback only`);
   }
   return level;
+}
+
+/** The names under which a proxy serves the gateway. */
+export function readAllowedHosts(invocation: Invocation): readonly string[] {
+  const names = texts(invocation, 'allow-host');
+  const wrong = names.find((name) => hostName(name) === null);
+  if (wrong !== undefined) throw usageError(`--allow-host ${wrong}: ${NO_HOST_NAME}`);
+  return names;
 }
 
 const TLS_LINE = `  - TLS:           curl needs --cacert, other commands MESHSCOPE_TLS_CA, where the CA is your own\n`;

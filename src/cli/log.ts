@@ -1,5 +1,6 @@
 /** Lines for the people who run a part, on standard error: standard output is for results. */
 
+import { oneLine } from '../contract/index.ts';
 import { isBehind, writeText } from './patient-output.ts';
 
 export interface CliLog {
@@ -8,12 +9,12 @@ export interface CliLog {
   error(message: string, fields?: Readonly<Record<string, unknown>>): void;
 }
 
-/** @param part who speaks: `gateway`, `agent`, … */
+/** One line for each message, whatever somebody else's words are in it. @param part who speaks: `gateway`, `agent`, … */
 export function createLog(part: string): CliLog {
   const write = (level: string, message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
     const detail = Object.entries(fields).map(([key, value]) => ` ${key}=${JSON.stringify(value)}`);
     // What nobody reads must not pile up.
-    if (!isBehind('stderr')) writeText('stderr', `${part}: ${level}${message}${detail.join('')}\n`);
+    if (!isBehind('stderr')) writeText('stderr', `${oneLine(`${part}: ${level}${message}${detail.join('')}`)}\n`);
   };
   return {
     info: (message, fields) => write('', message, fields),

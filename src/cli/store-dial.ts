@@ -16,18 +16,6 @@ export interface StoreDial {
   readonly tls: DialTls | null;
 }
 
-/** The gateway's URL, checked. */
-export function readDialUrl(given: string): string {
-  const url = URL.canParse(given) ? new URL(given) : null;
-  if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw usageError(`--dial ${given}: must be the URL of a gateway, as in https://mesh.example.com`);
-  }
-  if (url.username !== '' || url.password !== '') {
-    throw usageError('--dial: the URL must not hold a user name or password; a token goes into MESHSCOPE_TOKEN');
-  }
-  return given.replace(/\/+$/, '');
-}
-
 /** The token for the gateway: that of the file, else MESHSCOPE_TOKEN, else the data folder's. */
 export function readDialToken(file: string | undefined, dir: string): string {
   if (file === undefined) return requireToken(dir);
@@ -56,7 +44,7 @@ export function dialGateway({ url, token, tls }: StoreDial, requests: Requests, 
     },
     onTrouble(message, refused) {
       const what = refused ? 'the gateway refused this store' : 'no link to the gateway';
-      log.warn(`${what} (${url}): ${message}; ${refused ? 'asking again every 15 s' : 'trying again'}`);
+      log.warn(`${what} (${url}): ${message}; ${refused ? 'asking again within 15 s' : 'trying again'}`);
     },
   });
 }

@@ -2,7 +2,19 @@
  * The token file, as the commands change it: read, changed and replaced as a whole, under a lock, so that of two changes at
  * once none is lost and no reader ever sees half a file. The lock is `FILE.lock`, made with O_EXCL and holding the pid.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readTokenDocument, type TokenDocument } from '../contract/index.ts';
@@ -62,10 +74,8 @@ async function lock(file: string): Promise<() => void> {
   const deadline_ms = performance.now() + LIMITS.token_lock_wait_ms;
   for (;;) {
     try {
-      const descriptor = openSync(name, 'wx', 0o600);
-      writeSync(descriptor, `${process.pid}\n`);
-      closeSync(descriptor);
-      return () => rmSync(name, { force: true });
+      closeSync(openSync(name, 'wx', 0o600));
+      return holdLock(name);
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (code !== 'EEXIST') throw new CommandError(`cannot write ${file}: ${message}`);
@@ -76,6 +86,18 @@ async function lock(file: string): Promise<() => void> {
       );
     }
     await sleep(LIMITS.token_lock_retry_ms);
+  }
+}
+
+function holdLock(name: string): () => void {
+  const unlock = () => rmSync(name, { force: true });
+  try {
+    writeFileSync(name, `${process.pid}\n`);
+    return unlock;
+  } catch (error) {
+    // A disk that is full must not leave a lock behind.
+    unlock();
+    throw error;
   }
 }
 
@@ -91,9 +113,13 @@ function holder(name: string): string {
 function replace(file: string, content: string): void {
   const fresh = `${file}.${process.pid}.new`;
   try {
+    // Under the lock nobody else writes one: it is what a killed process of this number left.
+    rmSync(fresh, { force: true });
     const descriptor = openSync(fresh, 'wx', 0o600);
     try {
-      writeSync(descriptor, content);
+      // To the last byte or an error: `writeSync` on a disk that fills up writes a part and says so by a number.
+      writeFileSync(descriptor, content);
+      keepAccess(descriptor, file);
       fsyncSync(descriptor);
     } finally {
       closeSync(descriptor);
@@ -103,4 +129,16 @@ function replace(file: string, content: string): void {
     rmSync(fresh, { force: true });
     throw new CommandError(`cannot write ${file}: ${(error as Error).message}`);
   }
+}
+
+/**
+ * Leaves the new file to whom the old one was, so that a gateway of another user goes on reading it; a first one that root
+ * makes, to whom the folder is.
+ */
+function keepAccess(descriptor: number, file: string): void {
+  const old = statSync(file, { throwIfNoEntry: false });
+  const own = fstatSync(descriptor);
+  const { uid, gid } = old ?? (own.uid === 0 ? statSync(path.dirname(file)) : own);
+  if (uid !== own.uid || gid !== own.gid) fchownSync(descriptor, uid, gid);
+  if (old !== undefined) fchmodSync(descriptor, old.mode & 0o777);
 }

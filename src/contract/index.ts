@@ -6,6 +6,7 @@ export * from './link.ts';
 export * from './live.ts';
 export * from './location.ts';
 export * from './node-payload.ts';
+export * from './one-line.ts';
 export * from './paths.ts';
 export * from './pyspy.ts';
 export * from './query.ts';

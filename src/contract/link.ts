@@ -49,6 +49,14 @@ export const CLOSE = { normal: 1000, going_away: 1001, protocol: 1008, too_large
 /** Close codes that an agent sends: a WebSocket client may use only 1000 and the range from 3000. */
 export const AGENT_CLOSE = { normal: 1000, peer_silent: 4002, peer_slow: 4003, protocol: 4008 } as const;
 
+/** What a close frame has room for (RFC 6455, 5.5); a WebSocket client throws at more. */
+const CLOSE_REASON_MAX_BYTES = 123;
+
+/** As much of a reason as fits into a close frame. */
+export function closeReason(reason: string): string {
+  return reason.slice(0, new TextEncoder().encodeInto(reason, new Uint8Array(CLOSE_REASON_MAX_BYTES)).read);
+}
+
 /** A host's name: what a person calls the machine. It is the location of the host's references. */
 export const HostName = v.pipe(
   v.string(),

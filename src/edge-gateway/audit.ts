@@ -3,10 +3,10 @@
  *
  *     audit: who="ci" what=query target="select 1" status=200 ms=12
  *
- * Names and targets come from outside, so they stand in quotes with every control character escaped.
+ * Names and targets come from outside, so they are JSON texts, with whatever cannot be seen escaped.
  */
 import type { Context } from 'hono';
-import type { Failure } from '../contract/index.ts';
+import { type Failure, oneLine } from '../contract/index.ts';
 import { percentDecode } from './http/decode.ts';
 import { AUDIT_TARGET_MAX_CHARS } from './limits.ts';
 import type { Log, Principal } from './ports.ts';
@@ -48,10 +48,6 @@ export function audit(
   };
 }
 
-/** JSON, and the controls that JSON leaves as they are. */
 function quoted(text: string): string {
-  return JSON.stringify(text).replace(
-    /[\x7f-\x9f\u2028\u2029]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return oneLine(JSON.stringify(text));
 }

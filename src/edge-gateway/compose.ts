@@ -19,7 +19,7 @@ export interface ServeOptions {
   /** Name under which others reach this machine, for the URL of a gateway on all addresses. Default `localhost`. */
   readonly advertised_host?: string;
   readonly version: string;
-  /** Names under which a proxy in front serves this gateway, as `Host` has them. Default none. */
+  /** Names under which a proxy in front serves this gateway, without port (`hostName` tells what is one). Default none. */
   readonly allowed_hosts?: readonly string[];
   /** Who started the gateway, for the root node. */
   readonly started_by: string;
@@ -56,16 +56,20 @@ export interface ComposedGateway {
   close(): void;
 }
 
+/** What is told of an allowed host that is none. */
+export const NO_HOST_NAME = 'must be a host name without scheme and port, as in mesh.example.com';
+
 const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'];
 
-/** @throws RangeError when the token, the anonymous level or the heartbeat is out of bounds. */
+/** @throws RangeError when the token, the anonymous level or the heartbeat is out of bounds, or an allowed host is no name. */
 export function compose(options: ServeOptions, upgradeLink: UpgradeLink, sha256: Sha256): ComposedGateway {
   const { host, log = SILENT, version, started_by, allowed_hosts = [] } = options;
   let url = '';
   let snapshots: Snapshots | null = null;
   const identity = { url: () => url, started_at: timestamp(Date.now()), started_by, version };
-  const bound = bracketed(host);
-  const hosts = isLoopback(host) || allowed_hosts.length > 0 ? [...LOOPBACK_NAMES, bound, ...allowed_hosts] : null;
+  const bound = hostName(host) ?? host;
+  const allowed = allowed_hosts.map((name) => hostName(name) ?? refuseName(name));
+  const hosts = isLoopback(host) || allowed.length > 0 ? [...LOOPBACK_NAMES, bound, ...allowed] : null;
   const access = createAccess({ ...options, hosts, sha256 });
   const heartbeat = options.heartbeat_ms === undefined ? {} : { heartbeat_ms: options.heartbeat_ms };
   const store = options.telemetry == null ? new StoreLink({ version, log, stands: access.stands, ...heartbeat }) : null;
@@ -112,9 +116,20 @@ export function listenFailure({ host, port }: ServeOptions, error: unknown): Out
 
 /** However it is written: a loopback address that is not seen as one would have no list of host names. */
 export function isLoopback(host: string): boolean {
-  const url = `http://${bracketed(host)}`;
-  const name = URL.canParse(url) ? new URL(url).hostname : host;
+  const name = hostName(host) ?? host;
   return name === 'localhost' || name === '[::1]' || /^127(\.\d+){3}$/.test(name) || name.startsWith('[::ffff:7f');
+}
+
+/** A name or address as `Host` has it, without a port, in the one form that browsers send; null when it is none. */
+export function hostName(text: string): string | null {
+  const url = `http://${bracketed(text)}`;
+  if (/[\s/?#@\\]/.test(text) || !URL.canParse(url)) return null;
+  const { hostname } = new URL(url);
+  return /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)$/.test(hostname) ? hostname : null;
+}
+
+function refuseName(name: string): never {
+  throw new RangeError(`allowed host '${name}' ${NO_HOST_NAME}`);
 }
 
 function bracketed(host: string): string {

@@ -1,5 +1,6 @@
 /** The gateway: the HTTP API over a mesh of linked host agents. Targets are imported by their own path. */
 export { type AccessOptions, ANONYMOUS_LEVELS, type AnonymousLevel, createAccess } from './access.ts';
+export { hostName, NO_HOST_NAME } from './compose.ts';
 export { createGateway, type GatewayPorts } from './gateway.ts';
 export { MeshHub } from './hub/hub.ts';
 export type { HubOptions } from './hub/hub-options.ts';

@@ -6,6 +6,8 @@ export const HOSTS_MAX = 8_192;
 export const GONE_HOSTS_MAX = 1_024;
 /** How long a host whose link broke is kept, milliseconds. */
 export const GONE_HOST_KEPT_MS = 24 * 60 * 60 * 1_000;
+/** How old may be what is kept of when a linked host was last heard, milliseconds: writing it costs. */
+export const HEARD_KEPT_MS = 60 * 60 * 1_000;
 /** Nodes that one host may publish. Above it the link is closed with 1008. */
 export const NODES_PER_HOST_MAX = 20_000;
 /** Characters of JSON that one host's nodes may take together. Above it the link is closed with 1008. */
@@ -79,6 +81,8 @@ export const STORE_DOUBT_MS = 250;
 export const TOKEN_MAX_CHARS = 1_024;
 /** Shortest time between two looks at whether the file of tokens has changed, milliseconds. */
 export const TOKEN_FILE_LOOK_MS = 1_000;
+/** The file of tokens, bytes, which has room for the longest document. A larger one is not read: the tokens stay as they are. */
+export const TOKEN_FILE_MAX_BYTES = 4 * 1024 * 1024;
 /** Characters of a reference or of SQL in an audit line. What is longer is cut. */
 export const AUDIT_TARGET_MAX_CHARS = 200;
 
@@ -117,5 +121,7 @@ export const TOLD_EVENTS_MAX = 512;
 /** Tries of such a message, and the wait before the next, milliseconds, longer each time. Then the next names all hosts. */
 export const TOLD_TRIES_MAX = 4;
 export const TOLD_RETRY_MS = 250;
+/** How long a shard then waits before it sends that one, unless something is to be told before, milliseconds. */
+export const TOLD_AGAIN_MS = 5_000;
 /** Heartbeat of a gateway whose hub sleeps between frames, milliseconds: looking for silence wakes it. */
 export const SLEEPY_HEARTBEAT_MS = 20_000;

@@ -6,17 +6,23 @@
  *  3. A file that is gone leaves no tokens; one that comes to exist is taken up.
  */
 import { failure, type Outcome, readTokenDocument, type StoredToken, success } from '../contract/index.ts';
-import { TOKEN_FILE_LOOK_MS } from './limits.ts';
+import { TOKEN_FILE_LOOK_MS, TOKEN_FILE_MAX_BYTES } from './limits.ts';
 import type { Log, TokenSource } from './ports.ts';
 
 /** A file as the runtime sees it. */
 export interface TokenFile {
   /** For people. */
   readonly name: string;
-  /** Differs when the content may; null when there is no such file. @throws when it cannot be looked at. */
+  /** Differs when the content may; null when there is no such file. @throws when it cannot be looked at, or is unusable. */
   stamp(): string | null;
   /** @throws when it cannot be read. */
   read(): string;
+}
+
+/** Why a file is not even to be read, since that would take all memory or, of a pipe, for ever; null when it is. */
+export function unusable(isFile: boolean, size_bytes: number): string | null {
+  if (!isFile) return 'it is no regular file';
+  return size_bytes > TOKEN_FILE_MAX_BYTES ? `it is longer than ${TOKEN_FILE_MAX_BYTES} bytes` : null;
 }
 
 const NONE: readonly StoredToken[] = [];

@@ -34,12 +34,15 @@ export class TokenSet {
     const given = this.#given;
     writeWords(this.#sha256(text), given, 0);
     let found = 0;
-    for (let index = 0, at = 0; at < words.length; index += 1) {
+    for (let index = this.#tokens.length, at = words.length; at > 0; index -= 1) {
       let difference = 0;
-      for (let word = 0; word < DIGEST_WORDS; word += 1, at += 1) difference |= (words[at] ?? 0) ^ (given[word] ?? 0);
-      // All ones where nothing differs, else zero; without a branch.
+      for (let word = DIGEST_WORDS; word > 0; word -= 1) {
+        at -= 1;
+        difference |= (words[at] ?? 0) ^ (given[word - 1] ?? 0);
+      }
+      // All ones where nothing differs, else zero; without a branch. Of two that are the same the first counts.
       const isSame = ~((difference | -difference) >> 31);
-      found |= isSame & (index + 1);
+      found = (isSame & index) | (~isSame & found);
     }
     return this.#tokens[found - 1] ?? null;
   }

@@ -266,8 +266,8 @@ export function storeLinkCases(start: Start): void {
           self.answer(call, rows('first'));
           self.answer(call, rows('second'));
           self.fault(call, 'internal_error', 'no');
-          self.answer(call + 1, rows('unknown'));
-          self.send({ type: 'got', call: call + 1 });
+          self.answer(call + 1_000, rows('unknown'));
+          self.send({ type: 'got', call: call + 1_000 });
         },
       });
       expect((await query('x')).body).toBe(rows('first'));

@@ -8,6 +8,7 @@ import {
   CONTENDERS_MAX,
   GONE_HOST_KEPT_MS,
   GONE_HOSTS_MAX,
+  HEARD_KEPT_MS,
   HELLO_WAIT_MS,
   HOSTS_MAX,
   NODES_PER_HOST_MAX,
@@ -151,6 +152,41 @@ describe('eviction at each step of a link', () => {
       agent.say({ type: 'events', batch: { producer: randomUUID(), seq: 1e15, lost_rows: 0, tables: {} } });
     }
     expect(new TextEncoder().encode(agent.attachment).length).toBeLessThan(1_900);
+  });
+});
+
+describe('what a link left behind that ended unseen', () => {
+  it('is no stage of a host that nobody publishes', () => {
+    const evicting = start();
+    const gone = evicting.open();
+    gone.hello('gone');
+    gone.sync(1, [hostNode('gone')], true);
+    const still = evicting.open();
+    still.hello('still');
+    still.sync(1, [hostNode('still', [procRef('still', 0)])], true);
+    evicting.evict((sockets) => sockets.filter((socket) => socket === still));
+    expect(evicting.rows('hub_stage')).toBe(1);
+    still.sync(2, [procNode('still', 0)]);
+    expect([evicting.hub.counts().nodes, evicting.rows('hub_stage')]).toEqual([2, 0]);
+  });
+
+  it('takes nothing from the link that came after it, though its end could not be written', () => {
+    let isFull = false;
+    const evicting = start({
+      onQuery: (query) => {
+        if (isFull && query.startsWith('INSERT OR REPLACE INTO hub_hosts')) throw new Error('disk full');
+      },
+    });
+    const first = evicting.agent('a');
+    isFull = true;
+    first.drop();
+    isFull = false;
+    const second = evicting.open();
+    second.hello('a');
+    second.sync(1, [hostNode('a')], true);
+    evicting.evict();
+    second.sync(2, [procNode('a', 0)]);
+    expect([second.code, evicting.hub.counts().links]).toEqual([null, 1]);
   });
 });
 
@@ -539,6 +575,23 @@ describe('what is due', () => {
     vi.advanceTimersByTime(HEARTBEAT_MS / 5);
     evicting.tick();
     expect(agent.reason).toBe('silent for too long');
+  });
+
+  it('a host whose link is found gone has been gone for as long as it may be, not since its state was written', () => {
+    const evicting = start({ heartbeat_ms: 60_000 });
+    const agent = evicting.agent('a');
+    const written = evicting.written;
+    for (let minute = 0; minute < 30 * 60; minute += 1) {
+      vi.setSystemTime(Date.now() + 60_000);
+      agent.beat();
+      evicting.tick();
+    }
+    expect(evicting.written - written).toBe((30 * 60 * 60_000) / HEARD_KEPT_MS);
+    evicting.evict(() => []);
+    expect(evicting.hub.hosts()[0]?.age_ms).toBeLessThanOrEqual(HEARD_KEPT_MS);
+    evicting.tick();
+    evicting.tick();
+    expect(evicting.hub.counts()).toMatchObject({ hosts: 1, links: 0 });
   });
 
   it('an agent that talks all the time hears a heartbeat in answer, without any timer', () => {

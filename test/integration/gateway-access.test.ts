@@ -1,5 +1,6 @@
 /** Which tokens a gateway may be given, and where from. What they open, on every runtime, is in test/conformance/. */
 import { createHash } from 'node:crypto';
+import { mkdirSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   type Role,
@@ -11,13 +12,14 @@ import {
   TOKENS_MAX,
 } from '../../src/contract/index.ts';
 import { createAccess } from '../../src/edge-gateway/access.ts';
-import { TOKEN_FILE_LOOK_MS, TOKEN_MAX_CHARS } from '../../src/edge-gateway/limits.ts';
+import { hostName } from '../../src/edge-gateway/compose.ts';
+import { TOKEN_FILE_LOOK_MS, TOKEN_FILE_MAX_BYTES, TOKEN_MAX_CHARS } from '../../src/edge-gateway/limits.ts';
 import { SILENT } from '../../src/edge-gateway/ports.ts';
 import { nodeTokenFile } from '../../src/edge-gateway/targets/node-tokens.ts';
 import { sha256 } from '../../src/edge-gateway/targets/sha256.ts';
 import { tokensFromFile } from '../../src/edge-gateway/token-file.ts';
 import { TokenSet } from '../../src/edge-gateway/tokens.ts';
-import { TOKEN } from '../support/gateway.ts';
+import { rawRequest, startGateway, TOKEN } from '../support/gateway.ts';
 import { bearer, TokensFile, tokenDocument, tokenText } from '../support/tokens.ts';
 
 it.each([
@@ -36,6 +38,52 @@ it.each([
   for (const wrong of [`${token}x`, token.slice(1), `y${token.slice(1)}`, token + token]) {
     expect(ask(wrong)).toMatchObject({ failure: { code: 'unauthorized' } });
   }
+});
+
+it("the owner's token stays the owner's when a document holds its digest too", () => {
+  const [mine, ...others] = tokenDocument({
+    mine: { roles: ['read'] },
+    b: { roles: ['read'] },
+    c: { roles: ['agent'] },
+  }).tokens as StoredToken[];
+  const tokens = [{ ...(mine as StoredToken), sha256: sha256(TOKEN) }, ...others];
+  const access = createAccess({ token: TOKEN, sha256, anonymous: 'none', tokens: { tokens: () => tokens } });
+  const admitted = access.admit('operate', new Headers({ authorization: `Bearer ${TOKEN}` }));
+  expect(admitted).toMatchObject({ ok: true, value: { name: 'owner' } });
+});
+
+describe('the names in Host', () => {
+  it.each([
+    ['mesh.example.com', 'mesh.example.com'],
+    ['Mesh.Example.COM', 'mesh.example.com'],
+    ['münchen.example', 'xn--mnchen-3ya.example'],
+    ['10.0.0.5', '10.0.0.5'],
+    ['127.1', '127.0.0.1'],
+    ['0', '0.0.0.0'],
+    ['::1', '[::1]'],
+    ['[FE80:0:0::1]', '[fe80::1]'],
+    ['', null],
+    ['mesh.example.com:8443', null],
+    ['https://mesh.example.com', null],
+    ['mesh.example.com/', null],
+    ['me@mesh.example.com', null],
+    ['a,b', null],
+    ['a b', null],
+    ['*.example.com', null],
+  ])('%j is %j', (text, name) => {
+    expect(hostName(text)).toBe(name);
+  });
+
+  it('are checked when a gateway starts, and taken in any form', async () => {
+    await expect(startGateway({ allowed_hosts: ['mesh.example.com:8443'] })).rejects.toThrow(
+      /'mesh.example.com:8443' must/,
+    );
+    const gateway = await startGateway({ allowed_hosts: ['Mesh.Example.com', 'fe80:0::1'] });
+    const ask = async (host: string) => (await rawRequest(gateway.url, 'GET', '/healthz', { host })).status;
+    const hosts = ['mesh.example.com', 'MESH.example.com:443', '[fe80::1]:1729', 'localhost', 'other.example.com'];
+    expect(await Promise.all(hosts.map(ask))).toEqual([200, 200, 200, 200, 403]);
+    await gateway.close();
+  });
 });
 
 describe('the document of tokens', () => {
@@ -173,6 +221,26 @@ describe('tokens of a file', () => {
     const absent = tokensFromFile(nodeTokenFile(`${file.name}.none`), false, SILENT);
     expect(absent).toMatchObject({ ok: false, failure: { code: 'bad_request' } });
     expect(tokensFromFile(nodeTokenFile(`${file.name}.none`), true, SILENT)).toMatchObject({ ok: true });
+  });
+
+  it('are not read out of what is no file, or too long for one', () => {
+    const source = open();
+    const [before] = source.tokens();
+    rmSync(file.name);
+    mkdirSync(file.name);
+    now_ms += TOKEN_FILE_LOOK_MS;
+    expect(source.tokens()).toEqual([before]);
+    rmSync(file.name, { recursive: true });
+    file.write(' '.repeat(TOKEN_FILE_MAX_BYTES + 1));
+    now_ms += TOKEN_FILE_LOOK_MS;
+    expect(source.tokens()).toEqual([before]);
+    expect(lines.map((line) => line.slice(`tokens in ${file.name}: `.length))).toEqual([
+      'it is no regular file; the tokens read before stay in force',
+      `it is longer than ${TOKEN_FILE_MAX_BYTES} bytes; the tokens read before stay in force`,
+    ]);
+    file.write(JSON.stringify(two).padEnd(TOKEN_DOCUMENT_MAX_CHARS));
+    now_ms += TOKEN_FILE_LOOK_MS;
+    expect(source.tokens()).toHaveLength(2);
   });
 
   it('that are broken at the start are no tokens', () => {

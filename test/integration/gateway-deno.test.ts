@@ -81,7 +81,7 @@ describe('options', () => {
     const env = { MESHSCOPE_PORT: '7', MESHSCOPE_HOST: '', MESHSCOPE_TELEMETRY: 'http://127.0.0.1:9' };
     expect(read(['--port=8'], env)).toMatchObject({ value: { port: 8, host: '127.0.0.1' } });
     expect(read([], env)).toMatchObject({ value: { port: 7, telemetry_url: 'http://127.0.0.1:9' } });
-    expect(read(['--allow-host', 'a.example,b.example'])).toMatchObject({
+    expect(read(['--allow-host', 'a.example, b.example'])).toMatchObject({
       value: { allowed_hosts: ['a.example', 'b.example'], anonymous: 'none' },
     });
     const exposed = read(['--host', '0.0.0.0', '--insecure']);
@@ -104,6 +104,8 @@ describe('options', () => {
     [['--anonymous', 'some'], '--anonymous some: must be one of none, topology, all'],
     [['--anonymous', 'all', '--host', '0.0.0.0', '--insecure'], '--anonymous all: is for loopback only'],
     [['--anonymous', 'all', '--allow-host', 'x.example'], '--anonymous all: is for loopback only'],
+    [['--allow-host', 'x.example,https://y.example'], '--allow-host https://y.example: must be a host name without'],
+    [['--telemetry', 'http://me:secret@x'], '--telemetry: the URL must not hold a user name or password'],
     [['--host', '192.0.2.1'], '--insecure'],
     [['--telemetry', 'ftp://x'], '--telemetry ftp://x: must be an http(s) URL'],
     [['--telemetry', 'http://'], '--telemetry http://: is not a URL'],

@@ -64,6 +64,49 @@ describe('an upgrade', () => {
   });
 });
 
+describe('a request that asks for a WebSocket where there is none', () => {
+  const request = (path: string) => [`GET ${path} HTTP/1.1`, 'Host: localhost', ...UPGRADE, KEY];
+  const followers = async () => JSON.parse((await rawRequest(gateway.url, 'GET', '/healthz')).body).followers;
+
+  it('is one like any other', async () => {
+    const client = say(gateway.port, request('/v1/root'));
+    await until(() => client.heard.text.includes('"identity":"root"'));
+    expect(client.heard.text).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it('follows live updates, and no longer than it stays', async () => {
+    const client = say(gateway.port, request('/v1/events'));
+    await until(() => client.heard.text.includes('event: snapshot'));
+    expect(await followers()).toBe(1);
+    client.socket.destroy();
+    for (let count = 1; count > 0; count = await followers());
+  });
+
+  it('opens no link where the target is a whole URL', async () => {
+    const client = say(gateway.port, [...request(`http://localhost${LINK_PATH}`), AUTHORIZED]);
+    await until(() => client.heard.text.includes('cannot be upgraded'));
+    expect(client.heard.text).toMatch(/^HTTP\/1\.1 400 /);
+  });
+
+  it('is refused what has no end by a server that hands over every upgrade', async () => {
+    let isGivenUp = false;
+    const cancel = () => {
+      isGivenUp = true;
+    };
+    const server = createServer();
+    serveLinks(
+      server,
+      () => new Response(new ReadableStream({ cancel }), { headers: { 'content-type': 'text/event-stream' } }),
+    );
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const client = say((server.address() as AddressInfo).port, request('/v1/events'));
+    await until(() => client.heard.isEnded);
+    expect([client.heard.text.slice(0, 13), isGivenUp]).toEqual(['HTTP/1.1 400 ', true]);
+    client.socket.destroy();
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+  });
+});
+
 describe('the end of the gateway', () => {
   it('does not wait for a peer that never closes its link', async () => {
     const client = say(gateway.port, [`GET ${LINK_PATH} HTTP/1.1`, 'Host: localhost', ...UPGRADE, KEY, AUTHORIZED]);

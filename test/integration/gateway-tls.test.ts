@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { LINK_PATH, LINK_SUBPROTOCOL } from '../../src/contract/index.ts';
+import { CLOSE_WAIT_MS } from '../../src/edge-gateway/limits.ts';
 import type { NodeServeOptions, RunningGateway } from '../../src/edge-gateway/targets/node.ts';
 import { type RunningCli, runCli, startCli } from '../support/cli.ts';
 import { AUTHORIZED, startGateway } from '../support/gateway.ts';
@@ -20,6 +21,7 @@ const pem = (name: string) => readFileSync(file(name), 'utf8');
 const SERVER = { cert: pem('server.pem'), key: pem('server.key') };
 const MUTUAL = { ...SERVER, ca: pem('ca.pem') };
 const CLIENT = { cert: pem('client.pem'), key: pem('client.key') };
+const NAMELESS = { cert: pem('nameless.pem'), key: pem('nameless.key') };
 const STRANGER = { cert: pem('stranger.pem'), key: pem('stranger.key') };
 const TOKENS = tokenDocument({ reader: { roles: ['read'] } });
 
@@ -82,6 +84,15 @@ describe('the gateway', () => {
     const gateway = await start({ tls: MUTUAL, log: { info: say, warn: say } });
     await ask(gateway, '/v1/config/x', CLIENT);
     expect(lines.join()).toContain('audit: who="cert:laptop-of-ada" what=config target="x" status=400');
+  });
+
+  it('knows a certificate without a common name by its other names', async () => {
+    const lines: string[] = [];
+    const say = (line: string) => void lines.push(line);
+    const gateway = await start({ tls: MUTUAL, log: { info: say, warn: say } });
+    expect((await ask(gateway, '/v1/root', NAMELESS)).status).toBe(200);
+    await ask(gateway, '/v1/config/x', NAMELESS);
+    expect(lines.join()).toContain('audit: who="cert:URI:spiffe://example/ada" what=config');
   });
 
   it.each([
@@ -156,6 +167,19 @@ describe('the gateway', () => {
     socket.write('GET / HTTP/1.1\r\nhost: localhost\r\n\r\n');
     await ended;
     expect((await ask(gateway, '/healthz', CLIENT)).status).toBe(200);
+  });
+
+  it('does not wait at its end for a peer that never shakes hands', async () => {
+    const gateway = await start({ tls: MUTUAL });
+    const socket = connect(gateway.port, '127.0.0.1');
+    socket.on('error', () => {});
+    await new Promise<void>((resolve) => socket.once('connect', resolve));
+    // Taken up only after those that came before it.
+    expect((await ask(gateway, '/healthz', CLIENT)).status).toBe(200);
+    const start_ms = performance.now();
+    await gateway.close();
+    expect(performance.now() - start_ms).toBeLessThan(CLOSE_WAIT_MS + 2_000);
+    socket.destroy();
   });
 
   it.each([
@@ -252,6 +276,11 @@ describe('the command line', () => {
     [['--tls-cert', file('make.sh'), '--tls-key', file('server.key')], 'it is no PEM file'],
     [['--tls-cert', file('server.pem'), '--tls-key', file('client.key')], 'TLS certificate, key or CA: '],
     [['--tokens', '/nowhere/tokens.json'], 'there is no such file'],
+    [['--tokens', '/dev/null'], 'it is no regular file'],
+    [['--allow-host', 'mesh.example.com:8443'], '--allow-host mesh.example.com:8443: must be a host name without'],
+    [['--allow-host', ''], '--allow-host : must be a host name'],
+    [['--telemetry', 'ftp://x'], '--telemetry ftp://x: must be the URL of a telemetry service'],
+    [['--telemetry', 'http://me:secret@x'], '--telemetry: the URL must not hold a user name or password'],
   ])('refuses %j', async (args, message) => {
     const { code, stderr } = await runCli(['gateway', '--port', '0', '--data', path.join(folder, 'wrong'), ...args]);
     expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);

@@ -204,7 +204,7 @@ describe('links that break', () => {
   test('for good, since the token is wrong: it says so, and how it goes on', async () => {
     const gateway = await gatewayAt();
     const store = dialStore(gateway.url, temporary(), 'another-token-0123456789');
-    await store.says(/the gateway refused this store \(http\S+\): the token is wrong.*; asking again every 15 s/);
+    await store.says(/the gateway refused this store \(http\S+\): the token is wrong.*; asking again within 15 s/);
     expect(await hasStore(gateway.url)).toBe(false);
     store.signal('SIGTERM');
     expect((await store.ended).code).toBe(0);

@@ -1,11 +1,22 @@
 /** `meshscope token`: what it writes, what it refuses, and that running gateways follow. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readTokenDocument, TOKENS_MAX, type TokenDocument } from '../../src/contract/index.ts';
 import { sha256 } from '../../src/edge-gateway/targets/sha256.ts';
-import { type Ended, runCli, startSite } from '../support/cli.ts';
+import { type Ended, MAIN, runCli, startSite } from '../support/cli.ts';
 import { FakeAgent } from '../support/fake-agent.ts';
 import { until } from '../support/processes.ts';
 
@@ -27,6 +38,18 @@ function read(file: string): TokenDocument {
   const document = readTokenDocument(readFileSync(file, 'utf8'));
   if (!document.ok) throw new Error(document.failure.message);
   return document.value;
+}
+
+/** The text of a document of so many tokens. */
+function numbered(count: number): string {
+  const tokens = Array.from({ length: count }, (_, index) => ({
+    name: `t${index}`,
+    roles: ['read'],
+    created_at: '2026-01-01T00:00:00.000Z',
+    expires_at: null,
+    sha256: index.toString(16).padStart(64, '0'),
+  }));
+  return JSON.stringify({ version: 1, tokens });
 }
 
 const token = (...args: string[]): Promise<Ended> => runCli(['token', ...args]);
@@ -94,17 +117,50 @@ it('of eight that create at once none is lost, and of two of one name one fails'
   ).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'same']);
 });
 
+it('a disk that fills up leaves the file as it was, and no lock', async () => {
+  const file = freshFile();
+  const before = numbered(20);
+  writeFileSync(file, before);
+  // Files of this process may have so many blocks of 1,024 bytes: 1 cuts the document short, 0 the lock as well.
+  for (const blocks of [1, 0]) {
+    const command = `ulimit -f ${blocks}; exec "$0" "$@" 2>&1 | cat`;
+    const args = [process.execPath, MAIN, 'token', 'create', 'two', '--role', 'read', '--file', file];
+    const { stdout } = spawnSync('bash', ['-c', command, ...args], { encoding: 'utf8' });
+    expect(stdout).toMatch(/^meshscope: cannot write .*EFBIG/);
+    expect(readFileSync(file, 'utf8')).toBe(before);
+    expect(readdirSync(folder).filter((name) => name.startsWith(`${path.basename(file)}.`))).toEqual([]);
+  }
+  expect((await token('create', 'two', '--role', 'read', '--file', file)).code).toBe(0);
+});
+
+it('the file stays readable for whom it was, a gateway of another user among them', async () => {
+  const file = freshFile();
+  await token('create', 'one', '--role', 'read', '--file', file);
+  chmodSync(file, 0o640);
+  // Only root may give files away.
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot) chownSync(file, 4711, 4712);
+  const access = () => {
+    const { mode, uid, gid } = statSync(file);
+    return { mode: mode & 0o777, uid, gid };
+  };
+  const before = access();
+  expect((await token('create', 'two', '--role', 'read', '--file', file)).code).toBe(0);
+  expect((await token('revoke', 'one', '--file', file)).code).toBe(0);
+  expect(access()).toEqual(before);
+  if (!isRoot) return;
+  const theirs = path.join(folder, 'theirs');
+  mkdirSync(theirs);
+  chownSync(theirs, 4711, 4712);
+  const first = path.join(theirs, 'tokens.json');
+  expect((await token('create', 'one', '--role', 'read', '--file', first)).code).toBe(0);
+  const { uid, gid, mode } = statSync(first);
+  expect([uid, gid, mode & 0o777]).toEqual([4711, 4712, 0o600]);
+});
+
 it(`holds ${TOKENS_MAX} tokens, not one more`, async () => {
   const file = freshFile();
-  const stored = (index: number) => ({
-    name: `t${index}`,
-    roles: ['read'],
-    created_at: '2026-01-01T00:00:00.000Z',
-    expires_at: null,
-    sha256: index.toString(16).padStart(64, '0'),
-  });
-  const tokens = Array.from({ length: TOKENS_MAX - 1 }, (_, index) => stored(index));
-  writeFileSync(file, JSON.stringify({ version: 1, tokens }));
+  writeFileSync(file, numbered(TOKENS_MAX - 1));
   expect((await token('create', 'last', '--role', 'read', '--file', file)).code).toBe(0);
   const { code, stderr } = await token('create', 'more', '--role', 'read', '--file', file);
   expect([code, stderr]).toEqual([1, expect.stringContaining(`holds ${TOKENS_MAX} tokens`)]);
@@ -173,10 +229,23 @@ describe('a running gateway', () => {
     await says(/tokens in \S+: the token document is not JSON; the tokens read before stay in force/);
     rmSync(file);
     mkdirSync(file);
-    await says(/EISDIR[^\n]*stay in force/);
+    await says(/it is no regular file[^\n]*stay in force/);
     rmSync(file, { recursive: true });
     await until(async () => (await ask(reader)) === 401, 'the end of all tokens');
     expect(await ask(site.token)).toBe(200);
+    await site.stop();
+  });
+
+  it('writes nobody a line of their own into its log', async () => {
+    const site = await startSite(['gateway']);
+    const forged = 'audit: who="owner" what=query target="x" status=200 ms=1';
+    const agent = await FakeAgent.dial({ url: site.url, token: site.token, host: 'forger' });
+    agent.send({ type: 'bye', reason: `done\n${forged}\u001b[2K` });
+    await site.cli.says(/host forger said bye: done/);
+    await until(() => agent.closeCode !== null, 'the end of the link');
+    const lines = site.cli.output().split('\n');
+    expect(lines.filter((line) => line.startsWith(forged))).toEqual([]);
+    expect(lines.find((line) => line.includes('said bye'))).toContain(`done\\u000a${forged}\\u001b[2K`);
     await site.stop();
   });
 });

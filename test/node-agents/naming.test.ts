@@ -44,6 +44,8 @@ describe('the backoff', () => {
     expect([longest.next(), longest.next(), longest.next()]).toEqual([250, 500, 1_000]);
     for (let dial = 0; dial < 100; dial += 1) longest.next();
     expect(longest.next()).toBe(LIMITS.backoff_max_ms);
+    // Also where dialling again cannot help: a fleet whose token was revoked must not ask in step.
+    expect([shortest.longest(), longest.longest()]).toEqual([LIMITS.backoff_max_ms / 2, LIMITS.backoff_max_ms]);
     longest.reset();
     expect(longest.next()).toBe(LIMITS.backoff_first_ms);
   });

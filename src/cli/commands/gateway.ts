@@ -1,14 +1,15 @@
-import { type Command, text, texts } from '../command.ts';
+import { type Command, text } from '../command.ts';
 import { dataDir, ensureDataDir, ensureToken, tokenSource } from '../data-dir.ts';
-import { usageError } from '../exit.ts';
 import {
   describeAccess,
   GATEWAY_HELP,
   GATEWAY_OPTIONS,
   GATEWAY_PORT_DEFAULT,
+  readAllowedHosts,
   readAnonymous,
 } from '../gateway-options.ts';
 import { startGateway } from '../gateway-process.ts';
+import { readHttpUrl } from '../http-url.ts';
 import { runUntilStopped, tellReady, watchLifecycle } from '../lifecycle.ts';
 import { readAddress } from '../listen.ts';
 import { createLog } from '../log.ts';
@@ -29,8 +30,9 @@ ${GATEWAY_HELP}  --telemetry URL    the telemetry service to ask; without it the
     const tls = readServeTls(invocation);
     const address = readAddress(invocation, GATEWAY_PORT_DEFAULT, tls !== null);
     const anonymous = readAnonymous(invocation, address);
-    const telemetry = text(invocation, 'telemetry');
-    if (telemetry !== undefined && !URL.canParse(telemetry)) throw usageError(`--telemetry ${telemetry}: not a URL`);
+    const allowed_hosts = readAllowedHosts(invocation);
+    const given = text(invocation, 'telemetry');
+    const telemetry = given === undefined ? null : readHttpUrl('--telemetry', given, 'a telemetry service');
     const dir = dataDir(text(invocation, 'data'));
     ensureDataDir(dir);
     const token = ensureToken(dir);
@@ -42,8 +44,8 @@ ${GATEWAY_HELP}  --telemetry URL    the telemetry service to ask; without it the
       token_source: tokenSource(dir),
       tokens: tokensPlace(invocation, 'tokens'),
       tls,
-      allowed_hosts: texts(invocation, 'allow-host'),
-      telemetry: telemetry ?? null,
+      allowed_hosts,
+      telemetry,
       log: createLog('gateway'),
     });
     process.stdout.write(describeAccess(gateway.url, dir));

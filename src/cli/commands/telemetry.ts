@@ -2,10 +2,11 @@ import { openCore, startTelemetry } from '../../telemetry/index.ts';
 import { type Command, text } from '../command.ts';
 import { dataDir, ensureDataDir, ensureToken } from '../data-dir.ts';
 import { CommandError, usageError } from '../exit.ts';
+import { readHttpUrl } from '../http-url.ts';
 import { runUntilStopped, tellReady, watchLifecycle } from '../lifecycle.ts';
 import { type Address, isPortTaken, LISTEN_OPTIONS, portTaken, readAddress } from '../listen.ts';
 import { type CliLog, createLog } from '../log.ts';
-import { dialGateway, readDialToken, readDialUrl, type StoreDial } from '../store-dial.ts';
+import { dialGateway, readDialToken, type StoreDial } from '../store-dial.ts';
 import { DIAL_TLS_HELP, readDialTls, TLS_OPTIONS } from '../tls-options.ts';
 
 const PORT_DEFAULT = 1730;
@@ -47,7 +48,11 @@ ${DIAL_TLS_HELP}`,
     const dial: StoreDial | null =
       url === undefined
         ? null
-        : { url: readDialUrl(url), token: readDialToken(file, dir), tls: readDialTls(invocation) };
+        : {
+            url: readHttpUrl('--dial', url, 'a gateway'),
+            token: readDialToken(file, dir),
+            tls: readDialTls(invocation),
+          };
     ensureDataDir(dir);
     const lifecycle = watchLifecycle();
     const log = createLog('telemetry');

@@ -10,6 +10,7 @@ import {
   GATEWAY_HELP,
   GATEWAY_OPTIONS,
   GATEWAY_PORT_DEFAULT,
+  readAllowedHosts,
   readAnonymous,
 } from '../gateway-options.ts';
 import { startGateway } from '../gateway-process.ts';
@@ -44,6 +45,7 @@ Examples
     const tls = readServeTls(invocation);
     const address = readAddress(invocation, GATEWAY_PORT_DEFAULT, tls !== null);
     const anonymous = readAnonymous(invocation, address);
+    const allowed_hosts = readAllowedHosts(invocation);
     const settings = readAgentSettings(invocation);
     const dir = dataDir(text(invocation, 'data'));
     ensureDataDir(dir);
@@ -73,7 +75,7 @@ Examples
         token_source: tokenSource(dir),
         tokens: tokensPlace(invocation, 'tokens'),
         tls,
-        allowed_hosts: texts(invocation, 'allow-host'),
+        allowed_hosts,
         telemetry: telemetry.url,
         log: createLog('gateway'),
       });

@@ -13,38 +13,10 @@ import { failure, type Outcome, success } from '../../contract/index.ts';
 export function percentDecode(text: string): string | null {
   if (!text.includes('%')) return text;
   try {
-    return decodeURIComponent(text);
-  } catch {
-    return decodeTolerantly(text);
-  }
-}
-
-function decodeTolerantly(text: string): string | null {
-  const source = new TextEncoder().encode(text);
-  const bytes = new Uint8Array(source.length);
-  let length = 0;
-  for (let i = 0; i < source.length; i += 1) {
-    const value = source[i] === 0x25 ? hexByte(source[i + 1], source[i + 2]) : -1;
-    if (value >= 0) i += 2;
-    bytes[length] = value >= 0 ? value : (source[i] ?? 0);
-    length += 1;
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes.subarray(0, length));
+    return decodeURIComponent(text.replace(/%(?![0-9a-f]{2})/gi, '%25'));
   } catch {
     return null;
   }
-}
-
-function hexByte(high: number | undefined, low: number | undefined): number {
-  const [a, b] = [hexDigit(high), hexDigit(low)];
-  return a < 0 || b < 0 ? -1 : a * 16 + b;
-}
-
-function hexDigit(code = 0): number {
-  if (code >= 0x30 && code <= 0x39) return code - 0x30;
-  const lower = code | 0x20;
-  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
 }
 
 export interface CapturedReference {

@@ -1,9 +1,6 @@
 /** What both kinds of link look at in the text of a frame, beside its grammar. */
-import { CLOSE, FRAME_MAX_BYTES } from '../../contract/index.ts';
+import { CLOSE, closeReason, FRAME_MAX_BYTES } from '../../contract/index.ts';
 import type { Link } from '../ports.ts';
-
-/** What a close frame has room for (RFC 6455, 5.5). */
-const CLOSE_REASON_MAX_BYTES = 123;
 
 /** The version that a hello announces, whatever else is wrong with it: a peer from the future still gets told. */
 export function announcedVersion(text: string): number | null {
@@ -24,7 +21,7 @@ export function isTooLarge(text: string): boolean {
 
 /** Closes with as much of the reason as has room. */
 export function closeLink(link: Link, code: number, reason: string): void {
-  link.close(code, reason.slice(0, new TextEncoder().encodeInto(reason, new Uint8Array(CLOSE_REASON_MAX_BYTES)).read));
+  link.close(code, closeReason(reason));
 }
 
 /** Sends the last frame of a link that is not taken, and closes it. `retry`: see contract/link.ts. */

@@ -4,7 +4,7 @@
  * made in memory then, so that memory never shows what was not kept.
  */
 
-import { STATE_PER_HOST_MAX_CHARS } from '../limits.ts';
+import { HEARD_KEPT_MS, STATE_PER_HOST_MAX_CHARS } from '../limits.ts';
 import type { HubKeeper, KeptHost } from './keeper.ts';
 import { changesOf, differenceOf, type NodeChange } from './node-change.ts';
 import { boundError, type PublishedNode, readPublished } from './published.ts';
@@ -117,6 +117,12 @@ export class HostNodes {
     if (this.#keeper === null) return;
     this.#kept = this.#rowOf(this.#about, this.size, isLinked);
     this.#keeper.keepHost(this.#kept);
+  }
+
+  /** Writes when the host was last heard, now and then: should its link be gone unseen, it is not gone since long ago. */
+  keepHeard(): void {
+    const kept = this.#kept;
+    if (kept !== null && this.#owner.heard_at_ms - kept.heard_at_ms >= HEARD_KEPT_MS) this.keepHost(kept.isLinked);
   }
 
   forget(): void {

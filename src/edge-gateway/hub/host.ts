@@ -97,7 +97,7 @@ export class HostState implements HostView, NodeOwner {
 
   /** True when the link had gone that the kept state came over, and nobody has been told. */
   get isLostUntold(): boolean {
-    return this.#nodes.isKeptAsLinked && !this.isLinked;
+    return this.#nodes.isKeptAsLinked && this.session === null;
   }
 
   get hasState(): boolean {
@@ -151,6 +151,10 @@ export class HostState implements HostView, NodeOwner {
     this.#heard_at_ms = this.heard_at_ms;
     this.session = null;
     if (this.hasState) this.#nodes.keepHost(false);
+  }
+
+  keepHeard(): void {
+    this.#nodes.keepHeard();
   }
 
   forget(): void {

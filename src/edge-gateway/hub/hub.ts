@@ -86,6 +86,7 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
   #ticked_at_ms: number;
   /** True when the last tick judged nobody; the one after it does, or a loop that is always late never would. */
   #isPutOff = false;
+  #isHome: (key: string) => boolean = () => true;
   /** What `dueAt_ms` gave last, which may be too soon but never too late; undefined when it has to be found anew. */
   #due_ms: number | undefined;
   #isOver = false;
@@ -124,7 +125,8 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
   }
 
   /**
-   * Puts a session back where its `kept` was, in any order of links. To be followed by `restored` before anything else.   */
+   * Puts a session back where its `kept` was, in any order of links. To be followed by `restored` before anything else.
+   */
   restore(link: Link, kept: KeptSession): LinkSession {
     const session = new LinkSession(link, kept.dialler, this, kept);
     if (kept.phase === 'over') return session;
@@ -147,9 +149,10 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
 
   /**
    * All links that are still open have been restored: hosts whose link is not among them have lost it, and are forgotten
-   * where `isHome` says that a host of their location key belongs elsewhere.
+   * where `isHome` says that a host of their location key belongs elsewhere. None such is taken from here on.
    */
-  restored(isHome: (key: string) => boolean = () => true): void {
+  restored(isHome = this.#isHome): void {
+    this.#isHome = isHome;
     for (const session of this.#doubles.splice(0)) session.close(CLOSE.replaced, REPLACED);
     for (const host of this.#goneHosts()) if (!isHome(host.key)) this.#forget(host);
     for (const host of this.#hosts.values()) {
@@ -158,6 +161,10 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
       this.#live.lost(host);
     }
     this.#trimGone();
+    const { keeper } = this.store;
+    for (const key of keeper?.stages() ?? []) {
+      if (this.#hosts.get(key)?.session == null) this.attempt(() => keeper?.clearStage(key));
+    }
     for (const [key, contenders] of this.#contenders.entries()) {
       if (this.#hosts.get(key)?.session == null) this.#judge(key, contenders);
     }
@@ -182,6 +189,7 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
     const oldest_ms = Date.now() - GONE_HOST_KEPT_MS;
     for (const host of [...this.#hosts.values()]) {
       if (host.session === null && host.heard_at_ms < oldest_ms) this.#forget(host);
+      else this.attempt(() => host.keepHeard());
     }
   }
 
@@ -268,6 +276,9 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
     const key = hostKeyOf(hello);
     const host = this.#hosts.get(key);
     const older = host?.session ?? null;
+    if (!this.#isHome(key)) {
+      return session.refuse('wrong_shard', 'this host belongs to another part of this gateway: dial again', true);
+    }
     if (host === undefined && !this.#makeRoom()) {
       return session.refuse('too_many_hosts', `this gateway holds at most ${HOSTS_MAX} hosts`, true);
     }

@@ -39,6 +39,8 @@ export interface HubKeeper {
   hosts(): readonly KeptHost[];
   /** @param host location key, here and below. */
   nodes(host: string): readonly KeptNode[];
+  /** The hosts that have a stage. */
+  stages(): readonly string[];
   /** The steps of the stage, in order. */
   staged(host: string): readonly StageStep[];
   /** Writes the host without touching its nodes. */

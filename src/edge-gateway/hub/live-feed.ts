@@ -67,12 +67,6 @@ export class LiveFeed implements LiveTeller {
     for (const client of this.#clients) client.wake();
   }
 
-  /** Something was missed: every client gets a `snapshot` in place of what comes next. */
-  lose(): void {
-    this.#log.drop();
-    for (const client of this.#clients) client.wake();
-  }
-
   /** Ends all streams; their clients come back with their `Last-Event-ID`, here or elsewhere. */
   close(): void {
     this.#isOver = true;

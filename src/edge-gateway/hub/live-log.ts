@@ -37,14 +37,6 @@ export class LiveLog {
     this.#ring[this.#last % LIVE_EVENTS_MAX] = frame;
   }
 
-  /** Forgets everything, and one event that never was: whoever has not read up to here has missed something. */
-  drop(): void {
-    this.#last += 1;
-    this.#first = this.#last + 1;
-    this.#bytes = 0;
-    this.#ring.length = 0;
-  }
-
   /** One server-sent event as bytes. */
   frame(type: string, data: string, number: number): Uint8Array {
     return encodeText(`id: ${this.#run}.${number}\nevent: ${type}\ndata: ${data}\n\n`);

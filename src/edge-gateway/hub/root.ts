@@ -7,6 +7,9 @@ export class RootText {
   readonly #hosts: () => readonly { readonly identity: string }[];
   /** Everything before the date; null when the set of hosts has changed since it was written. */
   #head: string | null = null;
+  /** As it was dated last, and when: reads within one millisecond share it, for with thousands of hosts it is long. */
+  #text = '';
+  #at_ms = 0;
 
   /** @param hosts the hosts to list, in order; asked when the root is read after a change. */
   constructor(
@@ -23,8 +26,13 @@ export class RootText {
   }
 
   text(): string {
-    this.#head ??= this.#write();
-    return `${this.#head}${timestamp(Date.now())}"}`;
+    const now_ms = Date.now();
+    if (this.#head === null || now_ms !== this.#at_ms) {
+      this.#head ??= this.#write();
+      this.#at_ms = now_ms;
+      this.#text = `${this.#head}${timestamp(now_ms)}"}`;
+    }
+    return this.#text;
   }
 
   #write(): string {

@@ -10,7 +10,7 @@
  *     heartbeat in answer to a frame, for an agent that is silent sends heartbeats, and the runtime may answer those.
  *  4. A link whose token is revoked, or expires, is closed at the next tick.
  *  5. Whatever does not fit closes the link with 1008 (1009 for size) and a reason that says what did not.
- *  5. `kept` tells where the session is, so that another object can go on with the same link.
+ *  6. `kept` tells where the session is, so that another object can go on with the same link.
  */
 import {
   AgentFrame,

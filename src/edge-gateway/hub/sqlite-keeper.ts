@@ -55,6 +55,10 @@ export class SqliteKeeper implements HubKeeper {
     }));
   }
 
+  stages(): readonly string[] {
+    return this.#all('SELECT DISTINCT host FROM hub_stage', [], ({ host }) => String(host));
+  }
+
   staged(host: string): readonly StageStep[] {
     const query = 'SELECT nodes, removed FROM hub_stage WHERE host = ? ORDER BY step';
     return this.#all(query, [host], ({ nodes, removed }) => ({

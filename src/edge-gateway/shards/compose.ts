@@ -1,5 +1,5 @@
 /** The gateway over shards, put together out of one set of options: the app that a runtime hands its requests to. */
-import { hostLocation, locationKey } from '../../contract/index.ts';
+import { HOST_NAME_MAX_CHARS, hostLocation, locationKey } from '../../contract/index.ts';
 import { createGateway, type Gateway, type OpenLink } from '../gateway.ts';
 import { failureResponse } from '../http/respond.ts';
 import type { AccessPolicy, Dialler, Documents, GatewayIdentity, Log, Telemetry } from '../ports.ts';
@@ -32,7 +32,8 @@ export function composeSharded(options: ShardedOptions): Gateway {
       const message = 'this gateway is spread over shards: name the host in the query, as in /v1/link?host=gpu-7';
       return failureResponse(c.req.raw, { code: 'bad_request', message });
     }
-    return open(shard, '/link', c.req.raw, { principal, host });
+    // It is kept with the link: one that is too long to be a name need not be whole to be none.
+    return open(shard, '/link', c.req.raw, { principal, host: host?.slice(0, HOST_NAME_MAX_CHARS + 1) ?? null });
   };
   return createGateway({
     ...ports,

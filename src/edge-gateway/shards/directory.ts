@@ -5,9 +5,9 @@
  * A host is listed under the shard that told of it last, so that one which has moved is not removed by where it was. When the
  * number of shards has changed, those that belong elsewhere now are forgotten until they dial there.
  */
-import { hostLocation, locationKey, type Outcome, success, timestamp } from '../../contract/index.ts';
+import { hostLocation, locationKey, success, timestamp } from '../../contract/index.ts';
 import { failureResponse } from '../http/respond.ts';
-import { hostLinked, hostLost, hostRemoved } from '../hub/live-events.ts';
+import { hostLinked, hostLost, hostRemoved, type LiveMessage } from '../hub/live-events.ts';
 import { LiveFeed } from '../hub/live-feed.ts';
 import { RootText } from '../hub/root.ts';
 import { type KeptStoreLink, refuseStore, StoreLink } from '../hub/store-link.ts';
@@ -83,6 +83,9 @@ export class Directory {
       this.#store = null;
       this.#telemetry = options.telemetry;
     }
+    // What was planned may be from when the interval was another.
+    const { snapshot_interval_ms: wait_ms } = options;
+    if (wait_ms === 0 || (this.dueAt_ms() ?? 0) > Date.now() + wait_ms) this.#plan(wait_ms);
     const state = this.#notes.get(PRODUCER);
     this.#snapshots = new SnapshotSender({
       telemetry: this.#telemetry,
@@ -108,16 +111,16 @@ export class Directory {
         return new Response(null, { status: 204 });
       case '/store/absent': {
         const why = (await this.#telemetry.absent?.()) ?? null;
-        return outcomeResponse(why === null ? success('') : { ok: false, failure: why });
+        return outcomeResponse(why === null ? success(undefined) : { ok: false, failure: why });
       }
       case '/store/query': {
         const { sql } = await bodyOf<{ sql: string }>(request);
         return outcomeResponse(await this.#telemetry.query(sql, request.signal));
       }
       case '/store/dumps':
-        return outcomeResponse(withText(await this.#telemetry.storeDump(await bodyOf(request))));
+        return outcomeResponse(await this.#telemetry.storeDump(await bodyOf(request)));
       case '/store/ingest':
-        return outcomeResponse(withText(await this.#telemetry.ingest(await bodyOf(request))));
+        return outcomeResponse(await this.#telemetry.ingest(await bodyOf(request)));
       default:
         return new Response(null, { status: 404 });
     }
@@ -125,14 +128,12 @@ export class Directory {
 
   /** The link of a telemetry service, new. */
   accept(link: Link, dialler: Dialler): LinkReceiver & { kept(): KeptStoreLink | null } {
-    return this.#store?.accept(link, dialler) ?? { ...refuseStore(link), kept: () => null };
+    return this.#store?.accept(link, dialler) ?? refused(link);
   }
 
   /** The same, as an earlier object left it. */
   restore(link: Link, kept: KeptStoreLink | null): LinkReceiver & { kept(): KeptStoreLink | null } {
-    return this.#store !== null && kept !== null
-      ? this.#store.restore(link, kept)
-      : { ...refuseStore(link), kept: () => null };
+    return this.#store !== null && kept !== null ? this.#store.restore(link, kept) : refused(link);
   }
 
   /**
@@ -154,52 +155,53 @@ export class Directory {
 
   async tick(): Promise<void> {
     const due_ms = this.dueAt_ms();
-    if (due_ms === null || Date.now() < due_ms || this.#isCapturing) return;
+    if (due_ms === null || Date.now() < due_ms) return;
+    // Before anything is waited for, or it would stay due.
+    this.#plan(this.#options.snapshot_interval_ms);
+    if (this.#isCapturing) return;
     this.#isCapturing = true;
     try {
       await this.#capture();
     } finally {
       this.#isCapturing = false;
-      this.#plan(this.#options.snapshot_interval_ms);
     }
   }
 
   #take({ shard, whole, hosts, removed, events }: Told): void {
-    const { sql } = this.#options;
-    const before = new Map(this.#hosts);
-    sql.transaction(() => {
-      for (const host of hosts) this.#put({ ...host, shard });
-      const present = new Set(hosts.map(({ name }) => name));
-      const missing = [...before.values()].filter((host) => whole && !present.has(host.name));
-      for (const name of [...removed, ...missing.map((host) => host.name)]) {
-        if (before.get(name)?.shard === shard) this.#delete(name);
-      }
+    const present = new Set(hosts.map(({ name }) => name));
+    const missing = whole ? [...this.#hosts.keys()].filter((name) => !present.has(name)) : removed;
+    const gone = missing.flatMap((name) => this.#hosts.get(name) ?? []).filter((host) => host.shard === shard);
+    // Memory follows what was written: what could not be is told again.
+    this.#options.sql.transaction(() => {
+      for (const host of hosts) this.#keep({ ...host, shard });
+      for (const { name } of gone) this.#delete(name);
     });
-    this.#root.invalidate();
-    for (const event of events) this.#live.tell(event);
+    for (const host of hosts) this.#hosts.set(host.name, { ...host, shard });
+    for (const { name } of gone) this.#hosts.delete(name);
+    if (hosts.length + gone.length > 0) this.#root.invalidate();
+    for (const event of events) if (!this.#isStale(event, shard)) this.#live.tell(event);
     // What was missed is told from the difference, so that whoever follows reads these hosts again.
-    if (whole) this.#tellDifference(before, shard);
-    if (this.dueAt_ms() === null && this.#hasLink()) this.#plan(SNAPSHOT_FIRST_MS);
-  }
-
-  #tellDifference(before: ReadonlyMap<string, Entry>, shard: string): void {
-    for (const [name, host] of before) if (!this.#hosts.has(name)) this.#live.tell(hostRemoved(host));
-    for (const host of this.#hosts.values()) {
-      if (host.shard === shard) this.#live.tell(host.isLinked ? hostLinked(host, true) : hostLost(host));
+    if (whole) {
+      for (const host of gone) this.#live.tell(hostRemoved(host));
+      for (const host of hosts) this.#live.tell(host.isLinked ? hostLinked(host, true) : hostLost(host));
     }
+    if (this.dueAt_ms() === null) this.#plan(SNAPSHOT_FIRST_MS);
   }
 
-  #put(host: Entry): void {
-    const { name, shard, identity, isLinked } = host;
+  /** Whether it says that a host has left which is now at another shard. */
+  #isStale([type, data]: LiveMessage, shard: string): boolean {
+    const home = type === 'host_removed' ? this.#hosts.get(JSON.parse(data).host)?.shard : shard;
+    return home !== undefined && home !== shard;
+  }
+
+  #keep({ name, shard, identity, isLinked }: Entry): void {
     const known = this.#hosts.get(name);
-    this.#hosts.set(name, host);
     if (known?.shard === shard && known.identity === identity && known.isLinked === isLinked) return;
     const row = [name, shard, identity, isLinked ? 1 : 0] as const;
     this.#options.sql.exec('INSERT OR REPLACE INTO directory VALUES (?, ?, ?, ?)', ...row);
   }
 
   #delete(name: string): void {
-    this.#hosts.delete(name);
     this.#options.sql.exec('DELETE FROM directory WHERE name = ?', name);
   }
 
@@ -224,6 +226,6 @@ export class Directory {
   }
 }
 
-function withText(outcome: Outcome<void>): Outcome<string> {
-  return outcome.ok ? success('') : outcome;
+function refused(link: Link): LinkReceiver & { kept(): null } {
+  return { ...refuseStore(link), kept: () => null };
 }

@@ -19,11 +19,11 @@ export class Notes {
   set(name: string, text: string | null): void {
     if (text === this.get(name)) return;
     if (text === null) {
-      this.#texts.delete(name);
       this.#sql.exec('DELETE FROM notes WHERE name = ?', name);
+      this.#texts.delete(name);
     } else {
-      this.#texts.set(name, text);
       this.#sql.exec('INSERT OR REPLACE INTO notes VALUES (?, ?)', name, text);
+      this.#texts.set(name, text);
     }
   }
 }

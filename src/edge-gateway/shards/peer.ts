@@ -54,8 +54,8 @@ export async function bodyOf<T>(request: Request): Promise<T> {
 }
 
 /** The answer that carries an outcome. */
-export function outcomeResponse(outcome: Outcome<string>): Response {
-  if (outcome.ok) return new Response(outcome.value);
+export function outcomeResponse(outcome: Outcome<string | undefined> | Outcome<void>): Response {
+  if (outcome.ok) return new Response(outcome.value ?? '');
   return new Response(envelope(outcome.failure), { status: ERROR_STATUS[outcome.failure.code] });
 }
 

@@ -5,6 +5,7 @@
 import { parseProcRef } from '../../contract/index.ts';
 import { MeshHub } from '../hub/hub.ts';
 import { type Sql, SqliteKeeper } from '../hub/sqlite-keeper.ts';
+import { TOLD_AGAIN_MS } from '../limits.ts';
 import type { AccessPolicy, LinkReceiver, Log, Telemetry } from '../ports.ts';
 import { hostRows } from '../snapshot-rows.ts';
 import { type ProducerState, SnapshotSender } from '../snapshot-sender.ts';
@@ -32,6 +33,8 @@ export interface ShardOptions extends PartOptions {
   readonly stands: AccessPolicy['stands'];
   /** Told when a session has changed outside of an event of its own link. */
   readonly onKept: (session: LinkReceiver) => void;
+  /** Told when `dueAt_ms` has changed outside of any event: what the directory has not heard is told again. */
+  readonly onBehind: () => void;
 }
 
 const PENDING = 'told_pending';
@@ -41,9 +44,10 @@ export class Shard {
   readonly hub: MeshHub;
   readonly #teller: Teller;
   readonly #snapshots: SnapshotSender;
+  #isCapturing = false;
 
   constructor(options: ShardOptions) {
-    const { sql, id, directory, telemetry, version, log, heartbeat_ms, stands, onKept } = options;
+    const { sql, id, directory, telemetry, version, log, heartbeat_ms, stands, onKept, onBehind } = options;
     const notes = new Notes(sql);
     this.#teller = new Teller({
       shard: id,
@@ -53,6 +57,7 @@ export class Shard {
         get: () => notes.get(PENDING) !== null,
         set: (isPending) => notes.set(PENDING, isPending ? 'yes' : null),
       },
+      onBehind,
     });
     this.hub = new MeshHub({
       // The root is the directory's: what a shard's hub would say of it is never read.
@@ -75,6 +80,18 @@ export class Shard {
     });
   }
 
+  /** Wall clock of the next thing that `tick` has to do, milliseconds; null when there is none. */
+  dueAt_ms(): number | null {
+    const due_ms = this.hub.dueAt_ms();
+    const again_ms = Date.now() + TOLD_AGAIN_MS;
+    return this.#teller.isBehind && (due_ms === null || due_ms > again_ms) ? again_ms : due_ms;
+  }
+
+  async tick(): Promise<void> {
+    this.hub.tick();
+    await this.#teller.settled();
+  }
+
   async fetch(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
     switch (pathname) {
@@ -94,7 +111,12 @@ export class Shard {
         return Response.json(this.hub.counts());
       case '/capture': {
         const { id, snapshot_ts } = await bodyOf<{ id: string; snapshot_ts: number }>(request);
-        return Response.json(await this.#snapshots.send(hostRows(this.hub, id, snapshot_ts)));
+        // One at a time: a directory that was lost in between asks again, and batches must not overtake each other.
+        const isFree = !this.#isCapturing;
+        this.#isCapturing = true;
+        const sent = isFree && (await this.#snapshots.send(hostRows(this.hub, id, snapshot_ts)));
+        if (isFree) this.#isCapturing = false;
+        return Response.json(sent);
       }
       default:
         return new Response(null, { status: 404 });

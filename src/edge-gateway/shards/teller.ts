@@ -2,8 +2,9 @@
  * What a shard's hub tells, on its way to the directory: in order, one message at a time, what came meanwhile in the next.
  *
  * Each message carries the hosts that changed and the live updates. When the directory does not answer, the message is
- * tried again; after TOLD_TRIES_MAX tries, or when more has gathered than LIVE_EVENTS_MAX, what waits is dropped and the
- * next message is `whole`: it names every host of the shard, and whoever follows reads again. A mark in storage, set before
+ * tried again; after TOLD_TRIES_MAX tries, or when more has gathered than a follower may miss (LIVE_EVENTS_MAX,
+ * LIVE_EVENTS_MAX_BYTES), what waits is dropped and the next message is `whole`: it names every host of the shard, and
+ * whoever follows reads again. `settled` sends it when nothing else has; until then `isBehind`. A mark in storage, set before
  * the first host is told and cleared when all has arrived, has a shard that ended in between begin with a whole one.
  */
 
@@ -17,7 +18,7 @@ import {
   nodeChanged,
 } from '../hub/live-events.ts';
 import type { NodeChange } from '../hub/node-change.ts';
-import { LIVE_EVENTS_MAX, TOLD_EVENTS_MAX, TOLD_RETRY_MS, TOLD_TRIES_MAX } from '../limits.ts';
+import { LIVE_EVENTS_MAX, LIVE_EVENTS_MAX_BYTES, TOLD_EVENTS_MAX, TOLD_RETRY_MS, TOLD_TRIES_MAX } from '../limits.ts';
 import { ask, type Peer } from './peer.ts';
 
 /** A host as the directory keeps it. */
@@ -45,6 +46,8 @@ export interface TellerOptions {
   readonly hosts: () => Iterable<ToldHost>;
   /** Whether a message may be missing from before, and where that is kept. */
   readonly mark: { get(): boolean; set(isPending: boolean): void };
+  /** Called when a message was given up. */
+  readonly onBehind: () => void;
 }
 
 export class Teller implements LiveTeller {
@@ -52,8 +55,15 @@ export class Teller implements LiveTeller {
   /** By name: the host as it is now, or null when it has left. */
   #hosts = new Map<string, ToldHost | null>();
   #events: LiveMessage[] = [];
+  /** Characters of the events. */
+  #chars = 0;
   #isWhole: boolean;
-  #sending: Promise<void> | null = null;
+  #isSending = false;
+  /** Things told so far, and how many of them have arrived. */
+  #told = 1;
+  #arrived = 0;
+  /** The message that is on its way. */
+  #underWay: Promise<boolean> | null = null;
 
   constructor(options: TellerOptions) {
     this.#options = options;
@@ -79,10 +89,16 @@ export class Teller implements LiveTeller {
 
   close(): void {}
 
-  /** Settles when everything that was told up to now has arrived, or was given up. */
+  /** True while the directory has to be told of all hosts, and nothing may happen that would. */
+  get isBehind(): boolean {
+    return this.#isWhole;
+  }
+
+  /** Settles when everything that was told up to now has arrived, or was given up; what is told meanwhile may wait. */
   async settled(): Promise<void> {
     if (this.#isWhole) this.#send();
-    await this.#sending;
+    const told = this.#told;
+    while (this.#isSending && this.#arrived < told) await this.#underWay;
   }
 
   #tellHost({ name, identity }: HostName, isLinked: boolean, event: LiveMessage): void {
@@ -92,51 +108,69 @@ export class Teller implements LiveTeller {
 
   #tell(event: LiveMessage, isOfHosts: boolean): void {
     if (isOfHosts && !this.#options.mark.get()) this.#options.mark.set(true);
-    if (this.#events.length >= LIVE_EVENTS_MAX) this.#giveUp();
+    this.#told += 1;
+    this.#chars += event[1].length;
+    if (this.#events.length >= LIVE_EVENTS_MAX || this.#chars > LIVE_EVENTS_MAX_BYTES) this.#giveUp();
     if (!this.#isWhole) this.#events.push(event);
     this.#send();
   }
 
   #giveUp(): void {
     this.#isWhole = true;
+    this.#drop();
+    this.#options.mark.set(true);
+  }
+
+  #drop(): void {
     this.#events = [];
+    this.#chars = 0;
     this.#hosts = new Map();
   }
 
   #send(): void {
-    this.#sending ??= this.#drain().finally(() => {
-      this.#sending = null;
-    });
+    if (!this.#isSending) void this.#drain();
   }
 
   async #drain(): Promise<void> {
-    // In a turn of its own, so that what one frame changes goes out together.
-    await null;
-    while (this.#isWhole || this.#events.length > 0 || this.#hosts.size > 0) {
-      const told = this.#take();
-      if (await this.#deliver(told)) continue;
-      this.#giveUp();
-      return;
+    this.#isSending = true;
+    try {
+      // In a turn of its own, so that what one frame changes goes out together.
+      await null;
+      while (this.#isWhole || this.#events.length > 0 || this.#hosts.size > 0) {
+        const message = this.#take();
+        const arrived = this.#told - this.#events.length;
+        this.#underWay = this.#deliver(message);
+        if (!(await this.#underWay)) {
+          this.#giveUp();
+          return this.#options.onBehind();
+        }
+        this.#arrived = arrived;
+      }
+      this.#options.mark.set(false);
+    } finally {
+      this.#isSending = false;
     }
-    if (this.#options.mark.get()) this.#options.mark.set(false);
   }
 
   #take(): Told {
     const { shard } = this.#options;
     if (this.#isWhole) {
       this.#isWhole = false;
-      this.#hosts = new Map();
-      this.#events = [];
-      return { shard, whole: true, hosts: [...this.#options.hosts()], removed: [], events: [] };
+      this.#drop();
+      // What is given may be more than what is told of it.
+      const all = Array.from(this.#options.hosts(), ({ name, identity, isLinked }) => ({ name, identity, isLinked }));
+      return { shard, whole: true, hosts: all, removed: [], events: [] };
     }
     const hosts = [...this.#hosts];
     this.#hosts = new Map();
+    const events = this.#events.splice(0, TOLD_EVENTS_MAX);
+    for (const [, data] of events) this.#chars -= data.length;
     return {
       shard,
       whole: false,
       hosts: hosts.flatMap(([, host]) => host ?? []),
       removed: hosts.filter(([, host]) => host === null).map(([name]) => name),
-      events: this.#events.splice(0, TOLD_EVENTS_MAX),
+      events,
     };
   }
 

@@ -39,6 +39,7 @@ export interface DenoApi {
   readTextFileSync(path: string): string;
   /** @throws `NotFound`, or `NotCapable` without permission. */
   statSync(path: string): {
+    readonly isFile: boolean;
     readonly ino: number | null;
     readonly size: number;
     readonly mtime: Date | null;

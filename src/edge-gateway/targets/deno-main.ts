@@ -5,7 +5,7 @@
  * and SIGTERM end it in order, with status 0. What it cannot start with is one line and status 2, an address that it
  * cannot listen on one line and status 1.
  */
-import { success, VERSION } from '../../contract/index.ts';
+import { oneLine, success, VERSION } from '../../contract/index.ts';
 import { telemetryOverHttp } from '../telemetry-http.ts';
 import { tokensFromFile } from '../token-file.ts';
 import { serveDeno } from './deno.ts';
@@ -14,7 +14,7 @@ import { DENO_HELP, readDenoOptions } from './deno-options.ts';
 import { denoTokenFile } from './deno-tokens.ts';
 
 function write(level: string, message: string): void {
-  console.error(`${new Date().toISOString()} ${level} gateway: ${message}`);
+  console.error(`${new Date().toISOString()} ${level} gateway: ${oneLine(message)}`);
 }
 
 const log = { info: (message: string) => write('info', message), warn: (message: string) => write('warn', message) };

@@ -1,7 +1,7 @@
 /** The options of the gateway on Deno: flags, or else environment variables, each checked at once and named when wrong. */
 import { failure, type Outcome, success } from '../../contract/index.ts';
 import { ANONYMOUS_LEVELS } from '../access.ts';
-import { isLoopback, type ServeOptions } from '../compose.ts';
+import { hostName, isLoopback, NO_HOST_NAME, type ServeOptions } from '../compose.ts';
 import { TOKEN_MAX_CHARS } from '../limits.ts';
 
 type Settings = Omit<ServeOptions, 'version' | 'started_by' | 'log' | 'telemetry' | 'tokens'>;
@@ -63,7 +63,13 @@ export function readDenoOptions(
     const message = `--host ${host} can be reached from other machines without TLS: serve behind a proxy, or say --insecure`;
     return failure('bad_request', message);
   }
-  const allowed_hosts = (value('allow-host')?.text ?? '').split(',').filter((name) => name !== '');
+  const allow = value('allow-host');
+  const allowed_hosts = (allow?.text ?? '')
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+  const wrongName = allowed_hosts.find((name) => hostName(name) === null);
+  if (wrongName !== undefined) return failure('bad_request', `${allow?.from} ${wrongName}: ${NO_HOST_NAME}`);
   const isPrivate = isLocal && allowed_hosts.length === 0;
   const level = value('anonymous') ?? { text: isPrivate ? 'topology' : 'none', from: '' };
   const anonymous = ANONYMOUS_LEVELS.find((each) => each === level.text);
@@ -72,6 +78,8 @@ export function readDenoOptions(
   const telemetry = value('telemetry');
   if (telemetry !== null && !/^https?:\/\//.test(telemetry.text)) return wrong(telemetry, 'must be an http(s) URL');
   if (telemetry !== null && !URL.canParse(telemetry.text)) return wrong(telemetry, 'is not a URL');
+  if (telemetry !== null && /^[^/]*\/\/[^/?#]*@/.test(telemetry.text))
+    return failure('bad_request', `${telemetry.from}: the URL must not hold a user name or password`);
   const port = wholeNumber(value('port'), 0, 65_535);
   const heartbeat = wholeNumber(value('heartbeat-ms'), 20, 60_000);
   const snapshot = wholeNumber(value('snapshot-ms'), 0, 86_400_000);

@@ -1,5 +1,5 @@
 /** The file of tokens on Deno. To read it the program needs `--allow-read` for just this path. */
-import type { TokenFile } from '../token-file.ts';
+import { type TokenFile, unusable } from '../token-file.ts';
 import { deno } from './deno-api.ts';
 
 export function denoTokenFile(name: string): TokenFile {
@@ -7,7 +7,9 @@ export function denoTokenFile(name: string): TokenFile {
     name,
     stamp() {
       try {
-        const { ino, size, mtime, ctime } = deno.statSync(name);
+        const { isFile, ino, size, mtime, ctime } = deno.statSync(name);
+        const error = unusable(isFile, size);
+        if (error !== null) throw new Error(error);
         return [ino, size, mtime?.getTime(), ctime?.getTime()].join();
       } catch (error) {
         if (error instanceof Error && error.name === 'NotFound') return null;

@@ -5,8 +5,8 @@
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { CLOSE, FRAME_MAX_BYTES } from '../../contract/index.ts';
-import { envelope } from '../http/respond.ts';
+import { CLOSE, FRAME_MAX_BYTES, LINK_PATH, STORE_PATH } from '../../contract/index.ts';
+import { envelope, failureResponse } from '../http/respond.ts';
 import { CLOSE_WAIT_MS, LINK_UNSENT_MAX_BYTES } from '../limits.ts';
 import type { Link, LinkReceiver, UpgradeLink } from '../ports.ts';
 import { peerOf } from './node-tls.ts';
@@ -14,18 +14,29 @@ import { peerOf } from './node-tls.ts';
 interface UpgradeEnv {
   readonly rawPath: string;
   readonly peer?: string;
+  /** Told by a request that came with a socket to take over. */
+  readonly isUpgrade: true;
   subprotocol?: string;
   accept?: (link: Link) => LinkReceiver;
 }
 
 export const upgradeLink: UpgradeLink = (c, subprotocol, accept) => {
-  Object.assign(c.env, { subprotocol, accept });
+  const env: Partial<UpgradeEnv> = c.env;
+  if (env.isUpgrade !== true) {
+    const message = 'the request cannot be upgraded: its target must be the path alone';
+    return failureResponse(c.req.raw, { code: 'bad_request', message });
+  }
+  Object.assign(env, { subprotocol, accept });
   return new Response(null);
 };
 
-/** Other protocols that are offered (curl's `h2c`) are not taken up: the request is then one like any other. */
-export function isWebSocket({ headers }: IncomingMessage): boolean {
-  return headers.upgrade?.toLowerCase() === 'websocket';
+/**
+ * Whether a request asks for a WebSocket where there is one to be had. What else is offered, or elsewhere (curl's `h2c`), is
+ * not taken up: the request is then one like any other.
+ */
+export function isUpgrade({ headers, url = '' }: IncomingMessage): boolean {
+  const path = url.split('?', 1)[0];
+  return headers.upgrade?.toLowerCase() === 'websocket' && (path === LINK_PATH || path === STORE_PATH);
 }
 
 /** The answer to a request that cannot even be read. */
@@ -37,11 +48,11 @@ export function rejected(error: unknown): Response {
 
 const UNREAD_STATUS: Readonly<Record<string, number>> = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 };
 
-/** Lets a server take links. The sockets that are open are `clients` of what it gives back. */
+/** Lets a server take links. */
 export function serveLinks(
   server: Server,
   handle: (request: Request, env: UpgradeEnv) => Response | Promise<Response>,
-): WebSocketServer {
+): void {
   const subprotocols = new WeakMap<IncomingMessage, string>();
   const sockets = new WebSocketServer({
     noServer: true,
@@ -62,10 +73,17 @@ export function serveLinks(
   };
   server.on('upgrade', async (incoming, socket: Duplex, head) => {
     socket.on('error', () => socket.destroy());
-    const env: UpgradeEnv = { rawPath: incoming.url ?? '/', ...peerOf(incoming) };
+    const env: UpgradeEnv = { rawPath: incoming.url ?? '/', isUpgrade: true, ...peerOf(incoming) };
     const response = await answer(incoming, env).catch(rejected);
     const { accept, subprotocol = '' } = env;
-    if (accept === undefined) return refuse(socket, response.status, await response.text(), response.headers);
+    if (accept === undefined) {
+      // A Node before 24.9 hands over every upgrade, also one for what has no end, which must not be gathered.
+      if (response.headers.get('content-type') === 'text/event-stream') {
+        await response.body?.cancel();
+        return refuse(socket, 400, envelope({ code: 'bad_request', message: 'no upgrade is to be had here' }));
+      }
+      return refuse(socket, response.status, await response.text(), response.headers);
+    }
     subprotocols.set(incoming, subprotocol);
     sockets.handleUpgrade(incoming, socket, head, (ws) => connect(ws, accept));
   });
@@ -75,7 +93,6 @@ export function serveLinks(
   };
   server.on('clientError', refuseUnread);
   sockets.on('wsClientError', refuseUnread);
-  return sockets;
 }
 
 function connect(ws: WebSocket, accept: (link: Link) => LinkReceiver): void {

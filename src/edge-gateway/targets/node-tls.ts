@@ -1,8 +1,9 @@
 /**
  * TLS on Node. With a CA every client must show a certificate that it signed: a connection without one ends in the
- * handshake, before any HTTP. The name in a certificate (its CN) is who the request comes from, unless it brings a token.
+ * handshake, before any HTTP. The name in a certificate (its CN, else its alternative names, else its fingerprint) is who the
+ * request comes from, unless it brings a token.
  */
-import { createSecureContext, TLSSocket } from 'node:tls';
+import { createSecureContext, type PeerCertificate, TLSSocket } from 'node:tls';
 import { failure, type Outcome, success } from '../../contract/index.ts';
 
 /** PEM texts. */
@@ -35,11 +36,13 @@ export function peerOf({ socket }: { readonly socket: unknown }): { readonly pee
   if (!(socket instanceof TLSSocket)) return {};
   let name = names.get(socket);
   if (name === undefined) {
-    const common: string | string[] | undefined = socket.authorized
-      ? socket.getPeerCertificate().subject?.CN
-      : undefined;
-    name = (Array.isArray(common) ? common.join('+') : common) ?? null;
+    name = socket.authorized ? nameIn(socket.getPeerCertificate()) : null;
     names.set(socket, name);
   }
   return name === null ? {} : { peer: name };
+}
+
+function nameIn({ subject, subjectaltname, fingerprint256 }: PeerCertificate): string {
+  const common: string | string[] | undefined = subject?.CN;
+  return (Array.isArray(common) ? common.join('+') : common) || subjectaltname || fingerprint256;
 }

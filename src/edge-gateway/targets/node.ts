@@ -1,12 +1,12 @@
 /** The gateway on Node: node:http through @hono/node-server; node-link.ts has the WebSockets. */
 import { createServer, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { type Outcome, success } from '../../contract/index.ts';
 import { compose, listenFailure, type RunningGateway, type ServeOptions } from '../compose.ts';
 import { CLOSE_WAIT_MS, HEAD_MAX_BYTES, HEAD_WAIT_MS, KEEP_ALIVE_MS, REQUEST_WAIT_MS } from '../limits.ts';
-import { isWebSocket, rejected, serveLinks, upgradeLink } from './node-link.ts';
+import { isUpgrade, rejected, serveLinks, upgradeLink } from './node-link.ts';
 import { type NodeTls, peerOf, tlsOptions } from './node-tls.ts';
 import { sha256 } from './sha256.ts';
 
@@ -35,18 +35,26 @@ export async function serveNode(options: NodeServeOptions): Promise<Outcome<Runn
     headersTimeout: HEAD_WAIT_MS,
     requestTimeout: REQUEST_WAIT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    shouldUpgradeCallback: isWebSocket,
+    shouldUpgradeCallback: isUpgrade,
   };
   const server: Server =
     tls === null
       ? createServer(bounds, listener)
       : createTlsServer({ ...bounds, ...tls.value, handshakeTimeout: HEAD_WAIT_MS }, listener);
-  const sockets = serveLinks(server, (request, env) => app.fetch(request, env));
+  // What `closeAllConnections` does not know: links, and connections that have yet to shake hands.
+  const connections = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
+  serveLinks(server, (request, env) => app.fetch(request, env));
   const listening = await listen(server, options);
   if (!listening.ok) {
     gateway.close();
     return listening;
   }
+  // Without a listener, a connection that cannot be accepted would end the process.
+  server.on('error', (error) => options.log?.warn(`cannot accept a connection: ${error.message}`));
   const { port } = server.address() as AddressInfo;
   const url = gateway.open(port, tls === null ? 'http' : 'https');
   const close = async () => {
@@ -55,8 +63,7 @@ export async function serveNode(options: NodeServeOptions): Promise<Outcome<Runn
       server.close(() => resolve());
       server.closeIdleConnections();
       setTimeout(() => {
-        server.closeAllConnections();
-        for (const ws of sockets.clients) ws.terminate();
+        for (const socket of connections) socket.destroy();
       }, CLOSE_WAIT_MS).unref();
     });
   };

@@ -16,7 +16,6 @@ export interface DurableObjectState {
     readonly sql: Pick<Sql, 'exec'>;
     transactionSync<T>(run: () => T): T;
     setAlarm(at_ms: number): Promise<void>;
-    deleteAlarm(): Promise<void>;
   };
   acceptWebSocket(socket: WorkerSocket): void;
   getWebSockets(): WorkerSocket[];

@@ -23,11 +23,12 @@ export class HubShard {
     const { part, directory, telemetry, options, homeOf } = partOf(state, env);
     const id = state.id.toString();
     const onKept = (session: LinkReceiver) => this.#sockets.changed(session);
+    const onBehind = () => this.#alarm.after(undefined);
     const { stands } = accessOf(options);
-    this.#shard = new Shard({ ...part, id, directory, telemetry, stands, onKept });
+    this.#shard = new Shard({ ...part, id, directory, telemetry, stands, onKept, onBehind });
     this.#sockets = new Sockets(state, this.#shard.hub);
     this.#shard.hub.restored((key) => homeOf(key) === id);
-    this.#alarm = new Alarm(state.storage, () => this.#shard.hub.dueAt_ms());
+    this.#alarm = new Alarm(state.storage, () => this.#shard.dueAt_ms());
     if (this.#sockets.size > 0) log.info(`shard woke with ${this.#sockets.size} links`, { shard: state.id.name });
   }
 
@@ -48,9 +49,9 @@ export class HubShard {
     this.#alarm.after(this.#sockets.closed(socket));
   }
 
-  alarm(): void {
+  async alarm(): Promise<void> {
     this.#alarm.rang();
-    this.#alarm.after(this.#shard.hub.tick());
+    await this.#alarm.after(this.#shard.tick());
   }
 }
 

@@ -94,7 +94,10 @@ export class Sockets<Kept> {
         if (isOpen()) socket.send(text);
       },
       close: (code, reason) => {
-        if (isOpen()) socket.close(code, reason);
+        if (!isOpen()) return;
+        // It stays until its peer has answered, which may be never: it is not to be put back.
+        socket.serializeAttachment(null);
+        socket.close(code, reason);
       },
       heardAt_ms: () => this.#state.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? null,
     };

@@ -42,7 +42,11 @@ function compose(options: WorkerOptions, env: Environment, url: string): Gateway
   const identity = { url: () => url, started_at: timestamp(Date.now()), started_by, version: VERSION };
   const texts = new Map<DocumentName, string>();
   const documents = async (name: DocumentName) => {
-    const text = texts.get(name) ?? (await (await env.ASSETS.fetch(new Request(`http://assets/${name}`))).text());
+    const known = texts.get(name);
+    if (known !== undefined) return known;
+    const response = await env.ASSETS.fetch(new Request(`http://assets/${name}`));
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${name}: ${response.status}`);
     texts.set(name, text);
     return text;
   };

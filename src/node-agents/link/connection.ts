@@ -11,6 +11,7 @@ import * as v from 'valibot';
 import {
   AGENT_CLOSE,
   ApiErrorEnvelope,
+  closeReason,
   FRAME_MAX_BYTES,
   type GatewayFrame,
   HEARTBEAT_MS,
@@ -86,14 +87,15 @@ export function dial<Out, In extends GatewayFrame | StoreGatewayFrame>(
   });
   let listener: ((frame: In) => void) | null = null;
   const early: In[] = [];
-  let heard_ms = Date.now();
-  let sent_ms = Date.now();
+  // Of a clock that nobody sets: a leap must not make the peer seem silent, nor alive.
+  let heard_ms = performance.now();
+  let sent_ms = performance.now();
   let isOpen = false;
 
   const close = (code: number, reason: string): void => {
     if (!isOpen) return;
     isOpen = false;
-    socket.close(code, reason.slice(0, 100));
+    socket.close(code, closeReason(reason));
     // The peer may be gone without a word: then nobody answers the close, and the socket is given up.
     setTimeout(() => dispatcher.destroy().catch(() => {}), 1_000).unref();
     finish(reason);
@@ -106,16 +108,16 @@ export function dial<Out, In extends GatewayFrame | StoreGatewayFrame>(
       return false;
     }
     socket.send(text);
-    sent_ms = Date.now();
+    sent_ms = performance.now();
     return true;
   };
   const send = (frame: Out): boolean => sendText(JSON.stringify(frame));
 
   let heartbeat_ms = HEARTBEAT_MS;
   const beat = (): void => {
-    let beaten_ms = 0;
+    let beaten_ms = sent_ms;
     const pulse = setInterval(() => {
-      const now_ms = Date.now();
+      const now_ms = performance.now();
       // A gateway that sleeps between frames says something only in answer to a heartbeat, however much else is sent to it.
       const isQuiet = now_ms - Math.min(sent_ms, heard_ms) >= heartbeat_ms && now_ms - beaten_ms >= heartbeat_ms;
       if (now_ms - heard_ms > SILENCE_MAX_HEARTBEATS * heartbeat_ms)
@@ -177,7 +179,7 @@ export function dial<Out, In extends GatewayFrame | StoreGatewayFrame>(
       }
     });
     socket.addEventListener('message', (event) => {
-      heard_ms = Date.now();
+      heard_ms = performance.now();
       const read = readIncoming(grammar.incoming, event.data);
       if (!read.ok) return close(AGENT_CLOSE.protocol, read.error);
       const frame: GatewayFrame | StoreGatewayFrame = read.frame;

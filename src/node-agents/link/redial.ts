@@ -1,8 +1,8 @@
 /**
  * One loop that owns all dialling, whatever is spoken on the link.
  *
- * 1. Dial. Refused for good: tell, and wait the longest backoff before asking again, since whoever mends it (a token, a
- *    name that is taken) should not have to restart everybody who dials. Failed: wait, longer each time.
+ * 1. Dial. Refused for good: tell, and wait about the longest backoff before asking again, since whoever mends it (a token,
+ *    a name that is taken) should not have to restart everybody who dials. Failed: wait, longer each time.
  * 2. Closed: the backoff starts anew only after the link was up for a while, so that a gateway that accepts and drops is
  *    not dialled in a tight circle.
  */
@@ -42,12 +42,12 @@ export function keepDialling<Out, In extends GatewayFrame | StoreGatewayFrame>(
   const serve = async (open: Connection<Out, In>): Promise<void> => {
     connection = open;
     lastTrouble = null;
-    const opened_ms = Date.now();
+    const opened_ms = performance.now();
     options.onOpen(open);
     const reason = await open.closed;
     connection = null;
     options.onClosed();
-    if (Date.now() - opened_ms >= LIMITS.backoff_reset_ms) backoff.reset();
+    if (performance.now() - opened_ms >= LIMITS.backoff_reset_ms) backoff.reset();
     if (!stopping.signal.aborted) trouble(`the link was closed: ${reason}`, false);
   };
 
@@ -58,7 +58,7 @@ export function keepDialling<Out, In extends GatewayFrame | StoreGatewayFrame>(
       const handshake = await dial({ url, token, ...secured, grammar, signal: stopping.signal });
       if (handshake.kind === 'open') await serve(handshake.connection);
       else if (!stopping.signal.aborted) trouble(handshake.message, handshake.kind === 'refused');
-      const wait_ms = handshake.kind === 'refused' ? LIMITS.backoff_max_ms : backoff.next();
+      const wait_ms = handshake.kind === 'refused' ? backoff.longest() : backoff.next();
       await sleep(wait_ms, stopping.signal);
     }
   })();
