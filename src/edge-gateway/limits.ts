@@ -1,9 +1,7 @@
 /** Every bound of the gateway, with its number. What happens at a bound is said beside it. */
 
-/** Hosts known at once, live and gone together. At the bound a new host is refused, `retry` true. */
+/** Hosts known at once, live and gone together. At the bound the one longest gone is forgotten; without one a new host is refused, `retry` true. */
 export const HOSTS_MAX = 8_192;
-/** Hosts kept after their link broke. Above it, the one that has been gone longest is forgotten. */
-export const GONE_HOSTS_MAX = 1_024;
 /** How long a host whose link broke is kept, milliseconds. */
 export const GONE_HOST_KEPT_MS = 24 * 60 * 60 * 1_000;
 /** How old may be what is kept of when a linked host was last heard, milliseconds: writing it costs. */
@@ -17,7 +15,7 @@ export const CHECKED_REFERENCES_MAX = 100_000;
 
 /** Links open at once, hosts and those that have not said hello. Above it a link is refused, `retry` true. */
 export const LINKS_MAX = HOSTS_MAX + 1_024;
-/** Bytes that may wait to be sent on a link whose peer does not read. Above it the link is cut. */
+/** Bytes that may wait to be sent on a link whose peer does not read. Above it the link is cut; on Workers nobody can tell. */
 export const LINK_UNSENT_MAX_BYTES = 4 * 1024 * 1024;
 /** How long a link may wait before its `hello`, and before its first whole `sync`, milliseconds. Then 1008. */
 export const HELLO_WAIT_MS = 10_000;
@@ -116,6 +114,8 @@ export const CLOSE_WAIT_MS = 2_000;
 
 /** Shards that a mesh may be spread over. A number above it is refused at the start. */
 export const SHARDS_MAX = 64;
+/** The same as STATE_PER_HOST_MAX_CHARS in a shard, whose object has 128 MB of memory in all. */
+export const SHARD_STATE_PER_HOST_MAX_CHARS = 16 * 1024 * 1024;
 /** Live updates in one message of a shard to the directory. The rest goes in the next. */
 export const TOLD_EVENTS_MAX = 512;
 /** Tries of such a message, and the wait before the next, milliseconds, longer each time. Then the next names all hosts. */

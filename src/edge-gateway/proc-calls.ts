@@ -115,7 +115,7 @@ export async function handleStoredDump(
   return failureResponse(request, {
     ...stored.failure,
     code: isOurs ? code : 'proxy_error',
-    message: `the stack was captured but not stored: ${message}`,
+    message: `the stack was captured but not stored, as far as is known: ${message}`,
   });
 }
 

@@ -7,7 +7,6 @@ import { SqliteKeeper } from '../../src/edge-gateway/hub/sqlite-keeper.ts';
 import {
   CONTENDERS_MAX,
   GONE_HOST_KEPT_MS,
-  GONE_HOSTS_MAX,
   HEARD_KEPT_MS,
   HELLO_WAIT_MS,
   HOSTS_MAX,
@@ -652,17 +651,17 @@ describe('bounds with a keeper, at n and at n + 1', () => {
     expect(agent.code).toBe(CLOSE.protocol);
   });
 
-  it('hosts that are gone: the one that has been gone longest is forgotten, with its rows', () => {
+  it('hosts that are gone: the one that has been gone longest makes room, with its rows', () => {
     const evicting = start();
-    for (let i = 0; i < GONE_HOSTS_MAX; i += 1) {
+    for (let i = 0; i < HOSTS_MAX; i += 1) {
       evicting.agent(`h${i}`).drop();
       evicting.sockets.length = 0;
       vi.advanceTimersByTime(1);
     }
     evicting.evict();
-    expect(evicting.hub.counts().hosts).toBe(GONE_HOSTS_MAX);
+    expect(evicting.hub.counts().hosts).toBe(HOSTS_MAX);
     evicting.agent('one-more').drop();
-    expect([evicting.hub.counts().hosts, evicting.rows('hub_hosts')]).toEqual([GONE_HOSTS_MAX, GONE_HOSTS_MAX]);
+    expect([evicting.hub.counts().hosts, evicting.rows('hub_hosts')]).toEqual([HOSTS_MAX, HOSTS_MAX]);
     expect(evicting.hub.read(hostRef('h0'))).toMatchObject({ failure: { code: 'not_found' } });
   });
 
@@ -676,10 +675,11 @@ describe('bounds with a keeper, at n and at n + 1', () => {
     expect(evicting.hub.counts()).toMatchObject({ hosts: HOSTS_MAX, links: HOSTS_MAX });
   });
 
-  it('hosts whose link is found gone on waking are gone hosts, and within their bound', () => {
+  it('hosts whose link is found gone on waking are gone hosts, and kept', () => {
     const evicting = start();
-    for (let i = 0; i <= GONE_HOSTS_MAX; i += 1) evicting.agent(`h${i}`);
+    for (let i = 0; i < HOSTS_MAX; i += 1) evicting.agent(`h${i}`);
     evicting.evict(() => []);
-    expect([evicting.hub.counts().hosts, evicting.rows('hub_hosts')]).toEqual([GONE_HOSTS_MAX, GONE_HOSTS_MAX]);
+    expect(evicting.hub.counts()).toMatchObject({ hosts: HOSTS_MAX, links: 0 });
+    expect(evicting.rows('hub_hosts')).toBe(HOSTS_MAX);
   });
 });

@@ -23,7 +23,6 @@ import {
 } from '../../contract/index.ts';
 import {
   GONE_HOST_KEPT_MS,
-  GONE_HOSTS_MAX,
   HOSTS_MAX,
   LINKS_MAX,
   STATE_PER_HOST_MAX_CHARS,
@@ -160,7 +159,6 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
       this.attempt(() => host.unlink());
       this.#live.lost(host);
     }
-    this.#trimGone();
     const { keeper } = this.store;
     for (const key of keeper?.stages() ?? []) {
       if (this.#hosts.get(key)?.session == null) this.attempt(() => keeper?.clearStage(key));
@@ -318,7 +316,6 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
       this.log.warn(`the link of host ${host.name} is gone; its last state is kept`);
       if (session.hasPublished) this.#live.lost(host);
     }
-    this.#trimGone();
     const [heir] = this.#contenders.of(host.key);
     if (heir?.hello != null) {
       this.#contenders.remove(host.key, heir);
@@ -397,10 +394,6 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
     const [longest] = this.#hosts.size < HOSTS_MAX ? [] : this.#goneHosts();
     if (longest !== undefined) this.#forget(longest);
     return this.#hosts.size < HOSTS_MAX;
-  }
-
-  #trimGone() {
-    for (const host of this.#goneHosts().slice(0, -GONE_HOSTS_MAX)) this.#forget(host);
   }
 
   /** Longest gone first. */

@@ -5,7 +5,7 @@
 import { parseProcRef } from '../../contract/index.ts';
 import { MeshHub } from '../hub/hub.ts';
 import { type Sql, SqliteKeeper } from '../hub/sqlite-keeper.ts';
-import { TOLD_AGAIN_MS } from '../limits.ts';
+import { SHARD_STATE_PER_HOST_MAX_CHARS, TOLD_AGAIN_MS } from '../limits.ts';
 import type { AccessPolicy, LinkReceiver, Log, Telemetry } from '../ports.ts';
 import { hostRows } from '../snapshot-rows.ts';
 import { type ProducerState, SnapshotSender } from '../snapshot-sender.ts';
@@ -65,6 +65,7 @@ export class Shard {
       telemetry,
       log,
       heartbeat_ms,
+      state_per_host_max_chars: SHARD_STATE_PER_HOST_MAX_CHARS,
       keeper: new SqliteKeeper(sql),
       live: this.#teller,
       ticks: 'asked',
