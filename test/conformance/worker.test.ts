@@ -1,23 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll } from 'vitest';
-import { bundleWorker } from '../support/workerd.ts';
+import { workerBundle } from '../support/worker-bundle.ts';
 import { conformance } from './conformance.ts';
 import { startOver, WORKER } from './worker.ts';
 
-let folder = '';
-let bundle = '';
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'meshscope-worker-'));
-  bundle = await bundleWorker(folder);
-});
-
-afterAll(() => rm(folder, { recursive: true, force: true }));
-
-conformance(
-  'Cloudflare Workers',
-  startOver(() => bundle, 1),
-  WORKER,
-);
+conformance('Cloudflare Workers', startOver(workerBundle(), 1), WORKER);

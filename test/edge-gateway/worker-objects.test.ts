@@ -1,25 +1,17 @@
 /** The Worker and its objects in workerd, where the runtime itself makes the difference. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { encodeRef, HOST_NAME_MAX_CHARS, TOKEN_HOSTS_MAX, TOKEN_NAME_MAX_CHARS } from '../../src/contract/index.ts';
 import worker from '../../src/edge-gateway/targets/worker.ts';
 import { FakeAgent, until } from '../support/fake-agent.ts';
 import { AUTHORIZED, rawRequest, TOKEN } from '../support/gateway.ts';
 import { untilAsleep } from '../support/sleep.ts';
 import { tokenDocument, tokenText } from '../support/tokens.ts';
-import { bundleWorker, startWorkerd, type WorkerdProcess } from '../support/workerd.ts';
+import { workerBundle } from '../support/worker-bundle.ts';
+import { startWorkerd, type WorkerdProcess } from '../support/workerd.ts';
 
-let folder = '';
-let bundle = '';
+const bundle = workerBundle();
 const started: WorkerdProcess[] = [];
 const dialled: { drop(): void }[] = [];
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'meshscope-worker-'));
-  bundle = await bundleWorker(folder);
-});
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -28,11 +20,10 @@ afterEach(() => {
 afterAll(async () => {
   for (const each of dialled) each.drop();
   await Promise.all(started.map((running) => running.close()));
-  await rm(folder, { recursive: true, force: true });
 });
 
 async function start(variables: Readonly<Record<string, string>> = {}): Promise<WorkerdProcess> {
-  const running = await startWorkerd(bundle, { MESHSCOPE_SNAPSHOT_MS: '0', ...variables });
+  const running = await startWorkerd(bundle(), { MESHSCOPE_SNAPSHOT_MS: '0', ...variables });
   started.push(running);
   return running;
 }

@@ -2,29 +2,19 @@
  * The gateway in workerd, whose objects are dropped from memory while their sockets stay open: whatever was in the middle of
  * something goes on. An object sleeps after some ten seconds without an event, so these tests wait for that side by side.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { encodeRef, type NodePayload } from '../../src/contract/index.ts';
 import { startCli, startSite } from '../support/cli.ts';
 import { FakeAgent, until } from '../support/fake-agent.ts';
 import { AUTHORIZED, rawRequest, TOKEN } from '../support/gateway.ts';
 import { startDemo } from '../support/python-process.ts';
 import { untilAsleep } from '../support/sleep.ts';
-import { bundleWorker, startWorkerd, type WorkerdProcess } from '../support/workerd.ts';
+import { workerBundle } from '../support/worker-bundle.ts';
+import { startWorkerd, type WorkerdProcess } from '../support/workerd.ts';
 
 const HOSTS = ['gpu-0', 'gpu-1', 'gpu-2', 'gpu-3', 'gpu-4', 'gpu-5'];
 
-let folder = '';
-let bundle = '';
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'meshscope-worker-'));
-  bundle = await bundleWorker(folder);
-});
-
-afterAll(() => rm(folder, { recursive: true, force: true }));
+const bundle = workerBundle();
 
 /** A gateway in workerd and the agents that dialled it, which a test ends. */
 class Mesh {
@@ -38,7 +28,7 @@ class Mesh {
   static async start(shards: number, heartbeat_ms: number): Promise<Mesh> {
     const numbers = { MESHSCOPE_SHARDS: shards, MESHSCOPE_SNAPSHOT_MS: 0, MESHSCOPE_HEARTBEAT_MS: heartbeat_ms };
     const variables = Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, String(value)]));
-    return new Mesh(await startWorkerd(bundle, variables));
+    return new Mesh(await startWorkerd(bundle(), variables));
   }
 
   async dial(host: string, onCall: (agent: FakeAgent, call: number) => void = () => {}): Promise<FakeAgent> {
@@ -275,7 +265,7 @@ describe.concurrent('workerd killed and started again', () => {
 
 test('agents move from a Node gateway to a Worker by another URL, and all is called as before', async () => {
   const site = await startSite(['gateway']);
-  const worker = await startWorkerd(bundle, { MESHSCOPE_TOKEN: site.token, MESHSCOPE_SNAPSHOT_MS: '0' });
+  const worker = await startWorkerd(bundle(), { MESHSCOPE_TOKEN: site.token, MESHSCOPE_SNAPSHOT_MS: '0' });
   const jobs = await Promise.all(['busy', 'blocked', 'alternating'].map(startDemo));
   const env = { MESHSCOPE_TOKEN: site.token };
   /** What is read of the mesh at a gateway, once all three agents are there. */

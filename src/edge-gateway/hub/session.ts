@@ -2,8 +2,8 @@
  * One link, from `hello` to the end, as contract/link.ts tells it.
  *
  *  1. `hello` within HELLO_WAIT_MS, in a version and with a host name that fit, else `refuse` and close. The host must be
- *     the one that the link was opened for, and one that whoever opened it may publish. When another
- *     incarnation already has the name, the hub decides; until then the session is `contested` and answers nothing.
+ *     the one that the link was opened for, and one that whoever opened it may publish. When another incarnation already
+ *     has the name, the hub decides; until then the session is `contested` and answers nothing.
  *  2. After `welcome`: publish frames go to the stream, answers to the call table, events to the relay.
  *  3. Any frame proves life. A heartbeat goes out after `heartbeat_ms` without a frame of ours; after three of them
  *     without a frame of theirs the link is closed. A hub that is asked to tick has no timer for the former: it sends its
