@@ -58,7 +58,12 @@ async function startAgent(options: Partial<HostAgentOptions> = {}): Promise<Host
 async function startStranger(script: string): Promise<number> {
   const parent = spawn('sh', ['-c', 'sh -c "$1" >/dev/null 2>&1 & echo $!', 'stranger', script]);
   const [line] = (await once(parent.stdout, 'data')) as [Buffer];
-  return Number(String(line));
+  const pid = Number(String(line));
+  // A shell that becomes the program has its name only then.
+  const [, program] = /^exec (\S+)/.exec(script) ?? [];
+  const comm = () => readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  while (program !== undefined && comm() !== program) await new Promise((resolve) => setTimeout(resolve, 5));
+  return pid;
 }
 
 function run(script: string, more: { name?: string; procs?: number; env?: Record<string, string> } = {}) {
