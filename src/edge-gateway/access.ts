@@ -14,7 +14,7 @@
  */
 import { failure, isExpired, type Outcome, ROLES, type Role, type StoredToken, success } from '../contract/index.ts';
 import { TOKEN_MAX_CHARS } from './limits.ts';
-import type { AccessLevel, AccessPolicy, Principal, Sha256, TokenSource } from './ports.ts';
+import type { AccessLevel, AccessPolicy, HeaderReader, Principal, Sha256, TokenSource } from './ports.ts';
 import { TokenSet } from './tokens.ts';
 
 const ANONYMOUS: Principal = { name: 'anonymous', hosts: null };
@@ -148,7 +148,7 @@ function isAnonymousEnough(level: AccessLevel, anonymous: AnonymousLevel): boole
   return level === 'topology' || (level === 'inspect' && anonymous === 'all');
 }
 
-function originError(headers: Headers, hosts: ReadonlySet<string> | null): string | null {
+function originError(headers: HeaderReader, hosts: ReadonlySet<string> | null): string | null {
   const host = headers.get('host')?.toLowerCase() ?? '';
   if (hosts !== null && !hosts.has(withoutPort(host))) {
     return `host '${host}' is not one of this server's names (${[...hosts].join(', ')})`;

@@ -9,7 +9,7 @@ import type { Context } from 'hono';
 import { type Failure, oneLine } from '../contract/index.ts';
 import { percentDecode } from './http/decode.ts';
 import { AUDIT_TARGET_MAX_CHARS } from './limits.ts';
-import type { Log, Principal } from './ports.ts';
+import type { HeaderReader, Log, Principal } from './ports.ts';
 
 /** What is told of: stacks, profiles, configuration, SQL, and requests for a link or the store's link. */
 export type Audited = 'dump' | 'stored_dump' | 'profile' | 'config' | 'query' | 'link' | 'store';
@@ -22,10 +22,10 @@ export function noteTarget(c: Context, target: string): void {
 }
 
 /** Who was refused, as far as it is known. */
-export function refusedName(failure: Failure, headers: Headers): string {
+export function refusedName(failure: Failure, headers: HeaderReader): string {
   const { details } = failure;
   if (typeof details === 'object' && details !== null && 'principal' in details) return String(details.principal);
-  return headers.has('authorization') ? 'unknown' : 'anonymous';
+  return headers.get('authorization') !== null ? 'unknown' : 'anonymous';
 }
 
 /** @param rest the encoded rest of the path, which is the target unless `noteTarget` said another. */

@@ -21,6 +21,7 @@ import {
   type Mesh,
   NO_TELEMETRY,
   type Principal,
+  type RequestEnv,
   SILENT,
   type Telemetry,
 } from './ports.ts';
@@ -63,12 +64,12 @@ export function createGateway(ports: GatewayPorts): Gateway {
     const request = c.req.raw;
     const { path } = c.req;
     const matched = match(path);
-    const peer = (c.env as { readonly peer?: string } | undefined)?.peer ?? null;
-    const admitted = access.admit(matched?.route.level ?? 'topology', request.headers, peer);
+    const { peer = null, headers = request.headers } = (c.env ?? {}) as RequestEnv;
+    const admitted = access.admit(matched?.route.level ?? 'topology', headers, peer);
     if (!admitted.ok) {
       const response = failureResponse(request, admitted.failure);
       if (matched?.route.audit === undefined) return response;
-      audit(log, c, matched.route.audit, refusedName(admitted.failure, request.headers), matched.rest)(response.status);
+      audit(log, c, matched.route.audit, refusedName(admitted.failure, headers), matched.rest)(response.status);
       return response;
     }
     if (matched === null) return failureResponse(request, noSuchPath(path));

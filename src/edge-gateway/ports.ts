@@ -86,13 +86,26 @@ export interface TokenSource {
   tokens(): readonly StoredToken[];
 }
 
+/** A look at one header, lower-case name. */
+export type HeaderReader = Pick<Headers, 'get'>;
+
+/** What a target hands over with a request. */
+export interface RequestEnv {
+  /** The request target as it came. Default: that of the URL. */
+  readonly rawPath?: string;
+  /** The name in the client's certificate, verified. Default: it showed none. */
+  readonly peer?: string;
+  /** For a runtime where looking at a few headers is cheaper than making all of them. Default: those of the request. */
+  readonly headers?: HeaderReader;
+}
+
 export interface AccessPolicy {
   /**
    * Whoever asks, when the request may go on at this level, else the refusal. Reads headers only, so it can run first.
    *
    * @param peer the name in the client's certificate, verified; null when it showed none. Default null
    */
-  admit(level: AccessLevel, headers: Headers, peer?: string | null): Outcome<Principal>;
+  admit(level: AccessLevel, headers: HeaderReader, peer?: string | null): Outcome<Principal>;
   /** Whether a link that a principal opened may stay: its token is there, as it was, and has not expired. */
   stands(principal: Principal): boolean;
 }

@@ -1,11 +1,12 @@
 /** The gateway on Node: node:http through @hono/node-server; node-link.ts has the WebSockets. */
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { type Outcome, success } from '../../contract/index.ts';
 import { compose, listenFailure, type RunningGateway, type ServeOptions } from '../compose.ts';
 import { CLOSE_WAIT_MS, HEAD_MAX_BYTES, HEAD_WAIT_MS, KEEP_ALIVE_MS, REQUEST_WAIT_MS } from '../limits.ts';
+import type { RequestEnv } from '../ports.ts';
 import { isUpgrade, rejected, serveLinks, upgradeLink } from './node-link.ts';
 import { type NodeTls, peerOf, tlsOptions } from './node-tls.ts';
 import { sha256 } from './sha256.ts';
@@ -26,10 +27,9 @@ export async function serveNode(options: NodeServeOptions): Promise<Outcome<Runn
   if (tls?.ok === false) return tls;
   const gateway = compose(options, upgradeLink, sha256);
   const { app, hub } = gateway;
-  const listener = getRequestListener(
-    (request, { incoming }) => app.fetch(request, { rawPath: incoming.url ?? '/', ...peerOf(incoming) }),
-    { errorHandler: rejected },
-  );
+  const listener = getRequestListener((request, { incoming }) => app.fetch(request, envOf(incoming)), {
+    errorHandler: rejected,
+  });
   const bounds = {
     maxHeaderSize: HEAD_MAX_BYTES,
     headersTimeout: HEAD_WAIT_MS,
@@ -68,6 +68,16 @@ export async function serveNode(options: NodeServeOptions): Promise<Outcome<Runn
     });
   };
   return success({ url, port, hub, close });
+}
+
+/** `Headers` of a request cost as much as the rest of a read: the few that matter are looked up where Node has them. */
+function envOf(incoming: Pick<IncomingMessage, 'headers' | 'url'> & { readonly socket: unknown }): RequestEnv {
+  const { headers } = incoming;
+  const get = (name: string) => {
+    const value = headers[name];
+    return typeof value === 'string' ? value : null;
+  };
+  return { rawPath: incoming.url ?? '/', headers: { get }, ...peerOf(incoming) };
 }
 
 function listen(server: Server, options: ServeOptions): Promise<Outcome<void>> {
