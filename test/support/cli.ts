@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
 import { parseExact } from '../../src/cli/exact-json.ts';
 import { encodeRef, type NodePayload } from '../../src/contract/index.ts';
 import { checkedFetch } from './answers.ts';
@@ -86,9 +87,17 @@ export interface Site {
   stop(): Promise<Ended>;
 }
 
+/** Data folders of sites that a test ended in its own way, which may have looked into them after that. */
+const left: string[] = [];
+
+afterAll(() => {
+  for (const data of left.splice(0)) rmSync(data, { recursive: true, force: true });
+});
+
 /** Runs `up`, or another command that serves a gateway, on a free port, until it is ready. */
 export async function startSite(args: readonly string[], env: Environment = {}): Promise<Site> {
   const data = mkdtempSync(path.join(tmpdir(), 'meshscope-site-'));
+  left.push(data);
   const [command = '', ...rest] = args;
   const cli = startCli([command, '--port', '0', '--data', data, ...rest], env);
   return siteOf(cli, data);
