@@ -7,6 +7,7 @@ export * from './live.ts';
 export * from './location.ts';
 export * from './node-payload.ts';
 export * from './one-line.ts';
+export * from './packed.ts';
 export * from './paths.ts';
 export * from './pyspy.ts';
 export * from './query.ts';

@@ -2,7 +2,7 @@
  * Rows of snapshots as event batches of one producer, one at a time and in order. A batch is tried SNAPSHOT_TRIES_MAX
  * times; then it and what was to follow it are dropped, and their rows are told as `lost_rows` of the next batch.
  */
-import { type EventBatch, type Outcome, ROWS_PER_BATCH_MAX, type Row } from '../contract/index.ts';
+import { countRows, type EventBatch, type Outcome, ROWS_PER_BATCH_MAX, type Row } from '../contract/index.ts';
 import {
   SNAPSHOT_BATCH_CHARS,
   SNAPSHOT_BATCH_ROWS,
@@ -13,7 +13,7 @@ import {
 import type { Log, Telemetry } from './ports.ts';
 import type { TableRow } from './snapshot-rows.ts';
 
-type Batch = EventBatch['tables'];
+type Batch = Record<string, Row[]>;
 
 /** Where a producer stands. A part that ends and comes back goes on from what it kept. */
 export interface ProducerState {
@@ -68,7 +68,7 @@ export class SnapshotSender {
     const { telemetry, log, onSeq } = this.#options;
     this.#seq += 1;
     onSeq?.({ producer: this.#producer, seq: this.#seq });
-    const batch: EventBatch = { producer: this.#producer, seq: this.#seq, lost_rows: this.#lost_rows, tables };
+    const batch: EventBatch = { producer: this.#producer, seq: this.#seq, lost_rows: this.#lost_rows, tables: tables as NonNullable<EventBatch['tables']> };
     let wait_ms = SNAPSHOT_RETRY_MS;
     for (let attempt = 1; !this.#isOver; attempt += 1) {
       const stored: Outcome<void> = await telemetry.ingest(batch);
@@ -89,7 +89,7 @@ export class SnapshotSender {
 }
 
 async function cutIntoBatches(nodes: Iterable<readonly TableRow[]>): Promise<Batch[]> {
-  const batches: Record<string, Row[]>[] = [{}];
+  const batches: Batch[] = [{}];
   let [rowCount, charCount, nodeCount] = [0, 0, 0];
   for (const rows of nodes) {
     for (const { table, row } of rows) {
@@ -111,9 +111,5 @@ async function cutIntoBatches(nodes: Iterable<readonly TableRow[]>): Promise<Bat
     nodeCount += 1;
     if (nodeCount % SNAPSHOT_SLICE_NODES === 0) await new Promise((resolve) => setTimeout(resolve, 0));
   }
-  return batches as Batch[];
-}
-
-function countRows(tables: Batch): number {
-  return Object.values(tables).reduce((sum, rows) => sum + rows.length, 0);
+  return batches;
 }
