@@ -37,7 +37,8 @@ const bundled = await build({
   target: 'es2024',
   conditions: ['workerd', 'worker', 'browser'],
   external: ['node:*'],
-  minifySyntax: true,
+  // Both make names short, and together they leave fewer different ones than either alone.
+  minify: true,
   treeShaking: true,
   sourcemap: 'external',
   write: false,

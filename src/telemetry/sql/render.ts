@@ -19,6 +19,7 @@ import {
   type DuckDBValue,
   DuckDBVariantValue,
 } from '@duckdb/node-api';
+import { renderColumn } from './render-columns.ts';
 
 /** One value as JSON text. */
 export function renderValue(value: DuckDBValue): string {
@@ -69,14 +70,14 @@ function isoTimestamp(value: { toString(): string }): string {
 }
 
 /** The rows of a chunk, each a JSON object with its keys in the order of the columns. */
-export function* renderRows(chunk: DuckDBDataChunk, names: readonly string[]): Generator<string> {
+export function renderRows(chunk: DuckDBDataChunk, names: readonly string[]): string[] {
   const heads = names.map((name, index) => `${index === 0 ? '{' : ','}${JSON.stringify(name)}:`);
-  const vectors = names.map((_, index) => chunk.getColumnVector(index));
+  const columns = names.map((_, index) => renderColumn(chunk, index, renderValue));
+  const rows: string[] = [];
   for (let row = 0; row < chunk.rowCount; row++) {
     let text = '';
-    for (let index = 0; index < heads.length; index++) {
-      text += `${heads[index]}${renderValue(vectors[index]?.getItem(row) ?? null)}`;
-    }
-    yield `${text}}`;
+    for (let index = 0; index < heads.length; index++) text += `${heads[index]}${columns[index]?.[row]}`;
+    rows.push(`${text}}`);
   }
+  return rows;
 }
