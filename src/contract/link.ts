@@ -116,7 +116,8 @@ export type HelloFrame = v.InferOutput<typeof Hello>;
 /** What a gateway asks of an agent. The reference of `introspect` may be any node of the host. */
 export const CallRequest = v.variant('method', [
   v.object({ method: v.literal('introspect'), reference: v.string() }),
-  v.object({ method: v.literal('pyspy_dump'), reference: v.string() }),
+  /** `locals`: values of local variables too. Default: none; agents that do not know it give none. */
+  v.object({ method: v.literal('pyspy_dump'), reference: v.string(), locals: v.optional(v.boolean()) }),
   v.object({ method: v.literal('pyspy_profile'), reference: v.string(), opts: PySpyProfileOpts }),
   v.object({ method: v.literal('config_dump'), reference: v.string() }),
 ]);

@@ -57,7 +57,7 @@ interface Instrument extends Required<InstrumentOptions> {
   readonly name: string;
   readonly kind: Kind;
   readonly bounds: readonly number[];
-  readonly series: Map<string, Series>;
+  readonly series: SeriesSet;
   readonly read: () => Reading;
 }
 
@@ -81,12 +81,13 @@ export class Metrics {
     this.#rowsSince_us = now_us;
   }
 
-  counter(name: string, options: InstrumentOptions): Counter {
-    const { series } = this.#add(name, 'counter', options);
+  /** @param read where what is counted is known already: gives it since the start, and `add` is not called. Default: `add` counts. */
+  counter(name: string, options: InstrumentOptions, read?: () => Reading): Counter {
+    const { series } = this.#add(name, 'counter', options, [], read);
     return {
       add(value = 1, attributes = NONE) {
         if (!(value >= 0)) return;
-        const found = seriesOf(series, attributes, 0);
+        const found = series.of(attributes);
         found.total.sum += value;
         found.delta.sum += value;
         found.delta.count += 1;
@@ -106,7 +107,7 @@ export class Metrics {
     return {
       record(value, attributes = NONE) {
         if (!Number.isFinite(value)) return;
-        const found = seriesOf(series, attributes, bounds.length + 1);
+        const found = series.of(attributes);
         const bucket = bounds.findIndex((bound) => value <= bound);
         for (const sample of [found.total, found.delta]) take(sample, value, bucket < 0 ? bounds.length : bucket);
       },
@@ -115,6 +116,7 @@ export class Metrics {
 
   /** The Prometheus text format, version 0.0.4. */
   prometheus(): string {
+    this.#count();
     return [...this.#instruments.values()].map(textOf).join('');
   }
 
@@ -125,6 +127,7 @@ export class Metrics {
    */
   rows(now_us = Date.now() * 1_000): TableRows {
     const tables = { metric_gauges: [] as Cell[][], metric_sums: [] as Cell[][], metric_histograms: [] as Cell[][] };
+    this.#count();
     const start_us = this.#rowsSince_us;
     this.#rowsSince_us = now_us;
     for (const { name, kind, unit, bounds, series, read } of this.#instruments.values()) {
@@ -160,6 +163,21 @@ export class Metrics {
     return Object.fromEntries(Object.entries(tables).filter(([, rows]) => rows.length > 0));
   }
 
+  /** Takes over what others count. */
+  #count(): void {
+    for (const { kind, series, read } of this.#instruments.values()) {
+      if (kind !== 'counter') continue;
+      for (const [attributes, value] of readings(read)) {
+        const { total, delta } = series.of(attributes);
+        const grown = value - total.sum;
+        if (grown <= 0) continue;
+        total.sum = value;
+        delta.sum += grown;
+        delta.count += 1;
+      }
+    }
+  }
+
   #add(
     name: string,
     kind: Kind,
@@ -168,21 +186,53 @@ export class Metrics {
     read: () => Reading = () => [],
   ): Instrument {
     if (this.#instruments.has(name)) throw new RangeError(`metric ${name} exists already`);
-    const instrument = { name, kind, help, unit, bounds, series: new Map(), read };
+    const instrument = {
+      name,
+      kind,
+      help,
+      unit,
+      bounds,
+      series: new SeriesSet(kind === 'histogram' ? bounds.length + 1 : 0),
+      read,
+    };
     this.#instruments.set(name, instrument);
     return instrument;
   }
 }
 
-function seriesOf(all: Map<string, Series>, attributes: Attributes, buckets: number): Series {
-  const key = attributes === NONE ? '' : JSON.stringify(attributes);
-  const known = all.get(key);
-  if (known !== undefined) return known;
-  // One place is left for what overflows.
-  if (all.size >= SERIES_MAX - 1 && attributes !== OVERFLOW) return seriesOf(all, OVERFLOW, buckets);
-  const made = { attributes, total: emptySample(buckets), delta: emptySample(buckets) };
-  all.set(key, made);
-  return made;
+/** The series of one instrument, by their attributes. */
+class SeriesSet {
+  readonly #buckets: number;
+  readonly #byText = new Map<string, Series>();
+  /** Who counts often passes the same object each time, and is spared its text. */
+  readonly #byObject = new WeakMap<Attributes, Series>();
+
+  constructor(buckets: number) {
+    this.#buckets = buckets;
+  }
+
+  of(attributes: Attributes): Series {
+    const known = this.#byObject.get(attributes);
+    if (known !== undefined) return known;
+    const found = this.#find(attributes);
+    this.#byObject.set(attributes, found);
+    return found;
+  }
+
+  values(): Iterable<Series> {
+    return this.#byText.values();
+  }
+
+  #find(attributes: Attributes): Series {
+    const text = JSON.stringify(attributes);
+    const known = this.#byText.get(text);
+    if (known !== undefined) return known;
+    // One place is left for what overflows.
+    if (this.#byText.size >= SERIES_MAX - 1 && attributes !== OVERFLOW) return this.of(OVERFLOW);
+    const made = { attributes, total: emptySample(this.#buckets), delta: emptySample(this.#buckets) };
+    this.#byText.set(text, made);
+    return made;
+  }
 }
 
 function emptySample(buckets: number): Sample {

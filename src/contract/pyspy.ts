@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { I32, nullable, U32, U64, UInt } from './integers.ts';
 
+/** A live value, which may be a secret: there are none unless they were asked for. */
 export const PySpyLocalVariable = v.object({
   name: v.string(),
   addr: UInt,
@@ -16,6 +17,7 @@ export const PySpyFrame = v.object({
   module: nullable(v.string()),
   short_filename: nullable(v.string()),
   line: I32,
+  /** Null when they were not asked for, and for native frames. */
   locals: nullable(v.array(PySpyLocalVariable)),
   is_entry: v.boolean(),
 });

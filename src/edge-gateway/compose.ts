@@ -8,6 +8,7 @@ import { documentsInMemory } from './documents.ts';
 import { createGateway, type Gateway, type OpenLink, type OpenStore } from './gateway.ts';
 import { MeshHub } from './hub/hub.ts';
 import { refuseStore, StoreLink } from './hub/store-link.ts';
+import { OwnTelemetry } from './own-telemetry.ts';
 import { type Log, type Sha256, SILENT, type Telemetry, type TokenSource, type UpgradeLink } from './ports.ts';
 import { Snapshots } from './snapshot.ts';
 
@@ -63,7 +64,9 @@ const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'];
 
 /** @throws RangeError when the token, the anonymous level or the heartbeat is out of bounds, or an allowed host is no name. */
 export function compose(options: ServeOptions, upgradeLink: UpgradeLink, sha256: Sha256): ComposedGateway {
-  const { host, log = SILENT, version, started_by, allowed_hosts = [] } = options;
+  const { host, version, started_by, allowed_hosts = [] } = options;
+  const own = new OwnTelemetry({ version, log: options.log ?? SILENT, counts: () => hub.counts() });
+  const { log } = own;
   let url = '';
   let snapshots: Snapshots | null = null;
   const identity = { url: () => url, started_at: timestamp(Date.now()), started_by, version };
@@ -88,6 +91,7 @@ export function compose(options: ServeOptions, upgradeLink: UpgradeLink, sha256:
     openLink,
     openStore,
     log,
+    observer: own,
   });
   return {
     app,
@@ -95,11 +99,13 @@ export function compose(options: ServeOptions, upgradeLink: UpgradeLink, sha256:
     open(port, scheme = 'http') {
       const isEverywhere = bound === '0.0.0.0' || bound === '[::]';
       url = `${scheme}://${isEverywhere ? bracketed(options.advertised_host ?? 'localhost') : bound}:${port}`;
+      if (telemetry !== null) own.start(telemetry);
       snapshots = new Snapshots({ mesh: hub, telemetry, log, interval_ms: options.snapshot_interval_ms });
       return url;
     },
     close() {
       snapshots?.close();
+      own.close();
       hub.close();
       store?.close();
     },

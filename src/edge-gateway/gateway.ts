@@ -20,6 +20,7 @@ import {
   type Log,
   type Mesh,
   NO_TELEMETRY,
+  type Observer,
   type Principal,
   type RequestEnv,
   SILENT,
@@ -50,9 +51,14 @@ export interface GatewayPorts {
   readonly telemetry: Telemetry | null;
   /** Default: nothing is logged. */
   readonly log?: Log;
+  /** Default: `/metrics` has the counts of the mesh, and nobody is told of requests. */
+  readonly observer?: Observer;
 }
 
 export type Gateway = HonoBase;
+
+/** What names of the counts in `/metrics` begin with. */
+const METRIC = 'meshscope_gateway_';
 
 export function createGateway(ports: GatewayPorts): Gateway {
   const { access } = ports;
@@ -75,7 +81,10 @@ export function createGateway(ports: GatewayPorts): Gateway {
     if (matched === null) return failureResponse(request, noSuchPath(path));
     const { route, rest } = matched;
     if (request.method === route.method || (request.method === 'HEAD' && route.method === 'GET')) {
-      return handle(log, route, c, rest, admitted.value);
+      const told = ports.observer?.asked(route);
+      const answer = handle(log, route, c, rest, admitted.value);
+      if (told !== undefined) tellStatus(answer, told);
+      return answer;
     }
     const allow = route.method === 'GET' ? 'GET,HEAD' : route.method;
     const message = `${request.method} is not allowed on this path, use ${allow.replace(',', ' or ')}`;
@@ -107,11 +116,18 @@ function handle(log: Log, route: Route, c: Context, rest: string, principal: Pri
   );
 }
 
+/** An answer that is at hand is not waited for. */
+function tellStatus(answer: Response | Promise<Response>, told: (status: number) => void): void {
+  if (answer instanceof Promise) answer.then(({ status }) => told(status)).catch(() => told(500));
+  else told(answer.status);
+}
+
 function noSuchPath(path: string): Failure {
   return { code: 'not_found', message: `no such path: ${path}; GET /SKILL.md lists the paths there are` };
 }
 
-function listRoutes({ identity, documents, mesh, telemetry, openLink, openStore }: GatewayPorts): Route[] {
+function listRoutes(ports: GatewayPorts): Route[] {
+  const { identity, documents, mesh, telemetry, openLink, openStore, observer } = ports;
   const self = new GatewaySelf(identity);
   const document = (path: string, name: DocumentName): Route => ({
     method: 'GET',
@@ -125,6 +141,12 @@ function listRoutes({ identity, documents, mesh, telemetry, openLink, openStore 
       path: '/healthz',
       level: 'open',
       handler: (c) => health(c, mesh, telemetry),
+    },
+    {
+      method: 'GET',
+      path: '/metrics',
+      level: 'topology',
+      handler: (c) => metrics(c, mesh, observer),
     },
     {
       method: 'GET',
@@ -279,6 +301,18 @@ async function health(c: Context, mesh: Mesh, telemetry: Telemetry | null): Prom
   const hasStore = telemetry !== null && ((await telemetry.absent?.()) ?? null) === null;
   const about = { ok: true, service: 'meshscope-gateway', ...counts.value, telemetry: hasStore };
   return jsonResponse(c.req.raw, JSON.stringify(about));
+}
+
+async function metrics(c: Context, mesh: Mesh, observer: Observer | undefined): Promise<Response> {
+  let text = observer?.text();
+  if (text === undefined) {
+    const counts = await mesh.health();
+    if (!counts.ok) return failureResponse(c.req.raw, counts.failure);
+    text = Object.entries(counts.value)
+      .map(([name, count]) => `# TYPE ${METRIC}${name} gauge\n${METRIC}${name} ${count}\n`)
+      .join('');
+  }
+  return textResponse(c.req.raw, text, 'text/plain; version=0.0.4');
 }
 
 /** Scheme from `x-forwarded-proto`, where a proxy says one, else of the request; and the authority that the client used. */

@@ -99,6 +99,14 @@ export interface RequestEnv {
   readonly headers?: HeaderReader;
 }
 
+/** What the gateway measures of itself, where somebody wants to know. */
+export interface Observer {
+  /** The text of `/metrics`. */
+  text(): string;
+  /** A request has come to a route; what is returned is called with the status of its answer. */
+  asked(route: { readonly path: string; readonly audit?: string }): (status: number) => void;
+}
+
 export interface AccessPolicy {
   /**
    * Whoever asks, when the request may go on at this level, else the refusal. Reads headers only, so it can run first.

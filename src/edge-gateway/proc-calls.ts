@@ -2,8 +2,8 @@
  * The routes that ask the agent of a proc: stack dump, stored dump, profile, configuration.
  *
  * Order of the checks is the contract's: (telemetry, for a stored dump) then (options, for a profile) then the
- * reference, then whether any host knows the proc (PS-13, PS-14), then the call. The agent alone decides which process
- * that is (PS-1).
+ * reference, then (`locals`, for a dump) then whether any host knows the proc (PS-13, PS-14), then the call. The agent
+ * alone decides which process that is (PS-1).
  */
 import * as v from 'valibot';
 import {
@@ -78,17 +78,24 @@ async function ask<const S extends v.GenericSchema>(
   return failure('internal_error', `failed to receive ${expect.name}: ${describeIssues(parsed.issues)}`);
 }
 
-function askDump(mesh: Mesh, target: Target, signal: AbortSignal): Promise<Outcome<PySpyResult>> {
-  const request: CallRequest = { method: 'pyspy_dump', reference: renderRef(target.proc) };
+/** A dump; `?locals=true` asks for the values of local variables, which may be secrets. */
+async function askDump(mesh: Mesh, request: Request, target: Target): Promise<Outcome<PySpyResult>> {
+  const locals = new URL(request.url).searchParams.get('locals') ?? 'false';
+  if (!/^(true|false)$/.test(locals)) return failure('bad_request', `locals: must be true or false, got ${locals}`);
+  const call: CallRequest = {
+    method: 'pyspy_dump',
+    reference: renderRef(target.proc),
+    locals: locals === 'true' || undefined,
+  };
   const expect = { schema: PySpyResult, name: 'PySpyResult', what: 'py-spy dump', deadline_ms: DUMP_WAIT_MS };
-  return ask(mesh, target, request, signal, expect);
+  return ask(mesh, target, call, request.signal, expect);
 }
 
 /** `GET /v1/pyspy/{proc}`: 200 with whatever became of the dump (PS-2). */
 export async function handleDump(mesh: Mesh, request: Request, raw: string): Promise<Response> {
   const target = readTarget(raw);
   if (!target.ok) return failureResponse(request, target.failure);
-  const result = await askDump(mesh, target.value, request.signal);
+  const result = await askDump(mesh, request, target.value);
   return result.ok ? jsonResponse(request, JSON.stringify(result.value)) : failureResponse(request, result.failure);
 }
 
@@ -104,7 +111,7 @@ export async function handleStoredDump(
   if (absent !== null) return failureResponse(request, absent);
   const target = readTarget(raw);
   if (!target.ok) return failureResponse(request, target.failure);
-  const result = await askDump(mesh, target.value, request.signal);
+  const result = await askDump(mesh, request, target.value);
   if (!result.ok) return failureResponse(request, result.failure);
   if (!('Ok' in result.value)) return failureResponse(request, dumpFailure(result.value));
   const dump_id = crypto.randomUUID();

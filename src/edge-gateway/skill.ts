@@ -83,13 +83,13 @@ ${CODES}
 | \`GET {base}/v1/tree\` | the whole mesh as text, with a link per line |
 | \`GET {base}/v1/events\` | live updates, as server-sent events |
 | \`GET {base}/v1/admin\` | \`{"actor_id","proc_id","host","url"}\` of this server |
-| \`GET {base}/v1/pyspy/{proc_reference}\` | the Python stacks of a proc, now |
+| \`GET {base}/v1/pyspy/{proc_reference}\` | the Python stacks of a proc, now; \`?locals=true\` adds the values of variables, which may be secrets |
 | \`POST {base}/v1/pyspy_profile_svg/{proc_reference}\` | a flame graph, \`image/svg+xml\` |
-| \`POST {base}/v1/pyspy_dump/{proc_reference}\` | takes the stacks and stores them: \`{"dump_id"}\` |
+| \`POST {base}/v1/pyspy_dump/{proc_reference}\` | takes the stacks and stores them: \`{"dump_id"}\`; \`?locals=true\` as above |
 | \`GET {base}/v1/config/{proc_reference}\` | the configuration of a proc: \`{"entries":[…]}\`, sorted by name |
 | \`POST {base}/v1/query\` | SQL over stored events, snapshots and dumps: \`{"rows":[…]}\` |
 
-No request takes query parameters. \`HEAD\` works where \`GET\` does. Host agents dial in at
+Other query parameters are not looked at. \`HEAD\` works where \`GET\` does. Host agents dial in at
 \`{base}/v1/link\`, a telemetry service at \`{base}/v1/store\`.
 
 ## References

@@ -3,13 +3,13 @@
  *
  *  1. Every interval (and soon after the first host has come) the published state is turned into rows, without a call
  *     to any agent, in slices between which other work gets its turn. A tick while one capture is under way is skipped.
- *  2. The rows go out as event batches of this gateway's own producer (snapshot-sender.ts). The `snapshots` row is in the
+ *  2. The rows go out as event batches of this gateway's own producer (row-sender.ts). The `snapshots` row is in the
  *     last of them, so a capture that did not arrive whole cannot be seen. Nothing is kept beyond one capture.
  */
 import { SNAPSHOT_FIRST_MS, SNAPSHOT_INTERVAL_MS } from './limits.ts';
 import { type HostViews, type Log, type Mesh, SILENT, type Telemetry } from './ports.ts';
+import { RowSender } from './row-sender.ts';
 import { captureRows } from './snapshot-rows.ts';
-import { SnapshotSender } from './snapshot-sender.ts';
 
 export interface SnapshotOptions {
   readonly mesh: Mesh & HostViews;
@@ -27,7 +27,7 @@ const TIMER_MAX_MS = 2 ** 31 - 1;
 export class Snapshots {
   readonly #mesh: Mesh & HostViews;
   readonly #telemetry: Telemetry | null;
-  readonly #sender: SnapshotSender | null;
+  readonly #sender: RowSender | null;
   readonly #timers: ReturnType<typeof setInterval>[] = [];
   #isBusy = false;
   #isOver = false;
@@ -40,7 +40,8 @@ export class Snapshots {
     }
     this.#mesh = mesh;
     this.#telemetry = telemetry;
-    this.#sender = telemetry === null ? null : new SnapshotSender({ telemetry, log: options.log ?? SILENT });
+    this.#sender =
+      telemetry === null ? null : new RowSender({ telemetry, log: options.log ?? SILENT, what: 'snapshot' });
     if (telemetry === null || interval_ms === 0) return;
     const first = setInterval(
       () => {

@@ -97,6 +97,17 @@ describe('the rows of metrics', () => {
     expect(metrics.prometheus()).toContain('meshscope_requests_total 7');
   });
 
+  it('of a counter that others keep are what it has grown by', () => {
+    const metrics = registry();
+    let sent = 3;
+    metrics.counter('sent', { help: 'x' }, () => sent);
+    expect(metrics.rows().metric_sums?.map((row) => row[11])).toEqual([3]);
+    expect(metrics.rows()).toEqual({});
+    sent = 10;
+    expect(metrics.prometheus()).toContain('meshscope_sent_total 10');
+    expect(metrics.rows().metric_sums?.map((row) => row[11])).toEqual([7]);
+  });
+
   it('of more than SERIES_MAX series go together into one that says so', () => {
     const metrics = registry();
     const counter = metrics.counter('many', { help: 'x' });

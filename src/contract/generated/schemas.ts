@@ -1074,6 +1074,16 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
        "type": "string"
       },
       "example": "trainer-0<BLs6T7ZaDRB>@ipc://gpu-7"
+     },
+     {
+      "name": "locals",
+      "in": "query",
+      "required": false,
+      "description": "Whether to take the values of local variables too. They may hold secrets.",
+      "schema": {
+       "type": "boolean",
+       "default": false
+      }
      }
     ],
     "responses": {
@@ -1138,6 +1148,16 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
        "type": "string"
       },
       "example": "trainer-0<BLs6T7ZaDRB>@ipc://gpu-7"
+     },
+     {
+      "name": "locals",
+      "in": "query",
+      "required": false,
+      "description": "Whether to take the values of local variables too. They may hold secrets.",
+      "schema": {
+       "type": "boolean",
+       "default": false
+      }
      }
     ],
     "responses": {

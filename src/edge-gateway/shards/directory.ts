@@ -13,8 +13,8 @@ import { RootText } from '../hub/root.ts';
 import { type KeptStoreLink, refuseStore, StoreLink } from '../hub/store-link.ts';
 import { SNAPSHOT_FIRST_MS } from '../limits.ts';
 import type { AccessPolicy, Dialler, Link, LinkReceiver, Telemetry } from '../ports.ts';
+import { type ProducerState, RowSender } from '../row-sender.ts';
 import { rootRows } from '../snapshot-rows.ts';
-import { type ProducerState, SnapshotSender } from '../snapshot-sender.ts';
 import { byHostName } from '../tree.ts';
 import { Notes } from './notes.ts';
 import { ask, bodyOf, outcomeResponse, type Peer } from './peer.ts';
@@ -49,7 +49,7 @@ export class Directory {
   readonly #hosts = new Map<string, Entry>();
   readonly #live: LiveFeed;
   readonly #root: RootText;
-  readonly #snapshots: SnapshotSender;
+  readonly #snapshots: RowSender;
   readonly #telemetry: Telemetry;
   readonly #store: StoreLink | null;
   #isCapturing = false;
@@ -87,9 +87,10 @@ export class Directory {
     const { snapshot_interval_ms: wait_ms } = options;
     if (wait_ms === 0 || (this.dueAt_ms() ?? 0) > Date.now() + wait_ms) this.#plan(wait_ms);
     const state = this.#notes.get(PRODUCER);
-    this.#snapshots = new SnapshotSender({
+    this.#snapshots = new RowSender({
       telemetry: this.#telemetry,
       log,
+      what: 'snapshot',
       ...(state === null ? {} : { from: JSON.parse(state) as ProducerState }),
       onSeq: (next) => this.#notes.set(PRODUCER, JSON.stringify(next)),
     });

@@ -7,8 +7,8 @@ import { MeshHub } from '../hub/hub.ts';
 import { type Sql, SqliteKeeper } from '../hub/sqlite-keeper.ts';
 import { SHARD_STATE_PER_HOST_MAX_CHARS, TOLD_AGAIN_MS } from '../limits.ts';
 import type { AccessPolicy, LinkReceiver, Log, Telemetry } from '../ports.ts';
+import { type ProducerState, RowSender } from '../row-sender.ts';
 import { hostRows } from '../snapshot-rows.ts';
-import { type ProducerState, SnapshotSender } from '../snapshot-sender.ts';
 import { byHostName, renderHost } from '../tree.ts';
 import { Notes } from './notes.ts';
 import { bodyOf, outcomeResponse, type Peer } from './peer.ts';
@@ -43,7 +43,7 @@ const PRODUCER = 'snapshot_producer';
 export class Shard {
   readonly hub: MeshHub;
   readonly #teller: Teller;
-  readonly #snapshots: SnapshotSender;
+  readonly #snapshots: RowSender;
   #isCapturing = false;
 
   constructor(options: ShardOptions) {
@@ -73,9 +73,10 @@ export class Shard {
       onKept,
     });
     const state = notes.get(PRODUCER);
-    this.#snapshots = new SnapshotSender({
+    this.#snapshots = new RowSender({
       telemetry,
       log,
+      what: 'snapshot',
       ...(state === null ? {} : { from: JSON.parse(state) as ProducerState }),
       onSeq: (next) => notes.set(PRODUCER, JSON.stringify(next)),
     });

@@ -1,6 +1,7 @@
 /**
- * Rows of snapshots as event batches of one producer, one at a time and in order. A batch is tried SNAPSHOT_TRIES_MAX
- * times; then it and what was to follow it are dropped, and their rows are told as `lost_rows` of the next batch.
+ * Rows that the gateway makes itself, as event batches of one producer, one at a time and in order. A batch is tried
+ * SNAPSHOT_TRIES_MAX times; then it and what was to follow it are dropped, and their rows are told as `lost_rows` of the
+ * next batch.
  */
 import { countRows, type EventBatch, type Outcome, ROWS_PER_BATCH_MAX, type Row } from '../contract/index.ts';
 import {
@@ -21,26 +22,33 @@ export interface ProducerState {
   readonly seq: number;
 }
 
-export interface SnapshotSenderOptions {
+export interface RowSenderOptions {
   readonly telemetry: Telemetry;
   readonly log: Log;
+  /** What the rows are: the log says so when they are dropped, the store of whom they are. */
+  readonly what: string;
   /** Default: a new producer. */
   readonly from?: ProducerState;
   /** Told before each batch goes out. Default nobody. */
   readonly onSeq?: (state: ProducerState) => void;
 }
 
-export class SnapshotSender {
-  readonly #options: SnapshotSenderOptions;
+export class RowSender {
+  readonly #options: RowSenderOptions;
   readonly #producer: string;
   #seq: number;
   #lost_rows = 0;
   #isOver = false;
 
-  constructor(options: SnapshotSenderOptions) {
+  constructor(options: RowSenderOptions) {
     this.#options = options;
     this.#producer = options.from?.producer ?? crypto.randomUUID();
     this.#seq = options.from?.seq ?? 0;
+  }
+
+  /** Rows of this producer were dropped before they were sent. */
+  lost(rows: number): void {
+    this.#lost_rows += rows;
   }
 
   /** Nothing is tried again from here on. */
@@ -65,20 +73,26 @@ export class SnapshotSender {
   }
 
   async #send(tables: Batch): Promise<boolean> {
-    const { telemetry, log, onSeq } = this.#options;
+    const { telemetry, log, what, onSeq } = this.#options;
     this.#seq += 1;
     onSeq?.({ producer: this.#producer, seq: this.#seq });
-    const batch: EventBatch = { producer: this.#producer, seq: this.#seq, lost_rows: this.#lost_rows, tables: tables as NonNullable<EventBatch['tables']> };
+    const batch: EventBatch = {
+      producer: this.#producer,
+      source: `gateway: ${what}`,
+      seq: this.#seq,
+      lost_rows: this.#lost_rows,
+      tables: tables as NonNullable<EventBatch['tables']>,
+    };
     let wait_ms = SNAPSHOT_RETRY_MS;
     for (let attempt = 1; !this.#isOver; attempt += 1) {
       const stored: Outcome<void> = await telemetry.ingest(batch);
       if (stored.ok) {
-        this.#lost_rows = 0;
+        this.#lost_rows -= batch.lost_rows;
         return true;
       }
       const { code, message } = stored.failure;
       if (attempt >= SNAPSHOT_TRIES_MAX || code === 'bad_request') {
-        log.warn(`snapshot dropped after ${attempt} tries: ${message}`);
+        log.warn(`${what} dropped after ${attempt} tries: ${message}`);
         return false;
       }
       await new Promise((resolve) => setTimeout(resolve, wait_ms));

@@ -1,0 +1,155 @@
+/**
+ * What the gateway says of itself: metrics, its log lines, and a span for each request that is audited. It is the observer
+ * of the app and the log of everything else, and sends what it has seen to the store, as a producer like any other.
+ *
+ * Its own sending is neither counted nor traced, or the tables would fill with what is written about writing them. What
+ * the log says of a failed sending is a line like any other, at most one for each.
+ */
+import {
+  type Attributes,
+  type Cell,
+  type Counter,
+  type Histogram,
+  Metrics,
+  type Row,
+  Trace,
+} from '../contract/index.ts';
+import { OWN_ROWS_INTERVAL_MS, OWN_ROWS_MAX, OWN_TEXT_MAX_CHARS } from './limits.ts';
+import type { Log, MeshCounts, Observer, Telemetry } from './ports.ts';
+import { RowSender } from './row-sender.ts';
+import type { TableRow } from './snapshot-rows.ts';
+
+const SCOPE = 'meshscope.gateway';
+/** Upper ends of the buckets of durations, milliseconds. */
+const DURATIONS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000];
+
+/** The counts of the mesh: as they are at a moment, or since the start. */
+const AT_PRESENT = {
+  hosts: 'Hosts with published state, those whose link is gone included',
+  links: 'Hosts that are linked',
+  nodes: 'Nodes that hosts have published',
+  calls: 'Relayed calls that are not answered yet',
+  followers: 'Streams of live updates that are open',
+} as const satisfies Partial<Record<keyof MeshCounts, string>>;
+const SINCE_START = {
+  late_answers: 'Answers of agents that came when nobody waited any more',
+  gaps: 'Gaps in the numbers of an agent, each of which made it send its whole state again',
+  stale_frames: 'Changes that came before the state that they belong to',
+  poison_batches: 'Event batches that can never be stored, and were given up',
+  dropped_batches: 'Event batches that were not taken; their agents send them again',
+} as const satisfies Record<Exclude<keyof MeshCounts, keyof typeof AT_PRESENT>, string>;
+
+export interface OwnTelemetryOptions {
+  readonly version: string;
+  readonly log: Log;
+  readonly counts: () => MeshCounts;
+}
+
+interface Asked {
+  readonly attributes: Map<number, Attributes>;
+  readonly route: Attributes;
+}
+
+export class OwnTelemetry implements Observer {
+  /** The log that was given, and the table `events`. */
+  readonly log: Log;
+  readonly #metrics: Metrics;
+  readonly #trace: Trace;
+  readonly #requests: Counter;
+  readonly #durations: Histogram;
+  readonly #routes = new Map<string, Asked>();
+  #rows: TableRow[] = [];
+  #dropped = 0;
+  #sender: RowSender | null = null;
+  #timer: ReturnType<typeof setInterval> | null = null;
+  #isSending = false;
+
+  constructor({ version, log, counts }: OwnTelemetryOptions) {
+    const process_id = `gateway-${crypto.randomUUID()}`;
+    this.#metrics = new Metrics(SCOPE, { 'service.name': 'meshscope-gateway', 'service.version': version, process_id });
+    this.#trace = new Trace({ process_id, target: SCOPE, add: (table, row) => this.#add(table, row) });
+    this.#requests = this.#metrics.counter('gateway.requests', { help: 'Requests answered', unit: '{request}' });
+    this.#durations = this.#metrics.histogram('gateway.request_duration_ms', {
+      help: 'Time to the answer of requests for dumps, profiles, configuration and SQL',
+      unit: 'ms',
+      bounds: DURATIONS_MS,
+    });
+    for (const [name, help] of Object.entries(AT_PRESENT) as [keyof MeshCounts, string][]) {
+      this.#metrics.gauge(`gateway.${name}`, { help }, () => counts()[name]);
+    }
+    for (const [name, help] of Object.entries(SINCE_START) as [keyof MeshCounts, string][]) {
+      this.#metrics.counter(`gateway.${name}`, { help }, () => counts()[name]);
+    }
+    this.log = {
+      info: (message, fields) => {
+        log.info(message, fields);
+        this.#event('INFO', message, fields);
+      },
+      warn: (message, fields) => {
+        log.warn(message, fields);
+        this.#event('WARN', message, fields);
+      },
+    };
+  }
+
+  text(): string {
+    return this.#metrics.prometheus();
+  }
+
+  asked(route: { readonly path: string; readonly audit?: string }): (status: number) => void {
+    const known = this.#routes.get(route.path) ?? { attributes: new Map(), route: { route: route.path } };
+    this.#routes.set(route.path, known);
+    const count = (status: number): void => {
+      const attributes = known.attributes.get(status) ?? { route: route.path, status };
+      known.attributes.set(status, attributes);
+      this.#requests.add(1, attributes);
+    };
+    if (route.audit === undefined) return count;
+    const began_ms = performance.now();
+    const span = this.#trace.span(route.audit, known.route);
+    return (status) => {
+      span.close();
+      count(status);
+      this.#durations.record(performance.now() - began_ms, known.route);
+    };
+  }
+
+  /** Sends every `interval_ms` from here on. Default OWN_ROWS_INTERVAL_MS. */
+  start(telemetry: Telemetry, interval_ms = OWN_ROWS_INTERVAL_MS): void {
+    this.#sender = new RowSender({ telemetry, log: this.log, what: 'own telemetry' });
+    this.#timer = setInterval(() => void this.#send(telemetry), interval_ms);
+  }
+
+  close(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#sender?.close();
+  }
+
+  async #send(telemetry: Telemetry): Promise<void> {
+    const sender = this.#sender;
+    // Without a store nothing is taken from the counters, so nothing is lost but the oldest lines.
+    if (sender === null || this.#isSending || ((await telemetry.absent?.()) ?? null) !== null) return;
+    this.#isSending = true;
+    const measured = Object.entries(this.#metrics.rows()).map(([table, rows]) =>
+      rows.map((row) => ({ table, row: row as Row })),
+    );
+    const rows = this.#rows;
+    this.#rows = [];
+    sender.lost(this.#dropped);
+    this.#dropped = 0;
+    await sender.send([...rows.map((row) => [row]), ...measured]);
+    this.#isSending = false;
+  }
+
+  #event(level: 'INFO' | 'WARN', message: string, fields: Readonly<Record<string, unknown>> = {}): void {
+    const cut = message.slice(0, OWN_TEXT_MAX_CHARS);
+    // What kind of line it is, without what differs from one to the next.
+    const name = cut.split(/[:;,]|\d/, 1)[0]?.trim() ?? '';
+    this.#trace.event(level, name, cut, fields);
+  }
+
+  #add(table: string, row: readonly Cell[]): void {
+    if (this.#rows.length < OWN_ROWS_MAX) this.#rows.push({ table, row: row as Row });
+    else this.#dropped += 1;
+  }
+}
