@@ -79,6 +79,13 @@ const PROC_REFERENCE = parameter(
   'Percent-encoded reference of a proc.',
   'trainer-0<BLs6T7ZaDRB>@ipc://gpu-7',
 );
+const LOCALS = {
+  name: 'locals',
+  in: 'query',
+  required: false,
+  description: 'Whether to take the values of local variables too. They may hold secrets.',
+  schema: { type: 'boolean', default: false },
+};
 const LAST_EVENT_ID = {
   name: 'Last-Event-ID',
   in: 'header',
@@ -138,6 +145,16 @@ const OPERATIONS: readonly Operation[] = [
     security: [],
     success: ok(HEALTH),
     errors: [...ANY_REQUEST, 503, 504],
+  },
+  {
+    path: '/metrics',
+    method: 'get',
+    id: 'getMetrics',
+    tag: 'about',
+    summary: 'What this server measures of itself',
+    description: 'The Prometheus text format. On Workers, the counts of the mesh alone.',
+    success: ok({ 'text/plain': {} }),
+    errors: MESH,
   },
   {
     path: '/v1/admin',
@@ -201,7 +218,7 @@ const OPERATIONS: readonly Operation[] = [
     tag: 'processes',
     summary: 'Python stacks of a proc, now',
     description: 'Answers 200 whatever became of the dump: Ok, BinaryNotFound or Failed.',
-    parameters: [PROC_REFERENCE],
+    parameters: [PROC_REFERENCE, LOCALS],
     success: ok(json('PySpyResult')),
     errors: NODE,
   },
@@ -212,7 +229,7 @@ const OPERATIONS: readonly Operation[] = [
     tag: 'processes',
     summary: 'Take the Python stacks of a proc and store them',
     description: 'Only a dump that was captured is stored. A body is not looked at.',
-    parameters: [PROC_REFERENCE],
+    parameters: [PROC_REFERENCE, LOCALS],
     success: ok(json('PyspyDumpAndStoreResponse')),
     errors: NODE,
   },

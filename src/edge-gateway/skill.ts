@@ -78,6 +78,7 @@ ${CODES}
 | Request | Gives |
 |---|---|
 | \`GET {base}/healthz\` | \`{"ok":true,"hosts":…,"links":…,"telemetry":…}\` |
+| \`GET {base}/metrics\` | what this server measures of itself, for Prometheus |
 | \`GET {base}/v1/root\` | the root node |
 | \`GET {base}/v1/{reference}\` | any node; the reference is percent-encoded |
 | \`GET {base}/v1/tree\` | the whole mesh as text, with a link per line |

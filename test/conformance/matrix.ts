@@ -28,6 +28,7 @@ const route = (method: RouteRow['method'], path: string, level: Level, status: n
 
 const ROUTES: readonly RouteRow[] = [
   route('GET', '/healthz', 'open', 200),
+  route('GET', '/metrics', 'topology', 200),
   route('GET', '/SKILL.md', 'topology', 200),
   route('GET', '/v1/admin', 'topology', 200),
   route('GET', '/v1/schema', 'topology', 200),

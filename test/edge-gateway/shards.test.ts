@@ -223,7 +223,7 @@ describe('snapshots', () => {
       return success(undefined);
     },
   };
-  const captures = () => batches.filter(({ tables }) => 'snapshots' in tables).length;
+  const captures = () => batches.filter(({ tables = {} }) => 'snapshots' in tables).length;
 
   it('are due at the interval that is set now, or never, whatever was planned before', async () => {
     const parts = start({ telemetry, snapshot_interval_ms: 86_400_000 });

@@ -759,6 +759,51 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
     }
    }
   },
+  "/metrics": {
+   "get": {
+    "summary": "What this server measures of itself",
+    "operationId": "getMetrics",
+    "tags": [
+     "about"
+    ],
+    "description": "The Prometheus text format. On Workers, the counts of the mesh alone.",
+    "responses": {
+     "200": {
+      "description": "Success.",
+      "content": {
+       "text/plain": {}
+      }
+     },
+     "400": {
+      "$ref": "#/components/responses/BadRequest"
+     },
+     "401": {
+      "$ref": "#/components/responses/Unauthorized"
+     },
+     "403": {
+      "$ref": "#/components/responses/Forbidden"
+     },
+     "405": {
+      "$ref": "#/components/responses/MethodNotAllowed"
+     },
+     "408": {
+      "$ref": "#/components/responses/RequestTimeout"
+     },
+     "431": {
+      "$ref": "#/components/responses/HeadTooLarge"
+     },
+     "500": {
+      "$ref": "#/components/responses/Failed"
+     },
+     "503": {
+      "$ref": "#/components/responses/Unavailable"
+     },
+     "504": {
+      "$ref": "#/components/responses/TooLate"
+     }
+    }
+   }
+  },
   "/v1/admin": {
    "get": {
     "summary": "What this server says of itself",
