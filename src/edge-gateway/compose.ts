@@ -10,6 +10,7 @@ import { MeshHub } from './hub/hub.ts';
 import { refuseStore, StoreLink } from './hub/store-link.ts';
 import { OwnTelemetry } from './own-telemetry.ts';
 import { type Log, type Sha256, SILENT, type Telemetry, type TokenSource, type UpgradeLink } from './ports.ts';
+import { GatewaySelf } from './self.ts';
 import { Snapshots } from './snapshot.ts';
 
 export interface ServeOptions {
@@ -65,7 +66,7 @@ const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'];
 /** @throws RangeError when the token, the anonymous level or the heartbeat is out of bounds, or an allowed host is no name. */
 export function compose(options: ServeOptions, upgradeLink: UpgradeLink, sha256: Sha256): ComposedGateway {
   const { host, version, started_by, allowed_hosts = [] } = options;
-  const own = new OwnTelemetry({ version, log: options.log ?? SILENT, counts: () => hub.counts() });
+  const own = new OwnTelemetry({ version, log: options.log ?? SILENT, counts: () => hub.counts(), sha256 });
   const { log } = own;
   let url = '';
   let snapshots: Snapshots | null = null;
@@ -99,7 +100,7 @@ export function compose(options: ServeOptions, upgradeLink: UpgradeLink, sha256:
     open(port, scheme = 'http') {
       const isEverywhere = bound === '0.0.0.0' || bound === '[::]';
       url = `${scheme}://${isEverywhere ? bracketed(options.advertised_host ?? 'localhost') : bound}:${port}`;
-      if (telemetry !== null) own.start(telemetry);
+      if (telemetry !== null) own.start(telemetry, new GatewaySelf(identity).adminInfo().actor_id);
       snapshots = new Snapshots({ mesh: hub, telemetry, log, interval_ms: options.snapshot_interval_ms });
       return url;
     },

@@ -1,6 +1,7 @@
 /**
- * What the gateway says of itself: metrics, its log lines, and a span for each request that is audited. It is the observer
- * of the app and the log of everything else, and sends what it has seen to the store, as a producer like any other.
+ * What the gateway says of itself: metrics, its log lines, a span for each request that is audited, and its own actor with
+ * its statuses. It is the observer of the app and the log of everything else, and sends what it has seen to the store, as a
+ * producer like any other.
  *
  * Its own sending is neither counted nor traced, or the tables would fill with what is written about writing them. What
  * the log says of a failed sending is a line like any other, at most one for each.
@@ -15,7 +16,7 @@ import {
   Trace,
 } from '../contract/index.ts';
 import { OWN_ROWS_INTERVAL_MS, OWN_ROWS_MAX, OWN_TEXT_MAX_CHARS } from './limits.ts';
-import type { Log, MeshCounts, Observer, Telemetry } from './ports.ts';
+import type { Log, MeshCounts, Observer, Sha256, Telemetry } from './ports.ts';
 import { RowSender } from './row-sender.ts';
 import type { TableRow } from './snapshot-rows.ts';
 
@@ -43,6 +44,7 @@ export interface OwnTelemetryOptions {
   readonly version: string;
   readonly log: Log;
   readonly counts: () => MeshCounts;
+  readonly sha256: Sha256;
 }
 
 interface Asked {
@@ -58,13 +60,19 @@ export class OwnTelemetry implements Observer {
   readonly #requests: Counter;
   readonly #durations: Histogram;
   readonly #routes = new Map<string, Asked>();
+  readonly #sha256: Sha256;
+  /** The id of the gateway's own actor; null before `start`. */
+  #actorId: string | null = null;
+  #statuses = 0;
+  #telemetry: Telemetry | null = null;
   #rows: TableRow[] = [];
   #dropped = 0;
   #sender: RowSender | null = null;
   #timer: ReturnType<typeof setInterval> | null = null;
   #isSending = false;
 
-  constructor({ version, log, counts }: OwnTelemetryOptions) {
+  constructor({ version, log, counts, sha256 }: OwnTelemetryOptions) {
+    this.#sha256 = sha256;
     const process_id = `gateway-${crypto.randomUUID()}`;
     this.#metrics = new Metrics(SCOPE, { 'service.name': 'meshscope-gateway', 'service.version': version, process_id });
     this.#trace = new Trace({ process_id, target: SCOPE, add: (table, row) => this.#add(table, row) });
@@ -114,31 +122,66 @@ export class OwnTelemetry implements Observer {
     };
   }
 
-  /** Sends every `interval_ms` from here on. Default OWN_ROWS_INTERVAL_MS. */
-  start(telemetry: Telemetry, interval_ms = OWN_ROWS_INTERVAL_MS): void {
+  /**
+   * Announces the gateway's own actor, and sends every `interval_ms` from here on.
+   *
+   * @param actor reference of the actor; its proc is its mesh
+   * @param interval_ms default OWN_ROWS_INTERVAL_MS
+   */
+  start(telemetry: Telemetry, actor: string, interval_ms = OWN_ROWS_INTERVAL_MS): void {
+    this.#telemetry = telemetry;
     this.#sender = new RowSender({ telemetry, log: this.log, what: 'own telemetry' });
-    this.#timer = setInterval(() => void this.#send(telemetry), interval_ms);
+    this.#timer = setInterval(() => void this.#send(), interval_ms);
+    const mesh = this.#id('actor mesh', actor);
+    const shape = JSON.stringify({ inner: { labels: [], sizes: [] } });
+    this.#actorId = this.#id('actor', actor);
+    this.#add('meshes', [mesh, nowUs(), 'Gateway', 'mesh_admin', actor, shape, null, null]);
+    this.#add('actors', [this.#actorId, nowUs(), mesh, 0, actor, 'mesh_admin']);
+    for (const status of ['Created', 'Initializing', 'Idle']) this.#status(status);
   }
 
+  /** Sends what there is, once, without waiting for it. */
   close(): void {
-    if (this.#timer !== null) clearInterval(this.#timer);
+    if (this.#timer === null) return;
+    clearInterval(this.#timer);
+    this.#timer = null;
+    this.#status('Stopping');
+    this.#status('Stopped', 'gateway closed');
+    void this.#send();
     this.#sender?.close();
   }
 
-  async #send(telemetry: Telemetry): Promise<void> {
-    const sender = this.#sender;
-    // Without a store nothing is taken from the counters, so nothing is lost but the oldest lines.
-    if (sender === null || this.#isSending || ((await telemetry.absent?.()) ?? null) !== null) return;
+  async #send(): Promise<void> {
+    const [sender, telemetry] = [this.#sender, this.#telemetry];
+    if (sender === null || telemetry === null || this.#isSending) return;
     this.#isSending = true;
-    const measured = Object.entries(this.#metrics.rows()).map(([table, rows]) =>
-      rows.map((row) => ({ table, row: row as Row })),
-    );
-    const rows = this.#rows;
-    this.#rows = [];
-    sender.lost(this.#dropped);
-    this.#dropped = 0;
-    await sender.send([...rows.map((row) => [row]), ...measured]);
-    this.#isSending = false;
+    try {
+      // Without a store nothing is taken from the counters, so nothing is lost but the newest lines.
+      if (((await telemetry.absent?.()) ?? null) !== null) return;
+      const measured = Object.entries(this.#metrics.rows()).map(([table, rows]) =>
+        rows.map((row) => ({ table, row: row as Row })),
+      );
+      const rows = this.#rows;
+      this.#rows = [];
+      sender.lost(this.#dropped);
+      this.#dropped = 0;
+      await sender.send([...rows.map((row) => [row]), ...measured]);
+    } finally {
+      this.#isSending = false;
+    }
+  }
+
+  #status(status: string, reason: string | null = null): void {
+    if (this.#actorId === null) return;
+    this.#statuses += 1;
+    const now_us = nowUs();
+    const id = this.#id('status', `${this.#actorId}/${this.#statuses}/${now_us}`);
+    this.#add('actor_status_events', [id, now_us, this.#actorId, status, reason]);
+  }
+
+  /** The first 64 bits of a SHA-256 over kind and name, as everywhere in the tables. */
+  #id(kind: string, name: string): string {
+    return String(BigInt(`0x${this.#sha256(`${kind}\0${name}`).slice(0, 16)}`));
   }
 
   #event(level: 'INFO' | 'WARN', message: string, fields: Readonly<Record<string, unknown>> = {}): void {
@@ -152,4 +195,8 @@ export class OwnTelemetry implements Observer {
     if (this.#rows.length < OWN_ROWS_MAX) this.#rows.push({ table, row: row as Row });
     else this.#dropped += 1;
   }
+}
+
+function nowUs(): number {
+  return Date.now() * 1_000;
 }

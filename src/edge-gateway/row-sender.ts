@@ -84,14 +84,14 @@ export class RowSender {
       tables: tables as NonNullable<EventBatch['tables']>,
     };
     let wait_ms = SNAPSHOT_RETRY_MS;
-    for (let attempt = 1; !this.#isOver; attempt += 1) {
+    for (let attempt = 1; attempt === 1 || !this.#isOver; attempt += 1) {
       const stored: Outcome<void> = await telemetry.ingest(batch);
       if (stored.ok) {
         this.#lost_rows -= batch.lost_rows;
         return true;
       }
       const { code, message } = stored.failure;
-      if (attempt >= SNAPSHOT_TRIES_MAX || code === 'bad_request') {
+      if (attempt >= SNAPSHOT_TRIES_MAX || code === 'bad_request' || this.#isOver) {
         log.warn(`${what} dropped after ${attempt} tries: ${message}`);
         return false;
       }

@@ -4,6 +4,7 @@ import { type EventBatch, failure, pack, success, type TableRows } from '../../s
 import { OWN_ROWS_MAX } from '../../src/edge-gateway/limits.ts';
 import { OwnTelemetry } from '../../src/edge-gateway/own-telemetry.ts';
 import { type MeshCounts, SILENT, type Telemetry } from '../../src/edge-gateway/ports.ts';
+import { sha256 } from '../../src/edge-gateway/targets/sha256.ts';
 import { until } from '../support/fake-agent.ts';
 
 const COUNTS: MeshCounts = {
@@ -19,13 +20,15 @@ const COUNTS: MeshCounts = {
   dropped_batches: 0,
 };
 
+const ACTOR = 'mesh_admin.local@tcp://127.0.0.1:1';
+
 const opened: OwnTelemetry[] = [];
 afterEach(() => {
   for (const each of opened.splice(0)) each.close();
 });
 
 function open(): OwnTelemetry {
-  const own = new OwnTelemetry({ version: '1', log: SILENT, counts: () => COUNTS });
+  const own = new OwnTelemetry({ version: '1', log: SILENT, counts: () => COUNTS, sha256 });
   opened.push(own);
   return own;
 }
@@ -63,7 +66,7 @@ describe('what is sent', () => {
     const telemetry = new Taking();
     own.log.warn('host gpu-7 is gone', { host: 'gpu-7' });
     own.asked({ path: '/v1/query', audit: 'query' })(200);
-    own.start(telemetry, 5);
+    own.start(telemetry, ACTOR, 5);
     await until(() => telemetry.rows('metric_sums').length > 0 && telemetry.rows('spans').length > 0);
     for (const { tables, source } of telemetry.batches) {
       expect(pack(tables as TableRows)).toMatchObject({ ok: true });
@@ -81,12 +84,27 @@ describe('what is sent', () => {
     const own = open();
     const telemetry = new Taking();
     telemetry.isAbsent = true;
-    own.start(telemetry, 5);
-    for (let index = 0; index < OWN_ROWS_MAX + 3; index += 1) own.log.info(`line ${index}`);
+    own.start(telemetry, ACTOR, 5);
+    const announced = 5;
+    for (let index = 0; index < OWN_ROWS_MAX + 3 - announced; index += 1) own.log.info(`line ${index}`);
     telemetry.isAbsent = false;
-    await until(() => telemetry.rows('events').length >= OWN_ROWS_MAX);
-    expect(telemetry.rows('events')).toHaveLength(OWN_ROWS_MAX);
+    await until(() => telemetry.rows('events').length >= OWN_ROWS_MAX - announced);
+    expect(telemetry.rows('events')).toHaveLength(OWN_ROWS_MAX - announced);
     expect(telemetry.batches.map(({ lost_rows }) => lost_rows).reduce((a, b) => Math.max(a, b))).toBe(3);
+  });
+
+  it('has the gateway as an actor, from its creation to its end', async () => {
+    const own = open();
+    const telemetry = new Taking();
+    own.start(telemetry, ACTOR, 5);
+    await until(() => telemetry.rows('actors').length > 0);
+    own.close();
+    await until(() => telemetry.rows('actor_status_events').length === 5);
+    const [actor] = telemetry.rows('actors');
+    const statuses = telemetry.rows('actor_status_events');
+    expect(statuses.map((row) => row[3])).toEqual(['Created', 'Initializing', 'Idle', 'Stopping', 'Stopped']);
+    expect(new Set(statuses.map((row) => row[2]))).toEqual(new Set([actor?.[0]]));
+    expect(telemetry.rows('meshes').map((row) => row[0])).toEqual([actor?.[2]]);
   });
 
   it('that a store refuses for good is counted with the next', async () => {
@@ -98,7 +116,7 @@ describe('what is sent', () => {
       return failure('bad_request', 'no');
     };
     own.log.info('one line');
-    own.start(telemetry, 5);
+    own.start(telemetry, ACTOR, 5);
     await until(() => telemetry.batches.length > 0);
     expect(telemetry.batches[0]?.lost_rows).toBeGreaterThan(0);
     expect(telemetry.rows('events').map((row) => row[0])).toContain('own telemetry dropped after');

@@ -1,0 +1,156 @@
+/**
+ * What the telemetry service says of itself: metrics (`/metrics` and rows), its log lines, and a span for each query and
+ * each stored dump. It is a producer of its own store like any other; what it stores of itself is neither counted as a
+ * request nor traced.
+ */
+import { randomUUID } from 'node:crypto';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import {
+  type Cell,
+  type Counter,
+  type EventBatch,
+  type Histogram,
+  Metrics,
+  type Outcome,
+  type StoreMethod,
+  Trace,
+  VERSION,
+} from '../contract/index.ts';
+import type { Log } from './core.ts';
+import type { TelemetryLimits } from './limits.ts';
+import type { StoreHealth } from './store.ts';
+
+const SCOPE = 'meshscope.telemetry';
+/** Upper ends of the buckets of durations, milliseconds. */
+const DURATIONS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
+const NS_PER_MS = 1e6;
+
+/** What the store counts since it was opened, and what it has at present. */
+const SINCE_START = {
+  rows_stored: 'Rows stored',
+  batches_stored: 'Event batches stored',
+  duplicate_batches: 'Event batches that were stored already, and counted once',
+  commits: 'Transactions committed',
+  failed_commits: 'Transactions that failed, with nothing stored',
+} as const satisfies Partial<Record<keyof StoreHealth, string>>;
+const AT_PRESENT = {
+  writes_waiting: 'Writes that wait for their commit',
+  producers: 'Producers remembered',
+  lost_rows: 'Rows that producers say they had to drop, over the life of the data file',
+  database_bytes: 'Size of the data file and its log',
+} as const satisfies Partial<Record<keyof StoreHealth, string>>;
+
+export interface OwnTelemetryPorts {
+  readonly ingest: (batch: EventBatch) => Promise<Outcome<unknown>>;
+  readonly health: () => Promise<StoreHealth>;
+  /** Counts of the query processes, by name. */
+  readonly load: () => Readonly<Record<string, number>>;
+  readonly log: Log;
+  readonly limits: TelemetryLimits;
+}
+
+export class OwnTelemetry {
+  /** The log that was given, and the table `events`. */
+  readonly log: Log;
+  readonly #ports: OwnTelemetryPorts;
+  readonly #metrics: Metrics;
+  readonly #trace: Trace;
+  readonly #requests: Counter;
+  readonly #durations: Histogram;
+  readonly #producer = randomUUID();
+  readonly #delay = monitorEventLoopDelay({ resolution: 5 });
+  readonly #timer: NodeJS.Timeout;
+  /** Asked for before the metrics are looked at, since it comes later than they can wait. */
+  #health: StoreHealth | null = null;
+  #rows: [table: string, row: readonly Cell[]][] = [];
+  #seq = 0;
+  #lostRows = 0;
+
+  constructor(ports: OwnTelemetryPorts) {
+    this.#ports = ports;
+    const process_id = `telemetry-${this.#producer}`;
+    const resource = { 'service.name': 'meshscope-telemetry', 'service.version': VERSION, process_id };
+    const metrics = new Metrics(SCOPE, resource);
+    this.#metrics = metrics;
+    this.#trace = new Trace({ process_id, target: SCOPE, add: (table, row) => this.#add(table, row) });
+    this.#requests = metrics.counter('telemetry.requests', { help: 'Requests answered', unit: '{request}' });
+    this.#durations = metrics.histogram('telemetry.request_duration_ms', {
+      help: 'Time to the answer of a request; of one that stores, the commit included',
+      unit: 'ms',
+      bounds: DURATIONS_MS,
+    });
+    for (const [name, help] of Object.entries(SINCE_START) as [keyof typeof SINCE_START, string][]) {
+      metrics.counter(`telemetry.${name}`, { help }, () => this.#health?.[name] ?? []);
+    }
+    for (const [name, help] of Object.entries(AT_PRESENT) as [keyof typeof AT_PRESENT, string][]) {
+      metrics.gauge(`telemetry.${name}`, { help }, () => this.#health?.[name] ?? []);
+    }
+    metrics.gauge('telemetry.ok', { help: 'Whether rows can be stored: 1 or 0' }, () => Number(this.#health?.ok ?? 0));
+    for (const name of Object.keys(ports.load())) {
+      const help = `Query processes: ${name.replace(/^sql_/, '')}`;
+      metrics.gauge(`telemetry.${name}`, { help }, () => ports.load()[name] ?? 0);
+    }
+    const bytes = { help: 'Resident memory of the process', unit: 'By' };
+    metrics.gauge('telemetry.process_rss_bytes', bytes, () => process.memoryUsage.rss());
+    const delay = { help: 'Delay of the event loop, 99th percentile since the last interval', unit: 'ms' };
+    metrics.gauge('telemetry.event_loop_delay_ms', delay, () => this.#delay.percentile(99) / NS_PER_MS);
+    this.#delay.enable();
+    this.log = {
+      warn: (message, fields) => {
+        ports.log.warn(message, fields);
+        this.#trace.event('WARN', message.split(/[:;,]|\d/, 1)[0]?.trim() ?? '', message, fields);
+      },
+    };
+    this.#timer = setInterval(() => void this.#store(), ports.limits.own_rows_interval_ms).unref();
+  }
+
+  /** The text of `/metrics`. */
+  async text(): Promise<string> {
+    this.#health = await this.#ports.health();
+    return this.#metrics.prometheus();
+  }
+
+  /** A request has come; what is returned is called with its outcome: `ok`, or the code of the failure. */
+  asked(method: StoreMethod): (outcome: string) => void {
+    const began_ms = performance.now();
+    // Batches come by the hundred each second: a span for each would be most of what is stored.
+    const span = method === 'ingest' ? null : this.#trace.span(method);
+    return (outcome) => {
+      span?.close();
+      this.#requests.add(1, { method, outcome });
+      this.#durations.record(performance.now() - began_ms, { method });
+    };
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#delay.disable();
+  }
+
+  async #store(): Promise<void> {
+    this.#health = await this.#ports.health();
+    // What cannot be stored now would only push out what waits.
+    if (!this.#health.ok) return;
+    const rows: [string, readonly Cell[]][] = this.#rows;
+    this.#rows = [];
+    for (const [table, measured] of Object.entries(this.#metrics.rows())) {
+      for (const row of measured) rows.push([table, row]);
+    }
+    this.#delay.reset();
+    const tables: Record<string, (readonly Cell[])[]> = {};
+    for (const [table, row] of rows) {
+      tables[table] ??= [];
+      tables[table].push(row);
+    }
+    this.#seq += 1;
+    const lost_rows = this.#lostRows;
+    const about = { producer: this.#producer, source: 'telemetry', seq: this.#seq, lost_rows };
+    const stored = await this.#ports.ingest({ ...about, tables: tables as NonNullable<EventBatch['tables']> });
+    this.#lostRows += stored.ok ? -lost_rows : rows.length;
+  }
+
+  #add(table: string, row: readonly Cell[]): void {
+    if (this.#rows.length < this.#ports.limits.own_rows_max) this.#rows.push([table, row]);
+    else this.#lostRows += 1;
+  }
+}
