@@ -55,6 +55,22 @@ export class Connection {
     });
   }
 
+  /** @param body JSON, whole or in parts that are sent one after the other */
+  post(path: string, ...body: (string | Buffer)[]): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      if (this.#error !== null) return reject(this.#error);
+      this.#settle = { resolve, reject };
+      const parts = body.map((part) => (typeof part === 'string' ? Buffer.from(part) : part));
+      const size = parts.reduce((sum, part) => sum + part.length, 0);
+      this.#socket.cork();
+      this.#socket.write(
+        `POST ${path} HTTP/1.1\r\nhost: ${this.#host}\r\n${this.#authorization}content-type: application/json\r\ncontent-length: ${size}\r\n\r\n`,
+      );
+      for (const part of parts) this.#socket.write(part);
+      this.#socket.uncork();
+    });
+  }
+
   close(): void {
     this.#settle = null;
     this.#socket.destroy();

@@ -8,6 +8,7 @@ import { WebSocket } from 'ws';
 import {
   AGENT_CLOSE,
   type AgentFrame,
+  type EventBatch,
   type GatewayFrame,
   HEARTBEAT_MS,
   HEARTBEAT_TEXT,
@@ -20,6 +21,9 @@ import {
 import { LIMITS } from '../src/node-agents/limits.ts';
 import { createBackoff } from '../src/node-agents/link/backoff.ts';
 import { actorNode, nodesOf } from './simulated-host.ts';
+
+/** Pause after which a batch without an acknowledgement is sent again, milliseconds. */
+const ACK_WAIT_MS = 10_000;
 
 /** What all agents of a process have seen. Times are of the wall clock, milliseconds. */
 export interface AgentCounts {
@@ -52,6 +56,9 @@ export class SimulatedAgent {
   #sent_ms = 0;
   #beaten_ms = 0;
   #seq = 0;
+  #hasEnded = false;
+  /** Told when the batch is stored, by producer and number. */
+  readonly #unacked = new Map<string, () => void>();
 
   constructor(url: string, token: string, host: string, counts: AgentCounts) {
     this.#url = `${url.replace('http', 'ws')}${LINK_PATH}?host=${encodeURIComponent(host)}`;
@@ -92,10 +99,31 @@ export class SimulatedAgent {
         else this.#counts.failed_dials += 1;
         this.#isWelcomed = false;
         if (Date.now() - opened_ms >= LIMITS.backoff_reset_ms) this.#backoff.reset();
-        setTimeout(() => this.dial(), this.#backoff.next());
+        if (!this.#hasEnded) setTimeout(() => this.dial(), this.#backoff.next());
         resolve();
       });
     });
+  }
+
+  /** Sends a batch. Settles when it is acknowledged, with false when that takes too long: then it is to be sent again. */
+  sendEvents(batch: EventBatch): Promise<boolean> {
+    return new Promise((resolve) => {
+      const key = `${batch.producer} ${batch.seq}`;
+      const settle = (isAcked: boolean) => {
+        clearTimeout(timer);
+        this.#unacked.delete(key);
+        resolve(isAcked);
+      };
+      const timer = setTimeout(() => settle(false), ACK_WAIT_MS);
+      this.#unacked.set(key, () => settle(true));
+      this.#send({ type: 'events', batch });
+    });
+  }
+
+  /** Ends the link, and dials no more. */
+  end(): void {
+    this.#hasEnded = true;
+    this.#socket?.close();
   }
 
   /** Sends a heartbeat, or gives up the link, when it is time: to be called a few times per heartbeat. */
@@ -137,6 +165,7 @@ export class SimulatedAgent {
       const part = JSON.stringify(actorNode(frame.request.reference));
       this.#send({ type: 'answer', call: frame.call, part, more: false });
     } else if (frame.type === 'resync') this.#sync();
+    else if (frame.type === 'ack') this.#unacked.get(`${frame.producer} ${frame.seq}`)?.();
     else if (frame.type === 'refuse') this.#counts.refused += 1;
   }
 

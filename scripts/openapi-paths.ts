@@ -251,9 +251,14 @@ const OPERATIONS: readonly Operation[] = [
     id: 'queryProxy',
     tag: 'telemetry',
     summary: 'SQL over stored events, snapshots and dumps',
-    description: 'One read-only statement. 64-bit integers are bare JSON numbers.',
+    description:
+      'One read-only statement. 64-bit integers are bare JSON numbers. Accept chooses CSV or an Arrow IPC stream instead of JSON.',
     body: { 'application/json': { schema: reference('QueryRequest'), example: { sql: 'SELECT 1 AS n' } } },
-    success: ok({ 'application/json': { schema: reference('QueryResponse'), example: { rows: [{ n: 1 }] } } }),
+    success: ok({
+      'application/json': { schema: reference('QueryResponse'), example: { rows: [{ n: 1 }] } },
+      'text/csv': {},
+      'application/vnd.apache.arrow.stream': {},
+    }),
     errors: [...NODE, ...JSON_BODY],
   },
   {

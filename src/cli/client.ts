@@ -42,7 +42,10 @@ export interface Client {
    * @param after id of the last event that was dealt with, null at first
    */
   follow(after: string | null, signal: AbortSignal): Promise<AsyncGenerator<StreamEvent>>;
-  stack(procReference: string): Promise<string>;
+  /** @param locals whether the values of local variables are asked for. Default false */
+  stack(procReference: string, locals?: boolean): Promise<string>;
+  /** Takes a dump and stores it; gives the text of the answer. */
+  dump(procReference: string, locals?: boolean): Promise<string>;
   query(sql: string): Promise<string>;
   profile(procReference: string, opts: { duration_s: number } & Record<string, unknown>): Promise<string>;
 }
@@ -130,7 +133,8 @@ export function createClient(invocation: Invocation): Client {
       }
     },
     follow,
-    stack: (reference) => ask('GET', `/v1/pyspy/${encodeRef(reference)}`, LIMITS.stack_wait_ms),
+    stack: (reference, locals) => ask('GET', dumpPath('pyspy', reference, locals), LIMITS.stack_wait_ms),
+    dump: (reference, locals) => ask('POST', dumpPath('pyspy_dump', reference, locals), LIMITS.stack_wait_ms),
     query: (sql) => ask('POST', '/v1/query', LIMITS.query_wait_ms, { sql }),
     profile: (reference, opts) =>
       ask(
@@ -140,6 +144,10 @@ export function createClient(invocation: Invocation): Client {
         opts,
       ),
   };
+}
+
+function dumpPath(route: string, reference: string, locals = false): string {
+  return `/v1/${route}/${encodeRef(reference)}${locals ? '?locals=true' : ''}`;
 }
 
 type Fetch = (url: string, init: RequestInit) => Promise<Response>;

@@ -24,6 +24,8 @@ export const LIMITS = {
   telemetry_stayed_ms: 60_000,
   /** Longest `--grace`, seconds. */
   grace_max_s: 3_600,
+  /** Longest `--metrics-interval`, seconds. */
+  metrics_interval_max_s: 3_600,
   /** Longest wait for a word from what holds a port. */
   probe_ms: 1_000,
   /** Longest waits for a gateway's answers: a little above its own deadlines, so that its word comes first. */
@@ -32,6 +34,14 @@ export const LIMITS = {
   query_wait_ms: 30_000,
   /** On top of the duration of a profile. */
   profile_extra_wait_ms: 30_000,
+  /** Rows of a stored dump that are asked for at once. */
+  dump_page_rows: 20_000,
+  /** Most dumps of one list, and procs among which a name is looked up. */
+  dumps_listed_max: 1_000,
+  dump_procs_max: 10_000,
+  /** Longest id of a dump, or beginning of one; and how many ids are told of when several begin so. */
+  dump_id_max_chars: 200,
+  dump_candidates_shown: 8,
   /** Following: longest event, and silence after which a stream is taken for dead, three heartbeats of a gateway. */
   event_max_chars: 2 * 1024 * 1024,
   follow_silence_ms: 15_000,

@@ -13,6 +13,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   tree: () => import('./commands/tree.ts'),
   get: () => import('./commands/get.ts'),
   stack: () => import('./commands/stack.ts'),
+  dump: () => import('./commands/dump.ts'),
+  dumps: () => import('./commands/dumps.ts'),
   why: () => import('./commands/why.ts'),
   profile: () => import('./commands/profile.ts'),
   query: () => import('./commands/query.ts'),
@@ -35,6 +37,8 @@ Ask it
   tree               hosts, procs and what each is doing; with --follow, as it changes
   get REF            one node as JSON
   stack PROC         what every thread of a proc is doing right now
+  dump PROC          the same, stored; "dump show ID" shows one again, "dump diff ID ID" what moved between two
+  dumps              the dumps that are stored
   why PROC           how a proc does, why it failed, and what it said last
   profile PROC       a flame graph of a proc over some seconds
   query SQL          rows from the telemetry store

@@ -56,15 +56,15 @@ async function findAmong(client: Client, { candidates, lost }: Known, typed: str
   const [first] = matches;
   if (first === undefined) {
     const names = candidates.map((candidate) => candidate.name).sort();
-    const missing = `there is no proc "${typed}"; there are: ${list(names)}`;
+    const missing = `there is no proc "${typed}"; there are: ${listed(names)}`;
     if (lost.length === 0) throw new CommandError(missing, EXIT.not_found);
-    throw new CommandError(`${missing}; it may be on a host that is out of reach: ${list(lost)}`, EXIT.unreachable);
+    throw new CommandError(`${missing}; it may be on a host that is out of reach: ${listed(lost)}`, EXIT.unreachable);
   }
   if (matches.length === 1) return first;
   const running = exact.length > 0 ? await stillRunning(client, exact) : [];
   if (running.length === 1 && running[0] !== undefined) return running[0];
   const shown = exact.length > 0 ? matches.map((match) => match.reference) : matches.map((match) => match.name);
-  throw new CommandError(`"${typed}" could be any of: ${list(shown)}; type more of it`, EXIT.not_found);
+  throw new CommandError(`"${typed}" could be any of: ${listed(shown)}; type more of it`, EXIT.not_found);
 }
 
 async function stillRunning(client: Client, candidates: readonly Candidate[]): Promise<Candidate[]> {
@@ -93,7 +93,8 @@ export function hostName(reference: string): string {
   return at < 0 ? reference : reference.slice(at + 3);
 }
 
-function list(names: readonly string[]): string {
+/** Names in a sentence, up to a bound. */
+export function listed(names: readonly string[]): string {
   if (names.length === 0) return 'none';
   const rest = names.length > SHOWN_MAX ? `, … (${names.length - SHOWN_MAX} more)` : '';
   return names.slice(0, SHOWN_MAX).join(', ') + rest;

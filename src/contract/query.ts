@@ -6,6 +6,12 @@ export const QueryRequest = v.object({ sql: v.string() });
 export type QueryRequest = v.InferOutput<typeof QueryRequest>;
 
 /**
+ * The same on a store's link, with the `Accept` of whoever asks. A JSON answer is its text; any other form is its type in a
+ * line of its own, and then its text, or base64 of its bytes where it is not one (Arrow).
+ */
+export const StoreQueryRequest = v.object({ ...QueryRequest.entries, accept: v.optional(v.string()) });
+
+/**
  * `columns` (names and DuckDB types, in the order of the query) stands beside `rows`; clients of the mesh admin API read
  * `rows` alone. Integers of any width are bare JSON numbers, so a reader of 64-bit ids needs a lossless JSON parser.
  */

@@ -262,8 +262,8 @@ async function query(c: Context, telemetry: Telemetry | null): Promise<Response>
   if (!body.ok) return failureResponse(request, body.failure);
   noteTarget(c, body.value.sql);
   if (telemetry === null) return failureResponse(request, NO_TELEMETRY);
-  const answer = await telemetry.query(body.value.sql, request.signal);
-  return answer.ok ? jsonResponse(request, answer.value) : failureResponse(request, answer.failure);
+  const answer = await telemetry.query(body.value.sql, request.headers.get('accept'), request.signal);
+  return answer.ok ? answer.value : failureResponse(request, answer.failure);
 }
 
 function link(c: Context, principal: Principal, openLink: OpenLink): Response | Promise<Response> {

@@ -23,8 +23,13 @@ export const SILENT: Log = { info: () => {}, warn: () => {} };
 
 /** The telemetry store. Every call has a deadline of its own and never throws. */
 export interface Telemetry {
-  /** Runs one read-only query; gives the JSON text of the answer, untouched, so that 64-bit integers stay exact. */
-  query(sql: string, signal?: AbortSignal): Promise<Outcome<string>>;
+  /**
+   * Runs one read-only query; gives the answer in the form that the store chose, with its type, untouched, so that 64-bit
+   * integers stay exact. It may still be on its way: to read no further, its body is cancelled.
+   *
+   * @param accept what whoever asks takes, by the header of that name; null when it says nothing, the default
+   */
+  query(sql: string, accept?: string | null, signal?: AbortSignal): Promise<Outcome<Response>>;
   storeDump(request: StoreDumpRequest): Promise<Outcome<void>>;
   /** Success means committed. `bad_request` means that the batch can never be stored. */
   ingest(batch: EventBatch): Promise<Outcome<void>>;

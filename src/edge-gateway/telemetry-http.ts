@@ -1,12 +1,14 @@
 /**
  * The telemetry service by HTTP: `POST {url}/query`, `/dumps` and `/ingest`, JSON both ways, `Authorization: Bearer`.
  *
- * A success is any 2xx. Anything else carries the error envelope. Refusals of the caller's input keep their code; what
+ * A success is any 2xx. The answer to a query whose length is told is passed on as it comes, in the form that it has; every
+ * other answer is read to its end first. Anything else carries the error envelope. Refusals of the caller's input keep their code; what
  * only the gateway can be blamed for (its token, an unknown path, a broken answer, no answer) is `proxy_error`.
  */
 
 import * as v from 'valibot';
 import { ApiErrorEnvelope, failure, type Outcome, success } from '../contract/index.ts';
+import { JSON_TYPE } from './http/respond.ts';
 import { TELEMETRY_ANSWER_MAX_BYTES, TELEMETRY_WAIT_MS } from './limits.ts';
 import type { Telemetry } from './ports.ts';
 import { telemetryFailure } from './telemetry-failure.ts';
@@ -25,14 +27,14 @@ export function telemetryOverHttp({ url, token, timeout_ms = TELEMETRY_WAIT_MS }
     throw new RangeError(`url must be http(s), got '${url}'`);
   if (!(timeout_ms >= 1)) throw new RangeError(`timeout_ms must be at least 1, got ${timeout_ms}`);
   const base = url.replace(/\/+$/, '');
-  const post = (path: string, body: unknown, signal?: AbortSignal) =>
-    exchange(`${base}${path}`, token, JSON.stringify(body), timeout_ms, signal);
-  const ignoring = async (answer: Promise<Outcome<string>>): Promise<Outcome<void>> => {
+  const post = (path: string, body: unknown, accept: string | null = null, signal?: AbortSignal) =>
+    exchange(`${base}${path}`, token, JSON.stringify(body), timeout_ms, accept, signal);
+  const ignoring = async (answer: Promise<Outcome<Response>>): Promise<Outcome<void>> => {
     const outcome = await answer;
     return outcome.ok ? success(undefined) : outcome;
   };
   return {
-    query: (sql, signal) => post('/query', { sql }, signal),
+    query: (sql, accept = null, signal) => post('/query', { sql }, accept ?? '*/*', signal),
     storeDump: (request) => ignoring(post('/dumps', request)),
     ingest: (batch) => ignoring(post('/ingest', batch)),
   };
@@ -43,21 +45,31 @@ async function exchange(
   token: string,
   body: string,
   timeout_ms: number,
+  accept: string | null,
   signal: AbortSignal | undefined,
-): Promise<Outcome<string>> {
+): Promise<Outcome<Response>> {
   const deadline = AbortSignal.timeout(timeout_ms);
   try {
     const response = await fetch(url, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      headers: {
+        'content-type': 'application/json',
+        authorization: `Bearer ${token}`,
+        ...(accept === null ? {} : { accept }),
+      },
       body,
       redirect: 'manual',
       signal: signal === undefined ? deadline : AbortSignal.any([deadline, signal]),
     });
-    const text = await readBounded(response);
-    if (text === null)
+    const headers = { 'content-type': response.headers.get('content-type') ?? JSON_TYPE };
+    const size_bytes = Number(response.headers.get('content-length') ?? Number.NaN);
+    if (response.ok && accept !== null && size_bytes <= TELEMETRY_ANSWER_MAX_BYTES) {
+      return success(new Response(response.body, { headers }));
+    }
+    const whole = await readBounded(response);
+    if (whole === null)
       return failure('proxy_error', `telemetry answered more than ${TELEMETRY_ANSWER_MAX_BYTES} bytes`);
-    return response.ok ? success(text) : refused(response.status, text);
+    return response.ok ? success(new Response(whole, { headers })) : refused(response.status, await whole.text());
   } catch (error) {
     if (signal?.aborted === true) return failure('gateway_timeout', 'the request was cancelled before its answer came');
     if (deadline.aborted) {
@@ -67,21 +79,20 @@ async function exchange(
   }
 }
 
-async function readBounded(response: Response): Promise<string | null> {
+async function readBounded(response: Response): Promise<Blob | null> {
   const reader = response.body?.getReader();
-  const decoder = new TextDecoder();
-  let text = '';
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
   let size_bytes = 0;
   for (let read = await reader?.read(); read !== undefined && !read.done; read = await reader?.read()) {
-    const chunk: Uint8Array = read.value;
+    const chunk = read.value;
     size_bytes += chunk.byteLength;
     if (size_bytes > TELEMETRY_ANSWER_MAX_BYTES) {
       await reader?.cancel();
       return null;
     }
-    text += decoder.decode(chunk, { stream: true });
+    chunks.push(chunk);
   }
-  return text + decoder.decode();
+  return new Blob(chunks);
 }
 
 function refused(status: number, text: string): Outcome<never> {

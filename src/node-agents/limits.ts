@@ -67,13 +67,66 @@ export const LIMITS = {
   /** Calls that one agent works on at once; beyond it a call is refused as `service_unavailable`. */
   calls_max: 64,
 
-  /** Rows that wait for an acknowledgement; beyond it the oldest are dropped and counted. */
-  spool_rows_max: 50_000,
-  /** Rows of one batch, and the characters of their JSON text, so that a batch fits into a frame. */
-  batch_rows_max: 1_000,
-  batch_max_chars: 256 * 1024,
-  /** How long rows wait for company before a batch is closed. */
+  /** Rows of one producer that wait to become a batch; beyond it the oldest are dropped and counted. */
+  pending_rows_max: 50_000,
+  /** Rows after which a batch is closed, and how long rows wait for company before. */
+  batch_rows: 1_000,
   batch_delay_ms: 100,
+  /** Rows that one batch takes where more have gathered meanwhile. */
+  batch_rows_max: 4_000,
+  /** Characters of the values of one batch before compression; one row may have more. */
+  batch_max_chars: 512 * 1024,
+  /** JSON text of one batch, bytes, so that it fits into a frame; a batch above it is halved, a row above it dropped and counted. */
+  batch_max_bytes: 1024 * 1024 - 4_096,
+  /** Refused rows that are told of in the log, per producer; all are counted. */
+  refused_rows_told_max: 3,
+
+  /** Bytes of batches on disk, where nothing else was asked for; beyond it the oldest file of batches goes, and is counted. */
+  spool_max_bytes: 256 * 1024 * 1024,
+  /** Smallest bound that may be asked for. */
+  spool_max_bytes_min: 1024 * 1024,
+  /** A spool is in this many files, and a file has no more bytes than this. */
+  spool_files: 32,
+  spool_file_max_bytes: 8 * 1024 * 1024,
+  /** A batch counts as so many bytes at least in the bound of the spool: each is known in memory. */
+  spool_batch_min_bytes: 1_024,
+  /** Bytes of batches in memory where the disk takes none; beyond it the oldest go, and are counted. */
+  spool_memory_max_bytes: 16 * 1024 * 1024,
+  /** Bytes of batches that are kept in memory beside the disk; beyond it they are read again when they are sent. */
+  spool_cache_max_bytes: 4 * 1024 * 1024,
+  /** From one sync of the spool's files to the next: what a crash of the machine may lose. */
+  spool_sync_ms: 1_000,
+  /** Wait before a disk that took no batch is tried again. */
+  spool_retry_ms: 5_000,
+  /** Folders of dead agents that one agent takes over at its start; further ones stay for the next. */
+  spool_adopted_max: 256,
+  /** Batches under way to the gateway, one of each producer: as many as a gateway lets wait. */
+  under_way_max: 8,
+
+  /** Connections of procs to the collector; a further one is told so and closed. */
+  collector_connections_max: 64,
+  /** One line of a proc, bytes; a longer one ends its connection. */
+  collector_line_max_bytes: 1024 * 1024,
+  /** Bytes of lines that have not arrived whole, over all connections; the one that goes beyond ends. */
+  collector_waiting_max_bytes: 16 * 1024 * 1024,
+  /** Producers whose last number is remembered; the longest silent is forgotten. With so many waiting a new one is refused. */
+  producers_max: 4_096,
+  /** Batches that a client has sent and that are not acknowledged. */
+  client_window_batches: 8,
+  /** First and longest wait of a client before it connects again. */
+  client_retry_first_ms: 50,
+  client_retry_max_ms: 2_000,
+  /** Longest answer of a collector that a client reads, characters; beyond it the client connects anew. */
+  client_answer_max_chars: 64 * 1024,
+  /** How long a client waits for the collector to answer anything while batches are unacknowledged; then it connects anew. */
+  client_silence_ms: 10_000,
+
+  /** From one set of rows of the agent's own metrics to the next. */
+  metrics_interval_ms: 10_000,
+  /** Connections and request of the listener for metrics. */
+  metrics_connections_max: 16,
+  metrics_request_timeout_ms: 5_000,
+
   /** How long the last rows may take to be acknowledged when the agent stops. */
   stop_drain_ms: 1_000,
   /** How long an acknowledgement may take before the batch is sent again. */

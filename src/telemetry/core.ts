@@ -1,13 +1,16 @@
 /**
- * The telemetry service without a way in: the store, its sandbox and the retention sweeps, opened and closed as one. HTTP
+ * The telemetry service without a way in: the store, its sandbox and its upkeep (sealing, sweeps), opened and closed as one. HTTP
  * (service.ts) and a link to a gateway (link.ts) bring it requests.
  */
 import { failure, type Outcome, success } from '../contract/index.ts';
 import { messageOf } from './database.ts';
 import { resolveLimits, type TelemetryLimits } from './limits.ts';
+import { OwnTelemetry } from './own-telemetry.ts';
+import type { TelemetryStore } from './port.ts';
 import { Requests } from './requests.ts';
 import { SqlSandbox } from './sql/sandbox.ts';
 import { Store } from './store.ts';
+import { startUpkeep } from './upkeep.ts';
 
 /** Where lines for the operator go. */
 export interface Log {
@@ -19,14 +22,20 @@ export interface CoreOptions {
   readonly data_dir: string;
   /** Default: nothing is logged. */
   readonly log?: Log;
+  /** Query processes that are kept ready whether or not anybody asks, at most `sql_workers_max`. Default 1. */
+  readonly warm_processes?: number;
   /** Replaces single limits; see `limits.ts`. */
   readonly limits?: Partial<TelemetryLimits>;
 }
 
 export interface TelemetryCore {
-  readonly store: Store;
+  /** The store as the rest of the service sees it. */
+  readonly store: TelemetryStore;
+  /** Its query processes, as DuckDB has them. */
   readonly sandbox: SqlSandbox;
   readonly requests: Requests;
+  /** The text of `/metrics`. */
+  readonly metrics: () => Promise<string>;
   readonly limits: TelemetryLimits;
   /** Deletes what is over its bound, as the timer does. */
   readonly sweep: (now_ms?: number) => Promise<void>;
@@ -39,14 +48,16 @@ export interface TelemetryCore {
  *          message says by what), `internal_error` when the data file cannot be used
  */
 export async function openCore(options: CoreOptions): Promise<Outcome<TelemetryCore>> {
-  const { data_dir, log = { warn: () => undefined } } = options;
+  const { data_dir, warm_processes = 1 } = options;
   let limits: TelemetryLimits;
   try {
     limits = resolveLimits(options.limits);
   } catch (error) {
     return failure('bad_request', `telemetry: ${messageOf(error)}`);
   }
-  const opened = await Store.open(data_dir, limits);
+  const own = new OwnTelemetry({ log: options.log ?? { warn: () => undefined }, limits });
+  const { log } = own;
+  const opened = await Store.open(data_dir, limits, log);
   if (!opened.ok) return opened;
   const store = opened.value;
   const sandbox = new SqlSandbox(store, limits);
@@ -56,22 +67,26 @@ export async function openCore(options: CoreOptions): Promise<Outcome<TelemetryC
     await store.close();
     return failure('internal_error', `telemetry: cannot use data directory ${data_dir}: ${messageOf(error)}`);
   }
+  sandbox.warm(warm_processes);
   const sweep = (now_ms = Date.now()): Promise<void> => store.sweep(now_ms);
-  let isSweeping = false;
-  const timer = setInterval(() => {
-    // One that takes longer than the pause is not joined by others.
-    if (isSweeping) return;
-    isSweeping = true;
-    sweep()
-      .catch((error: unknown) => log.warn(`retention sweep failed: ${messageOf(error)}`))
-      .finally(() => {
-        isSweeping = false;
-      });
-  }, limits.sweep_interval_ms);
+  const stopUpkeep = startUpkeep(store, limits, log);
   const close = async (): Promise<void> => {
-    clearInterval(timer);
+    own.close();
+    stopUpkeep();
     await sandbox.close();
     await store.close();
   };
-  return success({ store, sandbox, requests: new Requests({ store, sandbox, limits }), limits, sweep, close });
+  const port = own.observe({
+    ingest: (batch) => store.ingest(batch),
+    storeDump: (dump) => store.storeDump(dump),
+    query: (sql, signal, format) => sandbox.query(sql, signal, format),
+    health: () => store.health(),
+    get load() {
+      return sandbox.load;
+    },
+    sweep,
+    close,
+  });
+  const requests = new Requests({ store: port, limits });
+  return success({ store: port, sandbox, requests, metrics: () => own.text(), limits, sweep, close });
 }

@@ -11,46 +11,79 @@ import { chmod, mkdir, realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { failure, type Outcome, success } from '../contract/index.ts';
-import { contractShape, SHAPE_SQL, STORE_DDL } from './ddl.ts';
+import { contractShape, INTERNAL_DDL, SHAPE_SQL, TABLES_DDL } from './ddl.ts';
 import type { TelemetryLimits } from './limits.ts';
 
-const FILE_NAME = 'telemetry.duckdb';
+export const DATA_FILE = 'telemetry.duckdb';
+/** Endings of what DuckDB keeps beside the data file: commits that are not in it yet. */
+export const LOG_ENDINGS = ['.wal', '.wal.checkpoint', '.wal.recovery'];
 /** Bytes of one block of the data file: 29 mostly small tables would waste most of DuckDB's usual 256 KiB. */
-const BLOCK_BYTES = 16_384;
+export const BLOCK_BYTES = 16_384;
 
 const ownedHere = new Set<string>();
 
 export interface Database {
   readonly path: string;
   readonly connection: DuckDBConnection;
+  /** One more connection, for work beside the writer's. To be closed by the caller. */
+  connect(): Promise<DuckDBConnection>;
   close(): void;
 }
 
 /**
- * Opens the data file, creating what is missing.
- * @returns failure `service_unavailable` when another process owns it, `internal_error` when it cannot be used
+ * Why a data file was not opened, in `details.problem` of the failure. Only `broken` (what is in the file cannot be read by
+ * this engine) and `shape` (other tables than the contract's) say something about the file itself.
  */
-export async function openDatabase(data_dir: string, limits: TelemetryLimits): Promise<Outcome<Database>> {
+export type OpenProblem = 'in use' | 'broken' | 'shape' | 'other';
+
+export interface OpenOptions {
+  /** Whatever tables it has. Default false: those of the contract, which are created where they are missing. */
+  readonly any_shape?: boolean;
+  /** Changes nothing, not even its log. Default false. */
+  readonly read_only?: boolean;
+}
+
+/**
+ * Opens the data file, creating what is missing.
+ * @returns failure `service_unavailable` when another process owns it, `internal_error` when it cannot be used, with an
+ *          `OpenProblem` in its details
+ */
+export async function openDatabase(
+  data_dir: string,
+  limits: TelemetryLimits,
+  options: OpenOptions = {},
+): Promise<Outcome<Database>> {
   let path: string;
   try {
     await mkdir(data_dir, { recursive: true, mode: 0o700 });
-    path = join(await realpath(data_dir), FILE_NAME);
+    path = join(await realpath(data_dir), DATA_FILE);
   } catch (error) {
-    return failure('internal_error', `telemetry: cannot use data directory ${data_dir}: ${messageOf(error)}`);
+    return openFailure(
+      'internal_error',
+      'other',
+      `telemetry: cannot use data directory ${data_dir}: ${messageOf(error)}`,
+    );
   }
-  if (ownedHere.has(path)) return failure('service_unavailable', `${path} is already open in this process`);
+  if (ownedHere.has(path)) {
+    return openFailure(
+      'service_unavailable',
+      'in use',
+      `${path} is already open in this process; close it there first`,
+    );
+  }
   ownedHere.add(path);
   try {
-    const opened = await openFile(path, limits);
+    const opened = await openFile(path, limits, options);
     if (!opened.ok) ownedHere.delete(path);
     return opened;
   } catch (error) {
     ownedHere.delete(path);
-    return failure('internal_error', `telemetry: cannot open ${path}: ${messageOf(error)}`);
+    const message = messageOf(error);
+    return openFailure('internal_error', problemOf(message), `telemetry: cannot open ${path}: ${message}`);
   }
 }
 
-async function openFile(path: string, limits: TelemetryLimits): Promise<Outcome<Database>> {
+async function openFile(path: string, limits: TelemetryLimits, options: OpenOptions): Promise<Outcome<Database>> {
   let instance: DuckDBInstance;
   try {
     instance = await DuckDBInstance.create(path, {
@@ -61,33 +94,65 @@ async function openFile(path: string, limits: TelemetryLimits): Promise<Outcome<
       default_block_size: String(BLOCK_BYTES),
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
+      ...(options.read_only === true ? { access_mode: 'READ_ONLY' } : {}),
     });
   } catch (error) {
-    return failure('service_unavailable', openError(path, messageOf(error)));
+    const message = messageOf(error);
+    return openFailure('service_unavailable', problemOf(message), openError(path, message));
   }
   const connection = await instance.connect();
+  let isClosed = false;
   const close = (): void => {
+    if (isClosed) return;
+    isClosed = true;
     connection.closeSync();
     instance.closeSync();
     ownedHere.delete(path);
   };
   try {
-    await chmod(path, 0o600);
-    for (const statement of STORE_DDL) await connection.run(statement);
+    if (options.read_only !== true) {
+      await chmod(path, 0o600);
+      const ddl = options.any_shape === true ? INTERNAL_DDL : [...TABLES_DDL, ...INTERNAL_DDL];
+      for (const statement of ddl) await connection.run(statement);
+    }
     const shape = (await connection.runAndReadAll(SHAPE_SQL)).getRows().map((row) => String(row[0]));
     const difference = firstDifference(shape, contractShape());
-    if (difference !== null) {
+    if (difference !== null && options.any_shape !== true) {
       close();
-      return failure(
-        'internal_error',
-        `${path} was written by another version of meshscope (${difference}); move it away to start a new one`,
-      );
+      const message = `${path} was written by another version of meshscope (${difference})`;
+      return openFailure('internal_error', 'shape', `${message}; move it away to start a new one`);
     }
-    return success({ path, connection, close });
+    return success({ path, connection, connect: () => instance.connect(), close });
   } catch (error) {
     close();
     throw error;
   }
+}
+
+function openFailure(
+  code: 'internal_error' | 'service_unavailable',
+  problem: OpenProblem,
+  message: string,
+): Outcome<never> {
+  return failure(code, message, { problem });
+}
+
+export function problemOfOpening(details: unknown): OpenProblem {
+  return typeof details === 'object' && details !== null && 'problem' in details
+    ? (details.problem as OpenProblem)
+    : 'other';
+}
+
+/** What the disk or the machine refuses says nothing about the file, whatever DuckDB was doing with it. */
+const NOT_THE_FILE =
+  /No space left|Permission denied|Operation not permitted|Read-only file system|File too large|quota|Input\/output error|Too many open files|Cannot allocate|Out of Memory|could not allocate/i;
+const BROKEN =
+  /not a valid DuckDB database file|Could not read enough bytes|Corrupt|checksum|Failure while replaying|Failed to read WAL|file with version number|newer version of DuckDB|Serialization Error|Failed to load metadata|^INTERNAL Error/i;
+
+function problemOf(message: string): OpenProblem {
+  if (/Could not set lock|Conflicting lock/.test(message)) return 'in use';
+  if (NOT_THE_FILE.test(message)) return 'other';
+  return BROKEN.test(message) ? 'broken' : 'other';
 }
 
 function openError(path: string, message: string): string {

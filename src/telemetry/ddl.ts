@@ -22,12 +22,18 @@ export function tableDdl(table: Table): string {
   return `CREATE TABLE IF NOT EXISTS main.${quoteIdentifier(table.name)} (${columns})`;
 }
 
-export const STORE_DDL: readonly string[] = [
-  ...TABLES.map(tableDdl),
+export const TABLES_DDL: readonly string[] = TABLES.map(tableDdl);
+
+/** What the store remembers for itself: producers, and how much of each table is sealed (segments/). */
+export const INTERNAL_DDL: readonly string[] = [
   `CREATE SCHEMA IF NOT EXISTS ${INTERNAL_SCHEMA}`,
   `CREATE TABLE IF NOT EXISTS ${INTERNAL_SCHEMA}.producers (producer VARCHAR PRIMARY KEY, last_seq UBIGINT NOT NULL,
      lost_rows UBIGINT NOT NULL, stored_rows UBIGINT NOT NULL, heard_us BIGINT NOT NULL)`,
+  // A store of a release before this has no such column.
+  `ALTER TABLE ${INTERNAL_SCHEMA}.producers ADD COLUMN IF NOT EXISTS source VARCHAR`,
   `CREATE TABLE IF NOT EXISTS ${INTERNAL_SCHEMA}.forgotten (lost_rows UBIGINT NOT NULL)`,
+  `CREATE TABLE IF NOT EXISTS ${INTERNAL_SCHEMA}.sealing (store_id VARCHAR NOT NULL, seals BIGINT NOT NULL)`,
+  `CREATE TABLE IF NOT EXISTS ${INTERNAL_SCHEMA}.sealed (table_name VARCHAR NOT NULL, rows BIGINT NOT NULL)`,
 ];
 
 /** One line per column of `main`, in order: `table.column type null`. */

@@ -1,6 +1,5 @@
 /** A captured dump as rows of the four py-spy tables. Depth 0 is the innermost frame. */
-import type { Row, StoreDumpRequest } from '../contract/index.ts';
-import type { TableRows } from './append.ts';
+import type { Row, StoreDumpRequest, TableRows } from '../contract/index.ts';
 
 /**
  * @param timestamp_us time of storing, microseconds since the epoch: py-spy's own output carries no time of capture

@@ -19,6 +19,8 @@ export const LIMITS = {
 
   /** Writes that wait for their commit. Beyond: `service_unavailable`, and the producer sends again. */
   writes_waiting_max: 256,
+  /** Unpacked columns of writes that wait for their commit, bytes. Beyond: `service_unavailable` likewise; one alone always may. */
+  writes_waiting_max_bytes: 64 * 1024 * 1024,
   /** Pause between attempts to open a data file again that DuckDB has given up, milliseconds. */
   reopen_interval_ms: 1_000,
   /**
@@ -44,10 +46,18 @@ export const LIMITS = {
    * under the 10 s that a gateway waits, so that the answer comes from who knows the reason.
    */
   sql_timeout_ms: 7_000,
+  /** SQL texts that a query process knows to have passed the check. Beyond: the one longest unused is checked again. */
+  sql_checked_texts_max: 64,
   /** Rows of one result. Beyond: `bad_request`. */
   sql_rows_max: 100_000,
-  /** JSON text of one result, characters. Beyond: `bad_request`. */
+  /** Text of one result, characters of JSON or CSV, or bytes of Arrow. Beyond: `bad_request`. */
   sql_result_max_chars: 16 * 1024 * 1024,
+  /** One part of an answer on its way from a query process, bytes. */
+  sql_part_bytes: 256 * 1024,
+  /** Answers of more than one part that clients have not read yet, bytes together. Beyond: `service_unavailable`. */
+  sql_answers_max_bytes: 96 * 1024 * 1024,
+  /** Time in which a client must have read such an answer, milliseconds. Beyond: its connection is cut. */
+  sql_answer_timeout_ms: 30_000,
   /** Query processes, each running one query at a time. Beyond: queries wait. */
   sql_workers_max: 2,
   /** Queries that wait for a process. Beyond: `service_unavailable`. */
@@ -56,33 +66,70 @@ export const LIMITS = {
   sql_queue_timeout_ms: 2_000,
   /** Time in which a query process must have copied the store and be ready, milliseconds. Beyond: it is killed. */
   sql_start_timeout_ms: 20_000,
-  /** Rest after which a query process ends, milliseconds. */
+  /** Rest after which a query process ends, milliseconds, those that are kept warm aside. */
   sql_idle_ms: 60_000,
+  /** Pause before a process that was to be kept warm is started again, milliseconds, when it could not be started or kept. */
+  sql_warm_pause_ms: 1_000,
   /** Memory of DuckDB in a query process, MiB. Beyond: `bad_request`. */
   sql_memory_mib: 256,
   /** Data segment of a query process, MiB, held by the kernel: what DuckDB's own accounting misses. */
   sql_process_memory_mib: 1_536,
   /** Resident memory of a query process after a query, MiB. Beyond: it is replaced by the next query. */
   sql_rest_memory_mib: 512,
-  /** Committed rows after which an idle query process is brought up to date without waiting for a query. */
-  replica_push_rows: 5_000,
-  /** Characters of committed rows after which an idle query process is brought up to date, since a row may be large. */
-  replica_push_chars: 4 * 1024 * 1024,
   /** Committed rows that wait for a busy query process. Beyond: it is replaced, with a fresh copy, by the next query. */
   replica_backlog_max_rows: 200_000,
-  /** Characters of committed rows that wait for a busy query process. Beyond: it is replaced likewise. */
-  replica_backlog_max_chars: 64 * 1024 * 1024,
+  /** Columns of committed rows that wait for a busy query process, bytes. Beyond: it is replaced likewise. */
+  replica_backlog_max_bytes: 64 * 1024 * 1024,
   /** Rows that a query process takes over in memory before it moves them into its own data file. */
   replica_checkpoint_rows: 100_000,
-  /** Characters of rows that a query process takes over in memory before it moves them into its own data file. */
-  replica_checkpoint_chars: 32 * 1024 * 1024,
+  /** Columns of rows that a query process takes over in memory before it moves them into its own data file, bytes. */
+  replica_checkpoint_bytes: 32 * 1024 * 1024,
 
-  /** Pause between retention sweeps, milliseconds. */
-  sweep_interval_ms: 60_000,
-  /** Age at which status changes, messages, spans, events and metric points go, milliseconds. */
-  event_window_ms: 24 * 3_600_000,
-  /** Rows that each of those tables, and `actors` and `meshes`, keep at most; the oldest go. */
-  event_rows_max: 2_000_000,
+  /** Rows committed since the last sealing, after which the next one begins. Sealing goes on beside commits. */
+  seal_rows_max: 1_000_000,
+  /** Columns committed since the last sealing, bytes, after which the next one begins. */
+  seal_max_bytes: 256 * 1024 * 1024,
+  /** Age of the oldest row that is not sealed, milliseconds, at which the next sealing begins. */
+  seal_interval_ms: 60_000,
+  /** Sealed segments. Beyond: the next sealing writes all rows into one that replaces them. */
+  segments_max: 256,
+  /** Room on the disk of the data folder, bytes. Below: ingestion pauses with `service_unavailable`; everything else goes on. */
+  disk_free_min_bytes: 128 * 1024 * 1024,
+  /** Pause between two looks at the room on the disk, milliseconds. */
+  disk_look_interval_ms: 1_000,
+  /** Producers whose losses are shown one by one, those last heard. Beyond: their losses are shown as one sum. */
+  losses_shown_max: 1_000,
+
+  /** Pause between retention sweeps, milliseconds: a tenth of the shortest window, between these two, and no longer than it. */
+  sweep_interval_min_ms: 30_000,
+  sweep_interval_max_ms: 300_000,
+  /** Columns committed since the last sweep, bytes, after which the next one begins: a tenth of what the groups may have. */
+  sweep_after_bytes: 200 * 1024 * 1024,
+  /** Age at which messages and status changes go, milliseconds. In this and the other windows, 0 is never. */
+  core_window_ms: 24 * 3_600_000,
+  /** Age at which spans and events go, milliseconds. */
+  trace_window_ms: 24 * 3_600_000,
+  /** Age at which metric points go, milliseconds. */
+  metric_window_ms: 24 * 3_600_000,
+  /**
+   * Bytes of messages and status changes, before compression, by the average row as it was sealed. Beyond: the oldest go. The
+   * bounds of the groups stand to one another as `--max-bytes` divides what it is given.
+   */
+  core_max_bytes: 800 * 1024 * 1024,
+  /** Bytes of `actors`, and of `meshes`, likewise. Beyond: the oldest that no row refers to, then the oldest. */
+  entity_max_bytes: 100 * 1024 * 1024,
+  /** Bytes of spans and events likewise. */
+  trace_max_bytes: 400 * 1024 * 1024,
+  /** Bytes of metric points likewise. */
+  metric_max_bytes: 200 * 1024 * 1024,
+  /** Bytes of captures likewise. Beyond: the oldest go; the newest stays. */
+  snapshot_max_bytes: 200 * 1024 * 1024,
+  /** Bytes of stored dumps likewise. Beyond: the oldest go; the newest stays. */
+  pyspy_max_bytes: 200 * 1024 * 1024,
+  /** Rows that each table of core, trace and metric keeps at most; the oldest go. */
+  event_rows_max: 20_000_000,
+  /** Age at which stored dumps go, milliseconds. */
+  pyspy_window_ms: 30 * 24 * 3_600_000,
   /** Captures kept whatever their age. */
   snapshots_keep_min: 16,
   /** Age at which other captures go, milliseconds. */
@@ -103,16 +150,23 @@ export const LIMITS = {
   /** Pause between two looks at whether such a link has room again, milliseconds. */
   link_drain_poll_ms: 10,
 
+  /** How often the service stores what it has to say of itself, milliseconds. */
+  own_rows_interval_ms: 10_000,
+  /** Its log lines and spans that wait for that, rows. Beyond: dropped, and counted as lost. */
+  own_rows_max: 5_000,
+
   /** Time for what is in flight to finish when the service closes, milliseconds. Beyond: connections are cut. */
   close_timeout_ms: 5_000,
 } as const;
 
 export type TelemetryLimits = { readonly [K in keyof typeof LIMITS]: number };
 
-/** The limits with some replaced. Every number must be a positive integer. */
+/** The limits with some replaced. Every number must be a positive integer; a window may be 0. */
 export function resolveLimits(changes: Partial<TelemetryLimits> = {}): TelemetryLimits {
   for (const [name, value] of Object.entries(changes)) {
-    if (!Number.isSafeInteger(value) || value <= 0) throw new RangeError(`limits.${name}: ${value} is not above 0`);
+    const min = name.endsWith('_window_ms') ? 0 : 1;
+    if (!Number.isSafeInteger(value) || value < min)
+      throw new RangeError(`limits.${name}: ${value} is not ${min} or more`);
   }
   return { ...LIMITS, ...changes };
 }

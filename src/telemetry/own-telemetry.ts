@@ -18,6 +18,7 @@ import {
 } from '../contract/index.ts';
 import type { Log } from './core.ts';
 import type { TelemetryLimits } from './limits.ts';
+import type { TelemetryStore } from './port.ts';
 import type { StoreHealth } from './store.ts';
 
 const SCOPE = 'meshscope.telemetry';
@@ -41,10 +42,6 @@ const AT_PRESENT = {
 } as const satisfies Partial<Record<keyof StoreHealth, string>>;
 
 export interface OwnTelemetryPorts {
-  readonly ingest: (batch: EventBatch) => Promise<Outcome<unknown>>;
-  readonly health: () => Promise<StoreHealth>;
-  /** Counts of the query processes, by name. */
-  readonly load: () => Readonly<Record<string, number>>;
   readonly log: Log;
   readonly limits: TelemetryLimits;
 }
@@ -59,7 +56,8 @@ export class OwnTelemetry {
   readonly #durations: Histogram;
   readonly #producer = randomUUID();
   readonly #delay = monitorEventLoopDelay({ resolution: 5 });
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
+  #store: TelemetryStore | null = null;
   /** Asked for before the metrics are looked at, since it comes later than they can wait. */
   #health: StoreHealth | null = null;
   #rows: [table: string, row: readonly Cell[]][] = [];
@@ -86,10 +84,6 @@ export class OwnTelemetry {
       metrics.gauge(`telemetry.${name}`, { help }, () => this.#health?.[name] ?? []);
     }
     metrics.gauge('telemetry.ok', { help: 'Whether rows can be stored: 1 or 0' }, () => Number(this.#health?.ok ?? 0));
-    for (const name of Object.keys(ports.load())) {
-      const help = `Query processes: ${name.replace(/^sql_/, '')}`;
-      metrics.gauge(`telemetry.${name}`, { help }, () => ports.load()[name] ?? 0);
-    }
     const bytes = { help: 'Resident memory of the process', unit: 'By' };
     metrics.gauge('telemetry.process_rss_bytes', bytes, () => process.memoryUsage.rss());
     const delay = { help: 'Delay of the event loop, 99th percentile since the last interval', unit: 'ms' };
@@ -101,24 +95,35 @@ export class OwnTelemetry {
         this.#trace.event('WARN', message.split(/[:;,]|\d/, 1)[0]?.trim() ?? '', message, fields);
       },
     };
-    this.#timer = setInterval(() => void this.#store(), ports.limits.own_rows_interval_ms).unref();
   }
 
   /** The text of `/metrics`. */
   async text(): Promise<string> {
-    this.#health = await this.#ports.health();
+    this.#health = (await this.#store?.health()) ?? null;
     return this.#metrics.prometheus();
   }
 
-  /** A request has come; what is returned is called with its outcome: `ok`, or the code of the failure. */
-  asked(method: StoreMethod): (outcome: string) => void {
-    const began_ms = performance.now();
-    // Batches come by the hundred each second: a span for each would be most of what is stored.
-    const span = method === 'ingest' ? null : this.#trace.span(method);
-    return (outcome) => {
-      span?.close();
-      this.#requests.add(1, { method, outcome });
-      this.#durations.record(performance.now() - began_ms, { method });
+  /**
+   * Begins to measure a store, and to tell it what it measures.
+   * @returns the store as others are to use it, so that what they ask is counted
+   */
+  observe(store: TelemetryStore): TelemetryStore {
+    this.#store = store;
+    for (const name of Object.keys(store.load)) {
+      const help = `Query processes: ${name.replace(/^sql_/, '')}`;
+      this.#metrics.gauge(`telemetry.${name}`, { help }, () => store.load[name] ?? 0);
+    }
+    this.#timer = setInterval(() => void this.#tell(store), this.#ports.limits.own_rows_interval_ms).unref();
+    return {
+      ingest: (batch) => this.#count('ingest', store.ingest(batch)),
+      storeDump: (dump) => this.#count('store_dump', store.storeDump(dump)),
+      query: (sql, signal, format) => this.#count('query', store.query(sql, signal, format)),
+      health: () => store.health(),
+      get load() {
+        return store.load;
+      },
+      sweep: (now_ms) => store.sweep(now_ms),
+      close: () => store.close(),
     };
   }
 
@@ -127,8 +132,19 @@ export class OwnTelemetry {
     this.#delay.disable();
   }
 
-  async #store(): Promise<void> {
-    this.#health = await this.#ports.health();
+  async #count<T>(method: StoreMethod, answer: Promise<Outcome<T>>): Promise<Outcome<T>> {
+    const began_ms = performance.now();
+    // Batches come by the hundred each second: a span for each would be most of what is stored.
+    const span = method === 'ingest' ? null : this.#trace.span(method);
+    const outcome = await answer;
+    span?.close();
+    this.#requests.add(1, { method, outcome: outcome.ok ? 'ok' : outcome.failure.code });
+    this.#durations.record(performance.now() - began_ms, { method });
+    return outcome;
+  }
+
+  async #tell(store: TelemetryStore): Promise<void> {
+    this.#health = await store.health();
     // What cannot be stored now would only push out what waits.
     if (!this.#health.ok) return;
     const rows: [string, readonly Cell[]][] = this.#rows;
@@ -145,7 +161,7 @@ export class OwnTelemetry {
     this.#seq += 1;
     const lost_rows = this.#lostRows;
     const about = { producer: this.#producer, source: 'telemetry', seq: this.#seq, lost_rows };
-    const stored = await this.#ports.ingest({ ...about, tables: tables as NonNullable<EventBatch['tables']> });
+    const stored = await store.ingest({ ...about, tables: tables as NonNullable<EventBatch['tables']> });
     this.#lostRows += stored.ok ? -lost_rows : rows.length;
   }
 

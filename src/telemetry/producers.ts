@@ -8,37 +8,55 @@ import { INTERNAL_SCHEMA, quoteText } from './ddl.ts';
 
 export interface ProducerMark {
   readonly producer: string;
+  /** What the producer is, for people. Default: what its earlier batches said, or nothing. */
+  readonly source?: string | undefined;
   readonly seq: number;
   readonly lost_rows: number;
 }
 
 export interface ProducerState {
+  readonly source: string | null;
   readonly last_seq: number;
   readonly lost_rows: number;
   readonly stored_rows: number;
   readonly heard_us: number;
 }
 
+/** What one producer lost; `producer` is null for those together that are not remembered one by one. */
+export interface Loss {
+  readonly producer: string | null;
+  readonly source: string | null;
+  readonly lost_rows: number;
+  readonly stored_rows: number | null;
+  readonly last_seq: number | null;
+  readonly heard_us: number | null;
+}
+
 export class Producers {
   #states = new Map<string, ProducerState>();
   /** Losses of producers that are no longer remembered one by one. */
   #forgottenLostRows = 0;
+  #lossesVersion = 0;
 
   /** Takes over what the table says. */
   async load(connection: DuckDBConnection): Promise<void> {
     const reader = await connection.runAndReadAll(
-      `SELECT producer, last_seq, lost_rows, stored_rows, heard_us FROM ${INTERNAL_SCHEMA}.producers`,
+      `SELECT producer, source, last_seq, lost_rows, stored_rows, heard_us FROM ${INTERNAL_SCHEMA}.producers`,
     );
+    this.#lossesVersion += 1;
     this.#states = new Map(
-      reader.getRows().map(([producer, last_seq, lost_rows, stored_rows, heard_us]): [string, ProducerState] => [
-        String(producer),
-        {
-          last_seq: Number(last_seq),
-          lost_rows: Number(lost_rows),
-          stored_rows: Number(stored_rows),
-          heard_us: Number(heard_us),
-        },
-      ]),
+      reader
+        .getRows()
+        .map(([producer, source, last_seq, lost_rows, stored_rows, heard_us]): [string, ProducerState] => [
+          String(producer),
+          {
+            source: source === null ? null : String(source),
+            last_seq: Number(last_seq),
+            lost_rows: Number(lost_rows),
+            stored_rows: Number(stored_rows),
+            heard_us: Number(heard_us),
+          },
+        ]),
     );
     const forgotten = await connection.runAndReadAll(
       `SELECT coalesce(sum(lost_rows), 0)::DOUBLE FROM ${INTERNAL_SCHEMA}.forgotten`,
@@ -53,6 +71,7 @@ export class Producers {
   /** The state after the marked batch with `rows` rows; `before` is the state within the same transaction. */
   next(before: ProducerState | undefined, mark: ProducerMark, rows: number, now_us: number): ProducerState {
     return {
+      source: mark.source === undefined ? (before?.source ?? null) : oneLine(mark.source),
       last_seq: mark.seq,
       lost_rows: (before?.lost_rows ?? 0) + mark.lost_rows,
       stored_rows: (before?.stored_rows ?? 0) + rows,
@@ -65,15 +84,34 @@ export class Producers {
     if (states.size === 0) return null;
     const values = [...states].map(
       ([producer, state]) =>
-        `(${quoteText(producer)}, ${state.last_seq}, ${state.lost_rows}, ${state.stored_rows}, ${state.heard_us})`,
+        `(${quoteText(producer)}, ${state.last_seq}, ${state.lost_rows}, ${state.stored_rows}, ${state.heard_us}, ${state.source === null ? 'NULL' : quoteText(state.source)})`,
     );
-    return `INSERT INTO ${INTERNAL_SCHEMA}.producers VALUES ${values.join(', ')} ON CONFLICT (producer) DO UPDATE SET
-      last_seq = excluded.last_seq, lost_rows = excluded.lost_rows, stored_rows = excluded.stored_rows,
+    return `INSERT INTO ${INTERNAL_SCHEMA}.producers (producer, last_seq, lost_rows, stored_rows, heard_us, source)
+      VALUES ${values.join(', ')} ON CONFLICT (producer) DO UPDATE SET source = excluded.source, last_seq = excluded.last_seq, lost_rows = excluded.lost_rows, stored_rows = excluded.stored_rows,
       heard_us = excluded.heard_us`;
   }
 
   committed(states: ReadonlyMap<string, ProducerState>): void {
-    for (const [producer, state] of states) this.#states.set(producer, state);
+    for (const [producer, state] of states) {
+      this.#states.set(producer, state);
+      if (state.lost_rows > 0) this.#lossesVersion += 1;
+    }
+  }
+
+  /** Grows whenever `losses` would give something else. */
+  get lossesVersion(): number {
+    return this.#lossesVersion;
+  }
+
+  /** The producers that lost rows, last heard first; those beyond `shown_max`, and forgotten ones, in one last sum. */
+  losses(shown_max: number): Loss[] {
+    const lossy = [...this.#states].filter(([, state]) => state.lost_rows > 0);
+    lossy.sort(([, a], [, b]) => b.heard_us - a.heard_us);
+    const shown: Loss[] = lossy.slice(0, shown_max).map(([producer, state]) => ({ producer, ...state }));
+    const rest = lossy.slice(shown_max).reduce((sum, [, state]) => sum + state.lost_rows, this.#forgottenLostRows);
+    if (rest === 0) return shown;
+    const unknown = { stored_rows: null, last_seq: null, heard_us: null };
+    return [...shown, { producer: null, source: null, lost_rows: rest, ...unknown }];
   }
 
   /** The producers beyond the newest `keep_max`, longest unheard first. */
@@ -97,6 +135,7 @@ export class Producers {
   }
 
   forgotten(producers: readonly string[]): void {
+    if (producers.length > 0) this.#lossesVersion += 1;
     for (const producer of producers) {
       this.#forgottenLostRows += this.#states.get(producer)?.lost_rows ?? 0;
       this.#states.delete(producer);
@@ -112,4 +151,9 @@ export class Producers {
     }
     return { producers: this.#states.size, lost_rows, stored_rows };
   }
+}
+
+/** Text that may stand in a statement and on a screen. */
+function oneLine(text: string): string {
+  return text.toWellFormed().replace(/\p{Cc}+/gu, ' ');
 }

@@ -2,9 +2,10 @@
  * The telemetry service's HTTP interface.
  *
  *     GET  /healthz  counts and losses; the only route without a token
+ *     GET  /metrics  what the service measures of itself, for Prometheus
  *     POST /ingest   an event batch → 200 {"acked": seq}, after the commit
  *     POST /dumps    a captured stack dump → 200 {"dump_id": …}, after the commit
- *     POST /query    {"sql"} → 200 {"rows": […], "columns": […]}
+ *     POST /query    {"sql"} → 200 {"rows": […], "columns": […]}, or CSV or an Arrow stream where Accept asks for it
  *
  * Everything that fails answers the error envelope of the contract, with its status.
  */
@@ -12,20 +13,20 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Context, Hono } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { type ApiErrorEnvelope, ERROR_STATUS, type Failure, type StoreMethod } from '../contract/index.ts';
+import type { TelemetryStore } from './port.ts';
 import type { Requests } from './requests.ts';
-import type { SqlSandbox } from './sql/sandbox.ts';
-import type { Store } from './store.ts';
 
 export interface RoutePorts {
-  readonly store: Store;
-  readonly sandbox: SqlSandbox;
+  readonly store: TelemetryStore;
   readonly requests: Requests;
+  readonly metrics: () => Promise<string>;
   readonly token: string;
   readonly log: { warn(message: string, fields?: Readonly<Record<string, unknown>>): void };
 }
 
 const METHODS: Readonly<Record<string, string>> = {
   '/healthz': 'GET, HEAD',
+  '/metrics': 'GET, HEAD',
   '/ingest': 'POST',
   '/dumps': 'POST',
   '/query': 'POST',
@@ -34,16 +35,15 @@ const METHODS: Readonly<Record<string, string>> = {
 const POSTS: readonly (readonly [path: string, method: StoreMethod])[] = [
   ['/ingest', 'ingest'],
   ['/dumps', 'store_dump'],
-  ['/query', 'query'],
 ];
 
-export function createRoutes({ store, sandbox, requests, token, log }: RoutePorts): Hono {
+export function createRoutes({ store, requests, metrics, token, log }: RoutePorts): Hono {
   const app = new Hono();
   const isToken = tokenCheck(token);
 
   app.get('/healthz', async (c) => {
     const health = await store.health();
-    return c.json({ service: 'meshscope-telemetry', ...health, ...sandbox.load }, health.ok ? 200 : 503);
+    return c.json({ service: 'meshscope-telemetry', ...health, ...store.load }, health.ok ? 200 : 503);
   });
 
   // Before routing: whoever has no token learns nothing about the routes.
@@ -59,6 +59,8 @@ export function createRoutes({ store, sandbox, requests, token, log }: RoutePort
     return await next();
   });
 
+  app.get('/metrics', async (c) => c.text(await metrics(), 200, { 'Content-Type': 'text/plain; version=0.0.4' }));
+
   for (const [path, method] of POSTS) {
     app.post(path, async (c) => {
       const work = (json: unknown) => requests.answer(method, json, c.req.raw.signal);
@@ -67,6 +69,15 @@ export function createRoutes({ store, sandbox, requests, token, log }: RoutePort
       return c.body(answer.value, 200, { 'Content-Type': 'application/json' });
     });
   }
+
+  app.post('/query', async (c) => {
+    const accept = c.req.header('accept') ?? null;
+    const work = (json: unknown) => requests.query(json, accept, c.req.raw.signal);
+    const answer = await requests.bodies.withJson(c.req.raw, requests.max_bytes.query, work);
+    if (!answer.ok) return errorResponse(c, answer.failure);
+    const { type, size_bytes, body } = answer.value;
+    return c.body(body as ReadableStream, 200, { 'Content-Type': type, 'Content-Length': String(size_bytes) });
+  });
 
   app.notFound((c) => {
     const allow = METHODS[c.req.path];

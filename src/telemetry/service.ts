@@ -48,8 +48,8 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Outcome
   const opened = await openCore(options);
   if (!opened.ok) return opened;
   const core = opened.value;
-  const { store, sandbox, requests, limits, sweep } = core;
-  const app = createRoutes({ store, sandbox, requests, token, log });
+  const { store, sandbox, requests, metrics, limits, sweep } = core;
+  const app = createRoutes({ store, requests, metrics, token, log });
   const server = createAdaptorServer({
     fetch: app.fetch,
     serverOptions: { requestTimeout: limits.request_timeout_ms, connectionsCheckingInterval: 5_000 },

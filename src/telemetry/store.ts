@@ -5,23 +5,29 @@
  *     dumps  ─┼─► Writer ─► one transaction ─► disk ┤
  *     sweeps ─┘                                     └─ answers
  */
+import { dirname } from 'node:path';
 import * as v from 'valibot';
 import {
-  batchError,
   countRows,
   describeIssues,
   EventBatch,
   failure,
   type Outcome,
-  type Row,
   StoreDumpRequest,
   success,
 } from '../contract/index.ts';
-import { type Database, databaseBytes, openDatabase } from './database.ts';
+import type { Log } from './core.ts';
+import { databaseBytes, messageOf, messageWithoutFolder } from './database.ts';
+import { DiskGuard } from './disk.ts';
 import { dumpRows } from './dump-rows.ts';
 import type { TelemetryLimits } from './limits.ts';
-import { Producers } from './producers.ts';
+import { packRows, packsOf } from './packs.ts';
+import { type Loss, Producers } from './producers.ts';
 import { sweepStatements } from './retention.ts';
+import { readFloors } from './segments/floors.ts';
+import { type OpenedStore, openStoreFiles } from './segments/recover.ts';
+import { lastSealedRow, readCounts, sealedRowsSql } from './segments/sealing.ts';
+import type { Alone, Sealed, Segments } from './segments/segments.ts';
 import { type Follower, Writer } from './writer.ts';
 
 /** A body can be wrong in a million places, and an issue takes more memory than what it is about. */
@@ -42,6 +48,14 @@ export interface StoreHealth {
   /** Rows that producers say they had to drop, over the life of the file. */
   readonly lost_rows: number;
   readonly database_bytes: number;
+  /** Rows committed by this process that are in no segment yet. */
+  readonly unsealed_rows: number;
+  readonly segments: number;
+  readonly segment_bytes: number;
+  /** Files of segments that were not what had been sealed, and were left out. */
+  readonly damaged_files: number;
+  /** Room on the disk; null when the system does not say. */
+  readonly disk_free_bytes: number | null;
 }
 
 /** A copy of the data file may be taken at `path`, by another process, until `release` is called. */
@@ -50,6 +64,8 @@ export interface CopyLease {
   release(): Promise<void>;
 }
 
+const NOTHING_UNSEALED = { rows: 0, bytes: 0, since_ms: 0 };
+
 export class Store {
   readonly #path: string;
   readonly #writer: Writer;
@@ -57,26 +73,60 @@ export class Store {
   readonly #limits: TelemetryLimits;
   /** The last lease, so that leases follow one another: a checkpoint must not run under somebody's copy. */
   #lease: Promise<void> = Promise.resolve();
+  /** The last batch that is being unpacked. */
+  #unpacking: Promise<void> = Promise.resolve();
 
-  private constructor(database: Database, producers: Producers, limits: TelemetryLimits) {
+  readonly #segments: Segments;
+  readonly #disk: DiskGuard;
+  readonly #log: Log;
+  /** The last sealing or sweep: they follow one another. */
+  #upkeep: Promise<unknown> = Promise.resolve();
+  #isClosing = false;
+  #unsealed: { rows: number; bytes: number; since_ms: number } = NOTHING_UNSEALED;
+  #bytesSinceSweep = 0;
+
+  private constructor({ database, segments }: OpenedStore, producers: Producers, limits: TelemetryLimits, log: Log) {
     this.#path = database.path;
     this.#producers = producers;
     this.#limits = limits;
-    this.#writer = new Writer(database, producers, limits);
+    this.#segments = segments;
+    this.#log = log;
+    this.#disk = new DiskGuard(dirname(database.path), limits);
+    this.#writer = new Writer(database, producers, limits, () => this.#disk.problem());
+    this.#writer.follow((change) => {
+      if (change === 'lost' || change.kind !== 'insert') return;
+      const { rows, bytes, since_ms } = this.#unsealed;
+      const from_ms = rows === 0 ? performance.now() : since_ms;
+      this.#unsealed = { rows: rows + change.rows, bytes: bytes + change.bytes, since_ms: from_ms };
+      this.#bytesSinceSweep += change.bytes;
+    });
   }
 
-  /** Opens the store of a data directory; see `openDatabase` for the failures. */
-  static async open(data_dir: string, limits: TelemetryLimits): Promise<Outcome<Store>> {
-    const opened = await openDatabase(data_dir, limits);
+  /**
+   * Opens the store of a data directory; see `openStoreFiles` for the failures, and for what is done about a data file that
+   * cannot be used.
+   */
+  static async open(
+    data_dir: string,
+    limits: TelemetryLimits,
+    log: Log = { warn: () => undefined },
+  ): Promise<Outcome<Store>> {
+    const opened = await openStoreFiles(data_dir, limits, log);
     if (!opened.ok) return opened;
+    const { database, isRebuilt } = opened.value;
+    let store: Store;
     try {
       const producers = new Producers();
-      await producers.load(opened.value.connection);
-      return success(new Store(opened.value, producers, limits));
+      await producers.load(database.connection);
+      store = new Store(opened.value, producers, limits, log);
     } catch (error) {
-      opened.value.close();
+      database.close();
       throw error;
     }
+    if (isRebuilt) {
+      await store.sweep(Date.now()).catch((error) => log.warn(`retention sweep failed: ${messageOf(error)}`));
+    }
+    return success(store);
   }
 
   /**
@@ -86,12 +136,23 @@ export class Store {
   async ingest(body: unknown): Promise<Outcome<{ acked: number }>> {
     const parsed = v.safeParse(EventBatch, body, FIRST_ISSUE);
     if (!parsed.success) return failure('bad_request', `event batch: ${describeIssues(parsed.issues)}`);
-    const batch = parsed.output;
-    const error = batchError(batch);
-    if (error !== null) return failure('bad_request', `event batch: ${error}`);
-    const { producer, seq, lost_rows, tables } = batch;
-    const stored = await this.#writer.write({ tables, rows: countRows(batch), mark: { producer, seq, lost_rows } });
-    return stored.ok ? success({ acked: seq }) : stored;
+    const { producer, source, seq, lost_rows } = parsed.output;
+    // In the order in which they came, and one after the other: so that a small batch does not overtake a large one of the
+    // same producer, and what is unpacked is never much more than what waits for its commit.
+    const before = this.#unpacking;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#unpacking = promise;
+    await before;
+    let stored: Promise<Outcome<null>>;
+    try {
+      const packs = await packsOf(parsed.output);
+      if (!packs.ok) return failure('bad_request', `event batch: ${packs.failure.message}`);
+      stored = this.#writer.write({ packs: packs.value, mark: { producer, source, seq, lost_rows } });
+    } finally {
+      resolve();
+    }
+    const done = await stored;
+    return done.ok ? success({ acked: seq }) : done;
   }
 
   /**
@@ -102,23 +163,94 @@ export class Store {
     const parsed = v.safeParse(StoreDumpRequest, body, FIRST_ISSUE);
     if (!parsed.success) return failure('bad_request', `dump: ${describeIssues(parsed.issues)}`);
     const tables = dumpRows(parsed.output, Date.now() * 1000);
-    const rows = Object.values(tables).reduce((sum, tableRows: readonly Row[]) => sum + tableRows.length, 0);
+    const rows = countRows(tables);
     const max = this.#limits.dump_rows_max;
     if (rows > max)
       return failure('bad_request', `dump: ${rows} threads, frames and locals, at most ${max} are stored`);
-    const stored = await this.#writer.write({ tables, rows, mark: null });
+    const packs = await packRows(tables);
+    if (!packs.ok) return failure('bad_request', `dump: ${packs.failure.message}`);
+    const stored = await this.#writer.write({ packs: packs.value, mark: null });
     return stored.ok ? success({ dump_id: parsed.output.dump_id }) : stored;
   }
 
-  /** Deletes what is over its bound at `now_ms`. Rejects with what DuckDB said, having deleted nothing. */
+  /**
+   * Puts every row that is in no segment yet into one (segments/segments.ts), beside the commits. Rejects with what the disk
+   * or DuckDB said; the rows stay where they are then.
+   * @param all every row there is, into one segment that replaces the others. Default: when there are too many
+   */
+  seal(all = this.#segments.totals.segments >= this.#limits.segments_max): Promise<Sealed> {
+    return this.#inTurn(() => this.#seal(all));
+  }
+
+  /** Whether enough rows have come, or the oldest has waited long enough, for the next sealing. */
+  get isSealDue(): boolean {
+    const { rows, bytes, since_ms } = this.#unsealed;
+    const { seal_rows_max, seal_max_bytes, seal_interval_ms } = this.#limits;
+    if (rows === 0) return false;
+    return rows >= seal_rows_max || bytes >= seal_max_bytes || performance.now() - since_ms >= seal_interval_ms;
+  }
+
+  /** Whether so much has come since the last sweep that the next one should not wait for its time. */
+  get isSweepDue(): boolean {
+    return this.#bytesSinceSweep >= this.#limits.sweep_after_bytes;
+  }
+
+  /**
+   * Seals, then deletes what is over its bound at `now_ms`, then the segments' files that hold nothing else. Rejects with what
+   * DuckDB said, having deleted nothing.
+   */
   sweep(now_ms: number): Promise<void> {
-    return this.#writer.alone(async (connection) => {
-      const statements = await sweepStatements(connection, this.#limits, now_ms * 1000);
-      const excess = this.#producers.excess(this.#limits.producers_max);
-      const internal = excess.length === 0 ? [] : this.#producers.forgetSql(excess);
-      await this.#writer.runStatements(statements, internal);
-      this.#producers.forgotten(excess);
+    return this.#inTurn(async () => {
+      // What cannot be sealed, because the disk is full, may be deleted all the same: it is over its bound.
+      await this.#seal(false).catch((error) => this.#log.warn(`sealing failed: ${this.#said(error)}`));
+      const bytes = this.#bytesSinceSweep;
+      const floors = await this.#writer.alone(async (connection) => {
+        await this.#segments.catchUp(connection);
+        const deletions = await sweepStatements(connection, this.#limits, this.#segments.rowBytes(), now_ms * 1000);
+        const excess = this.#producers.excess(this.#limits.producers_max);
+        const internal = excess.length === 0 ? [] : this.#producers.forgetSql(excess);
+        const tables = [...new Set(deletions.map((deletion) => deletion.table))];
+        for (const [table, count] of await readCounts(connection, tables)) {
+          internal.push(sealedRowsSql(table, await lastSealedRow(connection, table, count)));
+        }
+        await this.#writer.runStatements(
+          deletions.map((deletion) => deletion.sql),
+          internal,
+        );
+        this.#producers.forgotten(excess);
+        return await readFloors(connection, this.#segments.manifest);
+      });
+      this.#bytesSinceSweep -= bytes;
+      await this.#segments.prune(floors);
     });
+  }
+
+  async #seal(all: boolean): Promise<Sealed> {
+    const problem = await this.#disk.problem();
+    if (problem !== null) throw new Error(problem);
+    const alone: Alone = (work) => this.#writer.alone(work);
+    const before = this.#unsealed;
+    // Rows that are committed while the sealing begins are counted again, which only brings the next one forward.
+    this.#unsealed = NOTHING_UNSEALED;
+    try {
+      return await this.#segments.seal(alone, { all });
+    } catch (error) {
+      const { rows, bytes } = this.#unsealed;
+      // Not due again before its time: what failed would fail at once.
+      this.#unsealed = { rows: rows + before.rows, bytes: bytes + before.bytes, since_ms: performance.now() };
+      throw error;
+    }
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#isClosing) return Promise.reject(new Error('telemetry is closing'));
+    const turn = this.#upkeep.then(work);
+    this.#upkeep = turn.catch(() => undefined);
+    return turn;
+  }
+
+  #said(error: unknown): string {
+    return messageWithoutFolder(error, this.#path);
   }
 
   /**
@@ -167,9 +299,10 @@ export class Store {
   async health(): Promise<StoreHealth> {
     const { counts } = this.#writer;
     const { producers, lost_rows } = this.#producers.totals();
+    const failure = this.#writer.failure ?? (await this.#disk.problem());
     return {
-      ok: this.#writer.failure === null,
-      failure: this.#writer.failure,
+      ok: failure === null,
+      failure,
       rows_stored: counts.rows,
       batches_stored: counts.batches,
       duplicate_batches: counts.duplicates,
@@ -179,11 +312,27 @@ export class Store {
       producers,
       lost_rows,
       database_bytes: await databaseBytes(this.#path),
+      unsealed_rows: this.#unsealed.rows,
+      ...this.#segments.totals,
+      disk_free_bytes: this.#disk.freeBytes,
     };
   }
 
-  /** Finishes what waits, moves everything into the data file and gives the file up. */
+  /** Number that grows whenever `losses` would give something else. */
+  get lossesVersion(): number {
+    return this.#producers.lossesVersion;
+  }
+
+  /** What producers had to drop. */
+  losses(): Loss[] {
+    return this.#producers.losses(this.#limits.losses_shown_max);
+  }
+
+  /** Finishes what waits, seals it, moves everything into the data file and gives the file up. */
   async close(): Promise<void> {
+    const sealing = this.seal(false).catch((error) => this.#log.warn(`sealing failed: ${this.#said(error)}`));
+    this.#isClosing = true;
+    await sealing;
     await this.#writer.close();
   }
 }

@@ -13,29 +13,38 @@
  */
 import { dirname } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { failure, findTable, type Outcome, type Row, success } from '../contract/index.ts';
-import { appendRows, type TableRows } from './append.ts';
+import { failure, type Outcome, success } from '../contract/index.ts';
+import { Appenders } from './append.ts';
 import { type Database, messageOf, messageWithoutFolder, openDatabase } from './database.ts';
 import type { TelemetryLimits } from './limits.ts';
+import { countPacks, type Pack } from './packs.ts';
 import type { ProducerMark, ProducerState, Producers } from './producers.ts';
 
-/** What one commit changed, enough to bring a copy of the store up to date. */
+/**
+ * What one commit changed, enough to bring a copy of the store up to date: the packs as they were appended, since others
+ * read them as fast as they can copy them. `bytes` is what it takes to keep or send the change.
+ */
 export type Change =
-  | { readonly kind: 'insert'; readonly rows: number; readonly chars: number; readonly tables: TableRows }
-  | { readonly kind: 'statements'; readonly rows: number; readonly chars: number; readonly sql: readonly string[] };
+  | { readonly kind: 'insert'; readonly rows: number; readonly bytes: number; readonly packs: readonly Uint8Array[] }
+  | { readonly kind: 'statements'; readonly rows: number; readonly bytes: number; readonly sql: readonly string[] };
 
 /** Told every change, in order; `lost` when there may have been one that nobody knows. */
 export type Follower = (change: Change | 'lost') => void;
 
 export interface Write {
-  readonly tables: TableRows;
-  readonly rows: number;
+  readonly packs: readonly Pack[];
   /** The batch's place among its producer's batches; null for rows that belong to no producer. */
   readonly mark: ProducerMark | null;
 }
 
 type Waiting =
-  | { readonly kind: 'write'; readonly write: Write; readonly answer: (outcome: Outcome<null>) => void }
+  | {
+      readonly kind: 'write';
+      readonly write: Write;
+      readonly rows: number;
+      readonly bytes: number;
+      readonly answer: (outcome: Outcome<null>) => void;
+    }
   | { readonly kind: 'alone'; readonly run: () => Promise<void>; readonly refuse: (error: Error) => void };
 type WaitingWrite = Extract<Waiting, { kind: 'write' }>;
 
@@ -45,9 +54,12 @@ export class Writer {
   readonly #path: string;
   readonly #producers: Producers;
   readonly #limits: TelemetryLimits;
+  readonly #problem: () => Promise<string | null>;
   readonly #followers = new Set<Follower>();
   readonly #line: Waiting[] = [];
   #writesWaiting = 0;
+  #bytesWaiting = 0;
+  #appenders: Appenders | null = null;
   #running: Promise<void> | null = null;
   #closed = false;
   /** Why DuckDB has given the database up; null while it has not. */
@@ -57,8 +69,17 @@ export class Writer {
   #failedBy: string | null = null;
   readonly counts = { commits: 0, batches: 0, duplicates: 0, rows: 0, failed_commits: 0 };
 
-  /** The writer owns the database from here on. */
-  constructor(database: Database, producers: Producers, limits: TelemetryLimits) {
+  /**
+   * The writer owns the database from here on.
+   * @param problem why nothing may be written now; asked before every commit. Default: it always may
+   */
+  constructor(
+    database: Database,
+    producers: Producers,
+    limits: TelemetryLimits,
+    problem: () => Promise<string | null> = async () => null,
+  ) {
+    this.#problem = problem;
     this.#database = database;
     this.#path = database.path;
     this.#producers = producers;
@@ -85,24 +106,35 @@ export class Writer {
   /** @returns success after the commit; `service_unavailable` when the line is full or the commit failed */
   write(write: Write): Promise<Outcome<null>> {
     if (this.#closed) return Promise.resolve(failure('service_unavailable', 'telemetry is closing'));
-    const max = this.#limits.writes_waiting_max;
-    if (this.#writesWaiting >= max) {
-      return Promise.resolve(failure('service_unavailable', `telemetry has ${max} writes waiting; send again later`));
+    const { writes_waiting_max, writes_waiting_max_bytes } = this.#limits;
+    if (this.#writesWaiting >= writes_waiting_max) {
+      const message = `telemetry has ${writes_waiting_max} writes waiting; send again later`;
+      return Promise.resolve(failure('service_unavailable', message));
+    }
+    const { rows, bytes } = countPacks(write.packs);
+    // One alone always may, however large it is.
+    if (this.#bytesWaiting > 0 && this.#bytesWaiting + bytes > writes_waiting_max_bytes) {
+      const message = `telemetry has ${this.#bytesWaiting} bytes of writes waiting, at most ${writes_waiting_max_bytes} may; send again later`;
+      return Promise.resolve(failure('service_unavailable', message));
     }
     return new Promise((answer) => {
       this.#writesWaiting += 1;
-      this.#line.push({ kind: 'write', write, answer });
+      this.#bytesWaiting += bytes;
+      this.#line.push({ kind: 'write', write, rows, bytes, answer });
       this.#wake();
     });
   }
 
-  /** Runs `work` between transactions, alone on the connection. Rejects with what `work` threw. */
-  alone<T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
+  /**
+   * Runs `work` between transactions, alone on the connection; `connect` gives it another one, which may outlive it. Rejects
+   * with what `work` threw.
+   */
+  alone<T>(work: (connection: DuckDBConnection, connect: () => Promise<DuckDBConnection>) => Promise<T>): Promise<T> {
     if (this.#closed) return Promise.reject(new Error('telemetry is closing'));
     return new Promise((resolve, reject) => {
       const run = async (): Promise<void> => {
         try {
-          resolve(await work(this.#connection));
+          resolve(await work(this.#connection, () => this.#connect()));
         } catch (error) {
           this.#note(error);
           reject(error);
@@ -119,8 +151,8 @@ export class Writer {
     await this.#transaction(async () => {
       for (const statement of [...sql, ...internalSql]) await this.#connection.run(statement);
     });
-    const chars = sql.reduce((sum, statement) => sum + statement.length, 0);
-    if (sql.length > 0) this.#tell({ kind: 'statements', rows: sql.length, chars, sql });
+    const bytes = sql.reduce((sum, statement) => sum + statement.length, 0);
+    if (sql.length > 0) this.#tell({ kind: 'statements', rows: sql.length, bytes, sql });
   }
 
   /** Takes nothing more, finishes what waits, moves everything into the data file and gives it up. */
@@ -128,13 +160,24 @@ export class Writer {
     this.#closed = true;
     while (this.#running !== null) await this.#running;
     if (this.#brokenBy === null) await this.#connection.run('CHECKPOINT').catch(() => undefined);
-    this.#database?.close();
-    this.#database = null;
+    this.#giveUpDatabase();
   }
 
   get #connection(): DuckDBConnection {
     if (this.#database === null) throw new Error('the data file is not open');
     return this.#database.connection;
+  }
+
+  #connect(): Promise<DuckDBConnection> {
+    if (this.#database === null) throw new Error('the data file is not open');
+    return this.#database.connect();
+  }
+
+  #giveUpDatabase(): void {
+    this.#appenders?.close();
+    this.#appenders = null;
+    this.#database?.close();
+    this.#database = null;
   }
 
   #wake(): void {
@@ -163,8 +206,8 @@ export class Writer {
     const group: WaitingWrite[] = [];
     let rows = 0;
     for (let next = this.#line[0]; next?.kind === 'write'; next = this.#line[0]) {
-      if (group.length > 0 && rows + next.write.rows > this.#limits.commit_rows_max) break;
-      rows += next.write.rows;
+      if (group.length > 0 && rows + next.rows > this.#limits.commit_rows_max) break;
+      rows += next.rows;
       group.push(next);
       this.#line.shift();
     }
@@ -172,19 +215,19 @@ export class Writer {
   }
 
   async #commitTogether(group: readonly WaitingWrite[]): Promise<void> {
-    const error = this.#brokenBy ?? (await this.#commit(group.map((waiting) => waiting.write)));
-    if (error === null || group.length === 1) {
+    const refused = this.#brokenBy ?? (await this.#problem());
+    const error = refused ?? (await this.#commit(group));
+    if (error === null || refused !== null || group.length === 1) {
       for (const waiting of group) this.#answer(waiting, error);
       return;
     }
-    for (const waiting of group) this.#answer(waiting, this.#brokenBy ?? (await this.#commit([waiting.write])));
+    for (const waiting of group) this.#answer(waiting, this.#brokenBy ?? (await this.#commit([waiting])));
   }
 
   async #reopen(): Promise<void> {
     if (performance.now() < this.#reopenAt_ms) return;
     this.#reopenAt_ms = performance.now() + this.#limits.reopen_interval_ms;
-    this.#database?.close();
-    this.#database = null;
+    this.#giveUpDatabase();
     const opened = await openDatabase(dirname(this.#path), this.#limits);
     if (!opened.ok) {
       this.#brokenBy = messageWithoutFolder(opened.failure.message, this.#path);
@@ -204,14 +247,15 @@ export class Writer {
 
   #answer(waiting: WaitingWrite, error: string | null): void {
     this.#writesWaiting -= 1;
+    this.#bytesWaiting -= waiting.bytes;
     waiting.answer(error === null ? success(null) : failure('service_unavailable', `telemetry cannot store: ${error}`));
   }
 
   /** Commits the writes that are new; an error text when that failed, with nothing changed. */
-  async #commit(writes: readonly Write[]): Promise<string | null> {
+  async #commit(group: readonly WaitingWrite[]): Promise<string | null> {
     const now_us = Date.now() * 1000;
     const states = new Map<string, ProducerState>();
-    const fresh = writes.filter(({ mark, rows }) => {
+    const fresh = group.filter(({ write: { mark }, rows }) => {
       if (mark === null) return true;
       const before = states.get(mark.producer) ?? this.#producers.get(mark.producer);
       if (before !== undefined && mark.seq <= before.last_seq) return false;
@@ -219,14 +263,11 @@ export class Writer {
       return true;
     });
     if (fresh.length > 0) {
-      const tables = mergeTables(fresh.map((write) => write.tables));
-      const rows = fresh.reduce((sum, write) => sum + write.rows, 0);
+      const packs = fresh.flatMap(({ write }) => write.packs);
+      const { rows, bytes } = countPacks(packs);
       try {
         await this.#transaction(async () => {
-          for (const [name, tableRows] of Object.entries(tables)) {
-            const table = findTable(name);
-            if (table !== undefined) await appendRows(this.#connection, table, tableRows);
-          }
+          await this.#append(packs);
           const upsert = this.#producers.upsertSql(states);
           if (upsert !== null) await this.#connection.run(upsert);
         });
@@ -239,11 +280,22 @@ export class Writer {
       this.#producers.committed(states);
       this.counts.commits += 1;
       this.counts.rows += rows;
-      if (rows > 0) this.#tell({ kind: 'insert', rows, chars: charsOf(tables), tables });
+      if (rows > 0) this.#tell({ kind: 'insert', rows, bytes, packs: packs.map((pack) => pack.bytes) });
     }
     this.counts.batches += fresh.length;
-    this.counts.duplicates += writes.length - fresh.length;
+    this.counts.duplicates += group.length - fresh.length;
     return null;
+  }
+
+  async #append(packs: readonly Pack[]): Promise<void> {
+    this.#appenders ??= new Appenders(this.#connection);
+    try {
+      for (const { tables } of packs) for (const table of tables) await this.#appenders.append(table);
+      this.#appenders.flush();
+    } catch (error) {
+      this.#appenders.close();
+      throw error;
+    }
   }
 
   async #transaction(work: () => Promise<void>): Promise<void> {
@@ -267,23 +319,4 @@ export class Writer {
   #tell(change: Change): void {
     for (const follower of this.#followers) follower(change);
   }
-}
-
-/** Characters of the values, near enough to bound the memory of whoever keeps them. */
-function charsOf(tables: TableRows): number {
-  let chars = 0;
-  for (const rows of Object.values(tables)) {
-    for (const row of rows) for (const value of row) chars += typeof value === 'string' ? value.length + 8 : 8;
-  }
-  return chars;
-}
-
-function mergeTables(parts: readonly TableRows[]): TableRows {
-  const merged: Record<string, readonly Row[]> = {};
-  for (const part of parts) {
-    for (const [name, rows] of Object.entries(part)) {
-      if (rows.length > 0) merged[name] = merged[name] === undefined ? rows : [...merged[name], ...rows];
-    }
-  }
-  return merged;
 }

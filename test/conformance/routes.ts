@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeRef, type PySpyProfileOutcome } from '../../src/contract/index.ts';
 import type { CallFrame, FakeAgent } from '../support/fake-agent.ts';
+import { until } from '../support/fake-agent.ts';
 import { AUTHORIZED } from '../support/gateway.ts';
 import { type FakeStore, startStore } from './fake-store.ts';
 import { type Capabilities, Peers, type Start } from './start.ts';
@@ -119,6 +120,49 @@ export function routeCases(start: Start, capabilities: Capabilities): void {
       const headers = { ...AUTHORIZED, 'content-type': 'application/json' };
       const { body } = await peers.ask('POST', '/v1/query', headers, '{"sql":17}');
       expect(JSON.parse(body).error.message).toMatch(/sql.*17/);
+    });
+
+    it('the answer to a query has the type that the store gives it', async () => {
+      for (const accept of ['text/x-told', 'text/x-untold']) {
+        const headers = { ...AUTHORIZED, 'content-type': 'application/json', accept };
+        const init = { method: 'POST', headers, body: '{"sql":"300000"}' };
+        const answer = await fetch(`${peers.gateway.url}/v1/query`, init);
+        expect([answer.status, answer.headers.get('content-type')]).toEqual([200, accept]);
+        expect(await answer.text()).toBe('x'.repeat(300_000));
+      }
+    });
+
+    it('an answer is passed on while it comes, and stops when the client has gone away', async () => {
+      const sql = String(60 * 1024 * 1024);
+      const client = new AbortController();
+      const response = await fetch(`${peers.gateway.url}/v1/query`, {
+        method: 'POST',
+        headers: { ...AUTHORIZED, 'content-type': 'application/json', accept: 'text/x-told' },
+        body: JSON.stringify({ sql }),
+        signal: client.signal,
+      });
+      const reader = response.body?.getReader();
+      expect((await reader?.read())?.value?.length).toBeGreaterThan(0);
+      client.abort();
+      await until(() => store.cut.includes(sql), 'the store to be told');
+    });
+
+    it.each([
+      [64 * 1024 * 1024, 200],
+      [64 * 1024 * 1024 + 1, 500],
+    ])('an answer of the store of %i bytes is %i', async (size_bytes, status) => {
+      const headers = { ...AUTHORIZED, 'content-type': 'application/json' };
+      for (const accept of ['text/x-told', 'text/x-untold']) {
+        const response = await fetch(`${peers.gateway.url}/v1/query`, {
+          method: 'POST',
+          headers: { ...headers, accept },
+          body: JSON.stringify({ sql: String(size_bytes) }),
+        });
+        expect([accept, response.status]).toEqual([accept, status]);
+        const body = await response.arrayBuffer();
+        if (status === 200) expect(body.byteLength).toBe(size_bytes);
+        else expect(JSON.parse(Buffer.from(body).toString()).error.code).toBe('proxy_error');
+      }
     });
 
     it('a query answer passes through untouched, 64-bit integers included', async () => {

@@ -200,6 +200,37 @@ export function storeLinkCases(start: Start): void {
       expect(store.asked[0]?.deadline_ms).toBeGreaterThan(0);
     });
 
+    it('carry what the client accepts, and are answered in the form that the store says', async () => {
+      const bytes = Uint8Array.from({ length: 256 }, (_, i) => 255 - i);
+      const onAsk = ({ call, body }: Asked, self: LinkedStore) => {
+        const { accept } = JSON.parse(body);
+        const answer = accept === 'text/csv' ? 'a,"b"\r\n1,ü\r\n' : Buffer.from(bytes).toString('base64');
+        self.answer(call, `${accept}\n${answer}`);
+      };
+      const store = await dial({ onAsk });
+      const ask = (accept: string) =>
+        fetch(`${peers.gateway.url}/v1/query`, {
+          method: 'POST',
+          headers: { ...JSON_HEADERS, accept },
+          body: JSON.stringify({ sql: 'x' }),
+        });
+      const csv = await ask('text/csv');
+      expect([csv.status, csv.headers.get('content-type')]).toEqual([200, 'text/csv']);
+      expect(await csv.text()).toBe('a,"b"\r\n1,ü\r\n');
+      const arrow = await ask('application/vnd.apache.arrow.stream');
+      expect(arrow.headers.get('content-type')).toBe('application/vnd.apache.arrow.stream');
+      expect(new Uint8Array(await arrow.arrayBuffer())).toEqual(bytes);
+      expect(store.asked[0]?.body).toBe('{"sql":"x","accept":"text/csv"}');
+    });
+
+    it('that fail are envelopes, whatever the client accepts', async () => {
+      await dial({ onAsk: ({ call }, self) => self.fault(call, 'bad_request', 'no such table') });
+      const headers = { ...JSON_HEADERS, accept: 'text/csv' };
+      const answer = await peers.ask('POST', '/v1/query', headers, '{"sql":"x"}');
+      expect([answer.status, answer.headers['content-type']]).toEqual([400, 'application/json']);
+      expect(JSON.parse(answer.body).error).toMatchObject({ code: 'bad_request', message: 'no such table' });
+    });
+
     it('are answered in parts', async () => {
       const parts = ['{"rows":[{"a":"', 'x'.repeat(100_000), '"}]', '', '}'];
       await dial({

@@ -79,7 +79,7 @@ const script = fc.array(fc.tuple(steps, fc.option(fc.boolean(), { freq: 2 })), {
 
 class Store implements Telemetry {
   isUp = true;
-  query = async () => success('');
+  query = async () => success(new Response());
   storeDump = async () => success(undefined);
   async ingest(): Promise<Outcome<void>> {
     return this.isUp ? success(undefined) : failure('service_unavailable', 'down');

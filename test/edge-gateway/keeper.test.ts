@@ -48,7 +48,7 @@ function start(options: EvictingOptions = {}): EvictingHub {
 class Store implements Telemetry {
   readonly batches: number[] = [];
   readonly #answers: ((outcome: Outcome<void>) => void)[] = [];
-  query = async () => success('');
+  query = async () => success(new Response());
   storeDump = async () => success(undefined);
   ingest({ seq }: EventBatch): Promise<Outcome<void>> {
     this.batches.push(seq);

@@ -36,7 +36,7 @@ function open(): OwnTelemetry {
 class Taking implements Telemetry {
   readonly batches: EventBatch[] = [];
   isAbsent = false;
-  query = async () => success('');
+  query = async () => success(new Response());
   storeDump = async () => success(undefined);
   ingest = async (batch: EventBatch) => {
     this.batches.push(batch);

@@ -216,7 +216,7 @@ describe('live updates that wait for the directory', () => {
 describe('snapshots', () => {
   const batches: EventBatch[] = [];
   const telemetry = {
-    query: async () => success(''),
+    query: async () => success(new Response()),
     storeDump: async () => success(undefined),
     ingest: async (batch: EventBatch) => {
       batches.push(batch);

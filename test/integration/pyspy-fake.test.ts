@@ -67,6 +67,27 @@ describe('dump', () => {
     expect(program.runs).toEqual([`dump --pid ${target.pid} --json --native --native-all`]);
   });
 
+  it('with locals says so to py-spy, behind everything else, and gives them', async () => {
+    const local = { name: 'x', addr: 1, arg: true, repr: '7' };
+    const frame = { name: 'f', filename: 'f.py', line: 1, is_entry: true, locals: [local] };
+    const trace = { pid: 1, thread_id: 1, active: true, owns_gil: false, frames: [frame] };
+    const program = fake(`echo '${JSON.stringify([trace])}'`);
+    const runner = pySpy(program.path);
+    const opts = { threads: false, native: true, native_all: true, nonblocking: false };
+    const asked = await runner.dump(target, undefined, { ...opts, locals: true });
+    expect(asked).toMatchObject({ Ok: { stack_traces: [{ frames: [{ locals: [local] }] }], warnings: [] } });
+    // A program that gives them unasked does not get them through.
+    const unasked = await runner.dump(target);
+    expect(unasked).toMatchObject({
+      Ok: {
+        stack_traces: [{ frames: [{ locals: null }] }],
+        warnings: [expect.stringContaining('none were asked for')],
+      },
+    });
+    const plain = `dump --pid ${target.pid} --json --native --native-all`;
+    expect(program.runs).toEqual([`${plain} --locals`, plain]);
+  });
+
   it('of exit 0 with bad JSON is Failed', async () => {
     const failed = failedOf(await pySpy(fake('echo nonsense').path).dump(target));
     expect(failed).toMatchObject({ pid: target.pid, exit_code: null });

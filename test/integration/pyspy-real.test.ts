@@ -97,6 +97,26 @@ describe('a dump shows what a process does (MIT-17)', () => {
     expect(text).not.toContain('process_info');
   });
 
+  it('with the values of its variables when they are asked for, and without a trace of them else', async () => {
+    const code = `import time
+def hold(secret):
+  many = list(range(1000))
+  time.sleep(1000)
+hold('marker-' + 'of-the-test')`;
+    const target = await running(startPython(code));
+    const plain = JSON.stringify(await dumpShowing(target, ['hold']));
+    // The file of the code is its text, which says it in two pieces.
+    expect(plain).not.toContain('marker-of-the-test');
+    const opts = { threads: false, native: true, native_all: true, nonblocking: false, locals: true };
+    const ok = okOf(await pySpy.dump(target, undefined, opts));
+    const frame = ok.stack_traces.flatMap(({ frames }) => frames).find(({ name }) => name === 'hold');
+    expect(frame?.locals).toEqual([
+      { name: 'secret', addr: expect.any(Number), arg: true, repr: expect.stringContaining('marker-of-the-test') },
+      { name: 'many', addr: expect.any(Number), arg: false, repr: expect.stringMatching(/^\[0, 1, .*\.\.\./) },
+    ]);
+    expect(ok.warnings).toEqual([WARNING]);
+  });
+
   it('with stacks too large for this thread to parse', async () => {
     const code = `import threading, time
 def deep(n):

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { pack } from '../../src/contract/index.ts';
 import { LIMITS, type TelemetryLimits, type TelemetryService } from '../../src/telemetry/index.ts';
 import { GREEDY, REFUSED } from './telemetry-attacks.ts';
 import {
@@ -297,7 +298,7 @@ describe('limits', () => {
 
 describe('query processes', () => {
   test('a query sees every row that was acknowledged before it, while other producers go on', async () => {
-    const { url } = await start({ replica_push_rows: 40, replica_checkpoint_rows: 100 });
+    const { url } = await start({ replica_checkpoint_rows: 100 });
     let isOver = false;
     const others = Array.from({ length: 3 }, async () => {
       const producer = randomUUID();
@@ -351,16 +352,19 @@ describe('query processes', () => {
     expect(await running).toMatchObject({ status: 400, message: expect.stringContaining('brought its process down') });
   });
 
-  // A row of statusRow: five values count 8 each, their text 20 + 4.
   test.each([
     ['rows', { replica_backlog_max_rows: 100 }],
-    ['characters', { replica_backlog_max_chars: 100 * 64 }],
+    ['bytes', { replica_backlog_max_bytes: 'of 100 rows' }],
   ])('too far behind the store, by %s, it is replaced by one with a fresh copy', async (_, bound) => {
-    const { url, sqlPids } = await start({ replica_push_rows: 1_000_000, ...bound });
+    const rows = Array.from({ length: 100 }, (_, index) => statusRow(index));
+    const packed = pack({ actor_status_events: rows });
+    if (!packed.ok) throw new Error(packed.failure.message);
+    const { url, sqlPids } = await start(
+      'replica_backlog_max_bytes' in bound ? { replica_backlog_max_bytes: packed.value.length } : bound,
+    );
     await rowsOf(url, 'select 1 as x');
     const [first] = sqlPids();
     const producer = randomUUID();
-    const rows = Array.from({ length: 100 }, (_, index) => statusRow(index));
     await post(url, '/ingest', batch(producer, 1, rows));
     expect(await rowsOf(url, 'select count(*) as n from actor_status_events')).toEqual([{ n: 100 }]);
     expect(sqlPids()).toEqual([first]);

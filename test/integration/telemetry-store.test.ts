@@ -61,7 +61,9 @@ describe('tables', () => {
     const columns = await rowsOf(
       url,
       `select table_catalog, table_schema, table_name, column_name, data_type, is_nullable
-         from information_schema.columns order by table_name, ordinal_position`,
+         from information_schema.columns
+         where table_name in (select table_name from information_schema.tables where table_type = 'BASE TABLE')
+         order by table_name, ordinal_position`,
     );
     const expected = [...TABLES]
       .sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -174,7 +176,7 @@ describe('ingestion', () => {
     const wrong = `{"producer":"${randomUUID()}","seq":1,"lost_rows":0,"tables":{"actors":[[${'{},'.repeat(1_000_000)}{}]]}}`;
     const begin_bytes = process.memoryUsage.rss();
     const answer = await post(url, '/ingest', wrong);
-    expect([answer.status, answer.message]).toEqual([400, expect.stringContaining('tables.actors.0.0')]);
+    expect([answer.status, answer.message]).toEqual([400, expect.stringContaining('tables.actors[0]: 1000001 values')]);
     // An issue for each would take some 2 GB.
     expect(process.memoryUsage.rss() - begin_bytes).toBeLessThan(700e6);
   });
@@ -248,7 +250,7 @@ describe('ownership', () => {
     child.kill('SIGTERM');
     await until('the first owner ends', () => child.exitCode !== null);
     expect(child.exitCode).toBe(0);
-    expect(await readdir(folder.path)).toEqual(['telemetry.duckdb']);
+    expect((await readdir(folder.path)).sort()).toEqual(['segments', 'telemetry.duckdb']);
     const third = await start();
     expect(await rowsOf(third.url, 'select id from actor_status_events')).toEqual([{ id: 1 }]);
   });
@@ -376,7 +378,7 @@ describe('retention', () => {
   const now_us = now_ms * 1000;
 
   test('status events: by age, strictly, and by number', async () => {
-    const { url, sweep } = await start({ event_window_ms: 1_000, event_rows_max: 3 });
+    const { url, sweep } = await start({ core_window_ms: 1_000, event_rows_max: 3 });
     const at = [now_us - 1_000_000, now_us - 999_999, now_us, now_us + 1];
     await post(
       url,

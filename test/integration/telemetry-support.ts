@@ -13,8 +13,13 @@ export async function temporaryFolder(): Promise<{ path: string; remove: () => P
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
 
-export async function startService(data_dir: string, limits: Partial<TelemetryLimits> = {}): Promise<TelemetryService> {
-  const started = await startTelemetry({ data_dir, token: TOKEN, limits });
+/** @param warm_processes default 0, so that query processes are those that a test causes */
+export async function startService(
+  data_dir: string,
+  limits: Partial<TelemetryLimits> = {},
+  warm_processes = 0,
+): Promise<TelemetryService> {
+  const started = await startTelemetry({ data_dir, token: TOKEN, limits, warm_processes });
   if (!started.ok) throw new Error(started.failure.message);
   return started.value;
 }

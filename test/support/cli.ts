@@ -38,7 +38,14 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function startCli(args: readonly string[], env: Environment = {}, cwd?: string): RunningCli {
   const child = spawn(process.execPath, [MAIN, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, MESHSCOPE_TOKEN: undefined, MESHSCOPE_URL: undefined, PYSPY_BIN: pyspyBinary(), ...env },
+    env: {
+      ...process.env,
+      MESHSCOPE_TOKEN: undefined,
+      MESHSCOPE_URL: undefined,
+      PYSPY_BIN: pyspyBinary(),
+      XDG_STATE_HOME: stateHome(),
+      ...env,
+    },
     ...(cwd === undefined ? {} : { cwd }),
   });
   let stdout = '';
@@ -87,11 +94,21 @@ export interface Site {
   stop(): Promise<Ended>;
 }
 
+/** Where agents of this file's tests keep what they would keep in the user's home. */
+let state: string | null = null;
+
+function stateHome(): string {
+  state ??= mkdtempSync(path.join(tmpdir(), 'meshscope-state-'));
+  return state;
+}
+
 /** Data folders of sites that a test ended in its own way, which may have looked into them after that. */
 const left: string[] = [];
 
 afterAll(() => {
   for (const data of left.splice(0)) rmSync(data, { recursive: true, force: true });
+  if (state !== null) rmSync(state, { recursive: true, force: true });
+  state = null;
 });
 
 /** Runs `up`, or another command that serves a gateway, on a free port, until it is ready. */

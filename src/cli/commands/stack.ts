@@ -7,11 +7,12 @@ import { renderStack } from '../render/stack.ts';
 
 export const command: Command = {
   arguments: ['PROC'],
-  options: { ...CLIENT_OPTIONS, json: { type: 'boolean' } },
+  options: { ...CLIENT_OPTIONS, locals: { type: 'boolean' }, json: { type: 'boolean' } },
   help: `meshscope stack: what every thread of a proc is doing right now, by py-spy.
 
 Usage: meshscope stack PROC [OPTIONS]
 
+  --locals           the values of local variables too, shortened; they may hold secrets
   --json             the result as the gateway gives it
 ${CLIENT_HELP}
 Examples
@@ -20,7 +21,10 @@ Examples
 `,
   async run(invocation) {
     const client = createClient(invocation);
-    const answer = await client.stack(await findProc(client, invocation.positionals[0] ?? ''));
+    const answer = await client.stack(
+      await findProc(client, invocation.positionals[0] ?? ''),
+      flag(invocation, 'locals'),
+    );
     const result = readAnswer(PySpyResult, answer, client.url);
     if (flag(invocation, 'json')) {
       process.stdout.write(`${answer}\n`);

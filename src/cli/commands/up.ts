@@ -1,7 +1,8 @@
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AGENT_HELP, AGENT_OPTIONS, readAgentSettings } from '../agent-options.ts';
 import { startChildPart } from '../child-part.ts';
-import { type Command, type Invocation, text, texts } from '../command.ts';
+import { type Command, flag, type Invocation, text, texts } from '../command.ts';
 import { dataDir, ensureDataDir, ensureToken, tokenSource } from '../data-dir.ts';
 import { EXIT } from '../exit.ts';
 import {
@@ -124,16 +125,29 @@ Examples
   },
 };
 
+const AGENT_VALUES = [
+  'name',
+  'procs',
+  'grace',
+  'file',
+  'spool-max',
+  'telemetry-socket',
+  'metrics-interval',
+  'metrics-listen',
+];
+
 /** The agent's command line: what was given to `up`, or the demonstration. */
 function agentArguments(invocation: Invocation, url: string, dir: string, isDemo: boolean): string[] {
-  const args = ['agent', '--gateway', url, '--data', dir];
-  for (const name of ['name', 'procs', 'grace', 'file']) {
+  // The spool is beside the store that it waits for, whatever port the gateway has.
+  const spool = text(invocation, 'spool-dir') ?? path.join(dir, 'spool');
+  const args = ['agent', '--gateway', url, '--data', dir, `--spool-dir=${spool}`];
+  for (const name of AGENT_VALUES) {
     const value = text(invocation, name);
     // One word each: a value may begin with a hyphen.
     if (value !== undefined) args.push(`--${name}=${value}`);
   }
   for (const name of ['watch', 'pid']) for (const value of texts(invocation, name)) args.push(`--${name}=${value}`);
-  if (invocation.values.quiet === true) args.push('--quiet');
+  for (const name of ['quiet', 'insecure']) if (flag(invocation, name)) args.push(`--${name}`);
   if (isDemo) args.push('--file', DEMO_FILE);
   return invocation.rest === null ? args : [...args, '--', ...invocation.rest];
 }

@@ -1335,7 +1335,7 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
     "tags": [
      "telemetry"
     ],
-    "description": "One read-only statement. 64-bit integers are bare JSON numbers.",
+    "description": "One read-only statement. 64-bit integers are bare JSON numbers. Accept chooses CSV or an Arrow IPC stream instead of JSON.",
     "requestBody": {
      "required": true,
      "content": {
@@ -1364,7 +1364,9 @@ export const OPENAPI_DOCUMENT: JsonDocument = {
           }
          ]
         }
-       }
+       },
+       "text/csv": {},
+       "application/vnd.apache.arrow.stream": {}
       }
      },
      "400": {

@@ -1,7 +1,7 @@
 /** Answers: JSON text as it stands, and the error envelope for everything that is not a success. */
 import { ERROR_STATUS, type Failure } from '../../contract/index.ts';
 
-const JSON_TYPE = 'application/json';
+export const JSON_TYPE = 'application/json';
 
 /** @param extra headers beside the content type. */
 export function textResponse(

@@ -318,7 +318,11 @@ describe('bounds of the hub, at n and at n + 1', () => {
     const acks: number[] = [];
     const commits: (() => void)[] = [];
     const store = () => new Promise<Outcome<void>>((resolve) => commits.push(() => resolve(success(undefined))));
-    const telemetry = { query: async () => success(''), storeDump: async () => success(undefined), ingest: store };
+    const telemetry = {
+      query: async () => success(new Response()),
+      storeDump: async () => success(undefined),
+      ingest: store,
+    };
     const relay = new EventRelay((frame) => frame.type === 'ack' && acks.push(frame.seq), telemetry, SILENT, counts);
     const producer = randomUUID();
     const batch = (seq: number): EventBatch => ({ producer, seq, lost_rows: 0, tables: {} });

@@ -22,6 +22,7 @@ import {
   success,
   timestamp,
 } from '../../contract/index.ts';
+import { JSON_TYPE } from '../http/respond.ts';
 import {
   STORE_DOUBT_MS,
   STORE_LINKS_MAX,
@@ -102,8 +103,9 @@ export class StoreLink implements Telemetry, StoreSessionOwner {
     return session;
   }
 
-  query(sql: string, signal?: AbortSignal): Promise<Outcome<string>> {
-    return this.#ask('query', { sql }, signal);
+  async query(sql: string, accept: string | null = null, signal?: AbortSignal): Promise<Outcome<Response>> {
+    const answer = await this.#ask('query', accept === null ? { sql } : { sql, accept }, signal);
+    return answer.ok ? success(answerOf(answer.value)) : answer;
   }
 
   async storeDump(request: StoreDumpRequest): Promise<Outcome<void>> {
@@ -189,6 +191,17 @@ export class StoreLink implements Telemetry, StoreSessionOwner {
       details: { last_seen: timestamp(heard_at_ms), age_ms, retry_after_s: STORE_RETRY_AFTER_S },
     };
   }
+}
+
+/** An answer as it comes over the link (contract/query.ts): JSON, or behind a line with its type; Arrow as base64. */
+function answerOf(text: string): Response {
+  const isText = text.startsWith('text/');
+  if (!isText && !text.startsWith('application/'))
+    return new Response(text, { headers: { 'content-type': JSON_TYPE } });
+  const end = text.indexOf('\n');
+  const [type, body] = [text.slice(0, end), text.slice(end + 1)];
+  const headers = { 'content-type': type };
+  return new Response(isText ? body : Uint8Array.from(atob(body), (char) => char.charCodeAt(0)), { headers });
 }
 
 /** Takes no store: this gateway has a telemetry service that it dials itself. */

@@ -115,8 +115,9 @@ export class Directory {
         return outcomeResponse(why === null ? success(undefined) : { ok: false, failure: why });
       }
       case '/store/query': {
-        const { sql } = await bodyOf<{ sql: string }>(request);
-        return outcomeResponse(await this.#telemetry.query(sql, request.signal));
+        const { sql, accept } = await bodyOf<{ sql: string; accept: string | null }>(request);
+        const answer = await this.#telemetry.query(sql, accept, request.signal);
+        return answer.ok ? answer.value : outcomeResponse(answer);
       }
       case '/store/dumps':
         return outcomeResponse(await this.#telemetry.storeDump(await bodyOf(request)));

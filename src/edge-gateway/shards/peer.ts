@@ -31,17 +31,27 @@ export interface Peer {
 export const DIALLER_HEADER = 'x-meshscope-dialler';
 
 /** Asks a peer, and reads its outcome. A peer that is out of reach is `service_unavailable`. */
-export async function ask(
+export function ask(
   peer: Peer,
   path: string,
   body?: unknown,
   signal: AbortSignal | null = null,
 ): Promise<Outcome<string>> {
+  return askFor(peer, path, body, signal, (response) => response.text());
+}
+
+/** The same, for what is read of an answer that is a success. */
+export async function askFor<T>(
+  peer: Peer,
+  path: string,
+  body: unknown,
+  signal: AbortSignal | null,
+  read: (response: Response) => T | Promise<T>,
+): Promise<Outcome<T>> {
   const sent = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
   try {
     const response = await peer.fetch(new Request(`http://peer${path}`, { ...sent, signal }));
-    const text = await response.text();
-    return response.ok ? success(text) : { ok: false, failure: readFailure(text) };
+    return response.ok ? success(await read(response)) : { ok: false, failure: readFailure(await response.text()) };
   } catch (error) {
     if (signal?.aborted === true) return failure('gateway_timeout', 'the request was cancelled before its answer came');
     return { ok: false, failure: outOfReach(error) };

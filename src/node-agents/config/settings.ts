@@ -38,7 +38,7 @@ const FIXED = {
   output_lines_max: String(LIMITS.output_lines_max),
   procs_max: String(LIMITS.procs_max),
   scan_interval: displayDuration(LIMITS.scan_interval_ms),
-  spool_rows_max: String(LIMITS.spool_rows_max),
+  pending_rows_max: String(LIMITS.pending_rows_max),
 };
 
 /** The settings in force, sorted by name. */

@@ -22,7 +22,7 @@ import { LIMITS } from '../limits.ts';
 import { type AgentInfo, actorOf, hostAgentNode, hostNode, procNode, serviceNode } from './node-view.ts';
 import { isEnded, type ProcRecord } from './proc-record.ts';
 import { identify, type ProcessIdentity } from './procfs/index.ts';
-import type { PySpy } from './pyspy/index.ts';
+import { HTTP_DUMP_OPTS, type PySpy, type PySpyDumpOpts } from './pyspy/index.ts';
 import type { ProcRegistry } from './registry.ts';
 
 export interface CallOptions {
@@ -31,6 +31,10 @@ export interface CallOptions {
   readonly pyspy: PySpy;
   readonly config: () => ConfigDumpResult;
   readonly send: (frame: AgentFrame) => void;
+  /** Around each call. Default: nobody looks on. */
+  readonly observe?: (request: CallRequest, work: () => Promise<Outcome<string>>) => Promise<Outcome<string>>;
+  /** Told of a call that is refused for want of room. Default: nobody. */
+  readonly onRefused?: (request: CallRequest) => void;
 }
 
 export class Calls {
@@ -45,12 +49,14 @@ export class Calls {
     if (this.#running.size >= LIMITS.calls_max) {
       const message = `the agent is busy with ${LIMITS.calls_max} calls; ask again`;
       this.#options.send({ type: 'fault', call, error: { code: 'service_unavailable', message } });
+      this.#options.onRefused?.(request);
       return;
     }
     const controller = new AbortController();
     this.#running.set(call, controller);
     const timer = setTimeout(() => controller.abort(), deadline_ms);
-    const outcome = await this.#perform(request, controller.signal);
+    const work = (): Promise<Outcome<string>> => this.#perform(request, controller.signal);
+    const outcome = await (this.#options.observe?.(request, work) ?? work());
     clearTimeout(timer);
     this.#running.delete(call);
     // Whoever cancelled, or set the deadline, does not wait any more.
@@ -94,7 +100,7 @@ export class Calls {
         return asText(success(this.#options.config()));
       case 'pyspy_dump':
         if (target.value.identity === null) return asText(success({ Failed: noProcess(target.value.record) }));
-        return success(await this.#options.pyspy.dumpJson(target.value.identity, signal));
+        return success(await this.#options.pyspy.dumpJson(target.value.identity, signal, dumpOpts(request.locals)));
       case 'pyspy_profile':
         if (target.value.identity === null) {
           const { stderr, exit_code } = noProcess(target.value.record);
@@ -136,6 +142,10 @@ export class Calls {
     if (record === undefined) return failure('not_found', `proc does not have a reachable handler (${text})`);
     return success({ identity: isEnded(record) ? null : record.identity, record });
   }
+}
+
+function dumpOpts(locals = false): PySpyDumpOpts {
+  return { ...HTTP_DUMP_OPTS, locals };
 }
 
 function asText(outcome: Outcome<unknown>): Outcome<string> {

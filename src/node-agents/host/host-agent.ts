@@ -13,15 +13,22 @@ import {
   LINK_VERSION,
   type Outcome,
   parseSafely,
+  renderRef,
+  type Span,
   success,
+  type Trace,
   timestamp,
   uuidV7,
 } from '../../contract/index.ts';
 import { dumpConfig } from '../config/settings.ts';
 import { LIMITS } from '../limits.ts';
 import { type Link, startLink } from '../link/link.ts';
+import { AgentMetrics } from '../telemetry/agent-metrics.ts';
+import { AgentTelemetry } from '../telemetry/agent-telemetry.ts';
+import { SOCKET_VARIABLE } from '../telemetry/collector.ts';
 import { HostEvents, type MeshPlace } from '../telemetry/host-events.ts';
-import { Spool } from '../telemetry/spool.ts';
+import { type MetricsAddress, type MetricsServer, startMetricsServer } from '../telemetry/metrics-server.ts';
+import { traceCall, traceScan } from '../telemetry/traced.ts';
 import { Calls } from './calls.ts';
 import { Commands } from './commands.ts';
 import { Discovery } from './discovery.ts';
@@ -57,6 +64,16 @@ export interface HostAgentOptions {
   readonly pids?: readonly number[];
   /** From TERM to KILL, default 10 s. */
   readonly terminate_grace_ms?: number;
+  /** Folder in which telemetry waits for the store and outlives the agent. Default: it waits in memory. */
+  readonly spool_dir?: string;
+  /** Bytes of it, default 256 MiB. */
+  readonly spool_max_bytes?: number;
+  /** Path of the socket at which procs hand in telemetry. Default: a new place of the system's for temporary files. */
+  readonly telemetry_socket?: string;
+  /** From one set of rows of the agent's own metrics to the next, default 10 s. */
+  readonly metrics_interval_ms?: number;
+  /** Where `/metrics` is listened for. Default: nowhere. */
+  readonly metrics_listen?: MetricsAddress;
   /** Environment of the agent, default `process.env`. */
   readonly env?: NodeJS.ProcessEnv;
   readonly log: (level: LogLevel, message: string) => void;
@@ -71,6 +88,10 @@ export interface HostAgent {
   stop(reason: string): Promise<void>;
   /** Ends the commands at once; `stop` then has nothing to wait for. */
   killCommands(): void;
+  /** Where `/metrics` is; null when it was not asked for. */
+  readonly metrics_url: string | null;
+  /** Path of the socket for telemetry of procs; null when there is none. */
+  readonly telemetry_socket: string | null;
 }
 
 /** What is the agent's own: access to the gateway is no business of a command, and its Node settings are not ours. */
@@ -82,7 +103,8 @@ const REFUSED_WARNING_EVERY = 10_000;
 /**
  * Starts the agent. It keeps dialling when the gateway cannot be reached: the commands run all the same.
  *
- * @returns the agent, or `bad_request` naming the option that is wrong
+ * @returns the agent, or `bad_request` naming the option that is wrong; `service_unavailable` when metrics cannot be
+ *          listened for
  */
 export async function startHostAgent(options: HostAgentOptions): Promise<Outcome<HostAgent>> {
   const wrong = optionsError(options);
@@ -103,10 +125,21 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
   // The parts know each other through these two, which are set below before anything can happen.
   let link: Link;
   let publisher: Publisher;
-  const spool = new Spool(incarnation, (batch) => link.send({ type: 'events', batch }));
-  const events = new HostEvents(spool, options.host_name);
+  const telemetry = await AgentTelemetry.start({
+    run: incarnation,
+    host_name: options.host_name,
+    send: (batch) => link.send({ type: 'events', batch }),
+    spool_dir: options.spool_dir ?? null,
+    spool_max_bytes: options.spool_max_bytes ?? LIMITS.spool_max_bytes,
+    ...(options.telemetry_socket === undefined ? {} : { socket_path: options.telemetry_socket }),
+    log: options.log,
+  });
+  const { log, trace } = telemetry;
+  const events = new HostEvents(telemetry.emit, incarnation, options.host_name);
+  let added = 0;
   const registry = new ProcRegistry({
     added(record) {
+      added += 1;
       publisher.added(record);
       events.procAdded(record, places.get(record.name) ?? { mesh: record.name, rank: 0, size: 1 });
     },
@@ -117,19 +150,19 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
     removed: (record) => publisher.removed(record),
     refused(count) {
       if (count % REFUSED_WARNING_EVERY !== 1) return;
-      options.log('warn', `this host shows ${LIMITS.procs_max} procs, the most it may; ${count} more were not shown`);
+      log('warn', `this host shows ${LIMITS.procs_max} procs, the most it may; ${count} more were not shown`);
     },
   });
-  const guardian = startGuardian(incarnation, (message) => options.log('warn', message));
+  const guardian = startGuardian(incarnation, (message) => log('warn', message));
   const commands = new Commands(
     {
       host_name: options.host_name,
       run: incarnation,
       base_dir: options.base_dir ?? process.cwd(),
-      env,
+      env: telemetry.socket_path === null ? env : { ...env, [SOCKET_VARIABLE]: telemetry.socket_path },
       withheld_env: WITHHELD_ENV,
       onOutput: options.onOutput ?? (() => {}),
-      onEnd: (record) => options.log(...describeEnd(record)),
+      onEnd: (record) => log(...describeEnd(record)),
     },
     registry,
     guardian,
@@ -142,6 +175,39 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
   });
   // The marker makes a py-spy that outlives a killed agent part of the guardian's sweep.
   const pyspy = createPySpy({ pyspy_bin: () => env.PYSPY_BIN ?? '', environment: { [RUN_MARKER]: incarnation } });
+  const metrics = new AgentMetrics({
+    host_name: options.host_name,
+    version: options.version,
+    service: renderRef(agent.refs.service),
+    telemetry,
+    procs: () => registry.records(),
+    isLinked: () => link.isOpen,
+  });
+  let server: MetricsServer | null = null;
+  if (options.metrics_listen !== undefined) {
+    const listening = await startMetricsServer({
+      ...options.metrics_listen,
+      metrics: () => metrics.prometheus(),
+      health: () => ({
+        service: 'meshscope-agent',
+        ok: true,
+        version: options.version,
+        host: options.host_name,
+        linked: link.isOpen,
+        procs: registry.live().length,
+        rows_waiting: telemetry.waitingRows,
+        lost_rows: telemetry.lostRows,
+        spool: { ...telemetry.spool.waiting, on_disk: telemetry.spool.isOnDisk },
+      }),
+    });
+    if (!listening.ok) {
+      metrics.close();
+      await guardian.close();
+      await telemetry.stop(false);
+      return listening;
+    }
+    server = listening.value;
+  }
   const calls = new Calls({
     agent,
     registry,
@@ -157,6 +223,8 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
         env,
       ),
     send: (frame) => link.send(frame),
+    observe: (request, work) => metrics.call(request.method, () => traceCall(trace, request, work)),
+    onRefused: (request) => metrics.callRefused(request.method),
   });
   publisher = new Publisher(
     agent,
@@ -165,6 +233,7 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
   );
 
   let isReady = false;
+  let linked: Span | null = null;
   events.hostStarted(agent.refs);
   link = startLink({
     url: options.gateway_url,
@@ -180,18 +249,22 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
     },
     state: () => publisher.state(),
     onOpen() {
-      options.log('info', `connected to ${options.gateway_url} as ${options.host_name}`);
-      spool.linkOpened();
+      log('info', `connected to ${options.gateway_url} as ${options.host_name}`);
+      linked?.close();
+      linked = trace.span('link', { gateway: options.gateway_url });
+      metrics.linkOpens.add();
+      telemetry.spool.linkOpened();
       if (!isReady) options.onReady?.();
       isReady = true;
     },
     onTrouble(message, refused) {
       calls.cancelAll();
+      linked?.close();
       const what = refused ? 'the gateway refused this agent' : 'no link to the gateway';
       const next = refused ? `asking again every ${LIMITS.backoff_max_ms / 1000} s` : 'trying again';
-      options.log('warn', `${what} (${options.gateway_url}): ${message}; ${next}`);
+      log('warn', `${what} (${options.gateway_url}): ${message}; ${next}`);
     },
-    onFrame: (frame) => onFrame(frame, calls, spool),
+    onFrame: (frame) => onFrame(frame, calls, telemetry),
   });
 
   // Not more often than the gateway wants to hear something: for one that sleeps between frames, each costs.
@@ -203,24 +276,37 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
     publisher.refreshMemory(registry.live());
   };
   const timers = [
-    setInterval(() => void discovery.scan(), LIMITS.scan_interval_ms),
+    setInterval(() => void scan(), LIMITS.scan_interval_ms),
     setInterval(() => discovery.checkLiveness(), LIMITS.liveness_interval_ms),
     setInterval(refreshMemory, LIMITS.memory_interval_ms),
+    setInterval(() => metrics.emitRows(telemetry), options.metrics_interval_ms ?? LIMITS.metrics_interval_ms),
   ];
-  const starting = startAll(commands, options.specs ?? []);
-  void discovery.scan();
+  const scan = (): Promise<void> =>
+    traceScan(
+      incarnation,
+      telemetry.emit,
+      () => discovery.scan(),
+      () => added,
+    );
+  const starting = startAll(commands, options.specs ?? [], trace);
+  void scan();
 
   return success({
+    metrics_url: server?.url ?? null,
+    telemetry_socket: telemetry.socket_path,
     killCommands: () => commands.kill(),
     async stop(reason) {
       for (const timer of timers) clearInterval(timer);
       await Promise.all([commands.stop(grace_ms), starting]);
       events.hostStopping(agent.refs, reason);
-      if (link.isOpen) await spool.drain(LIMITS.stop_drain_ms);
+      linked?.close();
+      metrics.emitRows(telemetry);
+      await telemetry.stop(link.isOpen);
+      metrics.close();
       calls.cancelAll();
       await pyspy.close();
       publisher.close();
-      spool.close();
+      await server?.close();
       await link.stop(reason);
       const isSwept = await guardian.close();
       if (!isSwept) options.log('error', 'some processes of commands could not be ended');
@@ -229,11 +315,14 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
 }
 
 /** One after the other, so that procs are listed in the order in which they were asked for. */
-async function startAll(commands: Commands, specs: readonly ProcSpec[]): Promise<void> {
-  for (const spec of specs) await commands.start(spec);
+async function startAll(commands: Commands, specs: readonly ProcSpec[], trace: Trace): Promise<void> {
+  for (const spec of specs) {
+    const { name, procs } = spec;
+    await trace.within('command.start', { name, procs }, () => commands.start(spec));
+  }
 }
 
-function onFrame(frame: GatewayFrame, calls: Calls, spool: Spool): void {
+function onFrame(frame: GatewayFrame, calls: Calls, { spool }: AgentTelemetry): void {
   if (frame.type === 'call') void calls.answer(frame.call, frame.request, frame.deadline_ms);
   else if (frame.type === 'cancel') calls.cancel(frame.call);
   else if (frame.type === 'ack') spool.acknowledge(frame.producer, frame.seq);

@@ -3,16 +3,18 @@
  * DuckDB brings is refused until somebody has looked at it.
  *
  * Left out on purpose: everything that reads files or the network (`read_csv`, `glob`, `parquet_scan`, …), settings and
- * environment (`current_setting`, `duckdb_settings`, `getenv`, `getvariable`, …), everything that runs text as SQL
+ * environment (`current_setting`, `duckdb_settings`, `getenv`, `getvariable`, `version`, …), everything that runs text as SQL
  * (`query`, `query_table`, `json_execute_serialized_sql`, `json_serialize_plan`), sleeping, sequences and logging.
  */
 import { TABLES } from '../../contract/index.ts';
+import { VIEW_NAMES } from '../views.ts';
 
 function words(text: string): ReadonlySet<string> {
   return new Set(text.trim().split(/\s+/));
 }
 
-export const TABLE_NAMES: ReadonlySet<string> = new Set(TABLES.map((table) => table.name));
+/** The contract's tables and the views of them. */
+export const TABLE_NAMES: ReadonlySet<string> = new Set([...TABLES.map((table) => table.name), ...VIEW_NAMES]);
 
 /** Views of the catalogue that may be read without a schema, or as `main.NAME`. */
 export const CATALOG_VIEWS = words('duckdb_tables duckdb_columns duckdb_views duckdb_types sqlite_master');
@@ -27,7 +29,7 @@ export const SHOW_NAMES = words('"tables" __show_tables_expanded');
 export const TABLE_FUNCTIONS = words(`
   range generate_series unnest repeat json_each json_tree
   duckdb_tables duckdb_columns duckdb_views duckdb_types duckdb_functions duckdb_keywords
-  pragma_table_info pragma_version`);
+  pragma_table_info`);
 
 /** Operators reach the check as functions whose names have no letter or digit: `+`, `||`, `~~*`, `->>`, … */
 export const OPERATOR = /^[^\p{L}\p{N}_\s"'();]{1,5}$/u;
@@ -91,7 +93,7 @@ const JSON_FUNCTIONS = `
 const GENERAL = `
   can_cast_implicitly coalesce constant_or_null current_catalog current_database current_schema current_schemas enum_code
   enum_first enum_last enum_range enum_range_boundary error gen_random_uuid if ifnull nullif pg_typeof typeof uuid
-  uuid_extract_timestamp uuid_extract_version uuidv4 uuidv7 version`;
+  uuid_extract_timestamp uuid_extract_version uuidv4 uuidv7`;
 
 const AGGREGATES = `
   any_value approx_count_distinct approx_quantile approx_top_k arbitrary arg_max arg_max_null arg_max_nulls_last arg_min

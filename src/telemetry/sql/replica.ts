@@ -5,42 +5,57 @@
  *    copy ends with the process.
  * 2. Then the instance is locked in: no files beyond that, no network, no extensions, no spilling to disk, a bound on
  *    memory, and no way to change any of this.
- * 3. Changes are applied as they were committed, by a connection of their own.
+ * 3. Changes are applied as they were committed, by a connection of their own. Rows that are in no file yet cannot be moved
+ *    out of memory: now and then another connection moves them into the copy's file, beside queries and changes.
  * 4. A query is checked (`check.ts`) and runs on a connection of its own, in a transaction that is read-only.
  */
 import { constants, copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance, type DuckDBPreparedStatement } from '@duckdb/node-api';
-import { failure, findTable, type Outcome, success } from '../../contract/index.ts';
-import { appendRows } from '../append.ts';
+import { failure, type Outcome, success } from '../../contract/index.ts';
+import { Appenders } from '../append.ts';
 import { messageOf } from '../database.ts';
 import { INTERNAL_SCHEMA, quoteText } from '../ddl.ts';
 import type { TelemetryLimits } from '../limits.ts';
+import { lossesViewSql } from '../losses-view.ts';
+import { readPack } from '../packs.ts';
+import { VIEWS, viewDdl } from '../views.ts';
 import type { Change } from '../writer.ts';
 import { checkTree, statementParts } from './check.ts';
+import { CheckedTexts, Parser, SpareConnection } from './connections.ts';
+import type { Format } from './formats.ts';
+import { readArrow, readCsv, tooLarge, tooManyRows } from './read-result.ts';
 import { renderRows } from './render.ts';
 
 const CATALOG = 'telemetry';
 
 export class Replica {
-  readonly #instance: DuckDBInstance;
   readonly #applier: DuckDBConnection;
-  readonly #parser: DuckDBConnection;
+  readonly #parser: Parser;
+  readonly #checked: CheckedTexts;
   readonly #folder: string;
   readonly #limits: TelemetryLimits;
+  readonly #appenders: Appenders;
+  readonly #checkpointer: DuckDBConnection;
+  readonly #spare: SpareConnection;
   #rowsSinceCheckpoint = 0;
-  #charsSinceCheckpoint = 0;
+  #bytesSinceCheckpoint = 0;
+  #isCheckpointing = false;
 
   private constructor(
     instance: DuckDBInstance,
     applier: DuckDBConnection,
+    checkpointer: DuckDBConnection,
     parser: DuckDBConnection,
     folder: string,
     limits: TelemetryLimits,
   ) {
-    this.#instance = instance;
+    this.#spare = new SpareConnection(instance, CATALOG);
     this.#applier = applier;
-    this.#parser = parser;
+    this.#appenders = new Appenders(applier, CATALOG);
+    this.#checkpointer = checkpointer;
+    this.#parser = new Parser(parser);
+    this.#checked = new CheckedTexts(limits.sql_checked_texts_max);
     this.#folder = folder;
     this.#limits = limits;
   }
@@ -63,51 +78,65 @@ export class Replica {
     const applier = await instance.connect();
     await applier.run(`ATTACH ${quoteText(path)} AS ${CATALOG} (RECOVERY_MODE no_wal_writes)`);
     await applier.run(`USE ${CATALOG}`);
-    // So that the catalogue shows the contract's tables and nothing else.
+    // So that the catalogue shows the contract's tables and the views of them, and nothing else.
     await applier.run(`DROP SCHEMA ${INTERNAL_SCHEMA} CASCADE`);
+    for (const view of VIEWS) await applier.run(viewDdl(view));
+    await applier.run(lossesViewSql([]));
     await applier.run(`SET GLOBAL TimeZone = 'UTC'`);
     await applier.run('SET GLOBAL enable_external_access = false');
     await applier.run('SET GLOBAL lock_configuration = true');
-    return new Replica(instance, applier, parser, folder, limits);
+    return new Replica(instance, applier, await instance.connect(), parser, folder, limits);
   }
 
+  /** Applies changes in one transaction. Throws when that fails, and then the copy is of no more use. */
   async apply(changes: readonly Change[]): Promise<void> {
     if (changes.length === 0) return;
     await this.#applier.run('BEGIN');
     for (const change of changes) {
       this.#rowsSinceCheckpoint += change.rows;
-      this.#charsSinceCheckpoint += change.chars;
-      if (change.kind === 'statements') {
+      this.#bytesSinceCheckpoint += change.bytes;
+      if (change.kind === 'insert') {
+        for (const bytes of change.packs) await this.#append(bytes);
+      } else {
+        this.#appenders.flush();
         for (const statement of change.sql) await this.#applier.run(statement);
-        continue;
-      }
-      for (const [name, rows] of Object.entries(change.tables)) {
-        const table = findTable(name);
-        if (table !== undefined) await appendRows(this.#applier, table, rows, CATALOG);
       }
     }
+    this.#appenders.flush();
     await this.#applier.run('COMMIT');
-    const { replica_checkpoint_rows, replica_checkpoint_chars } = this.#limits;
-    if (
-      this.#rowsSinceCheckpoint >= replica_checkpoint_rows ||
-      this.#charsSinceCheckpoint >= replica_checkpoint_chars
-    ) {
-      // Rows that are in no file yet cannot be moved out of memory.
-      await this.#applier.run(`CHECKPOINT ${CATALOG}`);
-      this.#rowsSinceCheckpoint = 0;
-      this.#charsSinceCheckpoint = 0;
-    }
+    void this.#checkpoint();
+  }
+
+  async #append(bytes: Uint8Array): Promise<void> {
+    const pack = readPack(bytes);
+    if (!pack.ok) throw new Error(pack.failure.message);
+    for (const table of pack.value.tables) await this.#appenders.append(table);
+  }
+
+  /** Moves what was applied into the copy's file when it is much; nobody waits for it. */
+  async #checkpoint(): Promise<void> {
+    const { replica_checkpoint_rows, replica_checkpoint_bytes } = this.#limits;
+    const isMuch =
+      this.#rowsSinceCheckpoint >= replica_checkpoint_rows || this.#bytesSinceCheckpoint >= replica_checkpoint_bytes;
+    if (this.#isCheckpointing || !isMuch) return;
+    this.#isCheckpointing = true;
+    this.#rowsSinceCheckpoint = 0;
+    this.#bytesSinceCheckpoint = 0;
+    // One that fails is made up for by the next; if none succeeds, a change finds no memory, and the process ends.
+    await this.#checkpointer.run(`CHECKPOINT ${CATALOG}`).catch(() => undefined);
+    this.#isCheckpointing = false;
   }
 
   /**
    * Checks and runs one query.
-   * @returns the JSON text of the answer, or `bad_request` for everything that is the query's own fault
+   * @param format of the answer, default JSON
+   * @returns the bytes of the answer, or `bad_request` for everything that is the query's own fault
    */
-  async query(sql: string): Promise<Outcome<string>> {
+  async query(sql: string, format: Format = 'json'): Promise<Outcome<Uint8Array>> {
     const checked = await this.#check(sql);
     if (!checked.ok) return checked;
     try {
-      return await this.runUnchecked(checked.value);
+      return await this.runUnchecked(checked.value, format);
     } catch (error) {
       const message = messageOf(error);
       if (/^(FATAL|INTERNAL)/.test(message)) throw new Error(this.#withoutPaths(message));
@@ -116,35 +145,39 @@ export class Replica {
   }
 
   /** Runs what the check would have refused, too: the wall behind it. Throws what DuckDB throws. */
-  async runUnchecked(sql: string): Promise<Outcome<string>> {
-    const connection = await this.#instance.connect();
+  async runUnchecked(sql: string, format: Format = 'json'): Promise<Outcome<Uint8Array>> {
+    const connection = await this.#spare.take();
     let statement: DuckDBPreparedStatement | undefined;
     try {
-      await connection.run(`USE ${CATALOG}`);
       await connection.run('BEGIN TRANSACTION READ ONLY');
       statement = await connection.prepare(sql);
-      return await this.#read(statement);
+      return await this.#read(statement, format);
     } finally {
       statement?.destroySync();
       connection.closeSync();
+      this.#spare.prepare();
     }
   }
 
   /** @returns the statement to run, put together from what was checked */
   async #check(sql: string): Promise<Outcome<string>> {
+    // What the check says hangs on the text alone.
+    const known = this.#checked.get(sql);
+    if (known !== undefined) return success(known);
     const parts = statementParts(sql, this.#limits);
     if (!parts.ok) return parts;
     const { head, query } = parts.value;
     try {
-      const reader = await this.#parser.runAndReadAll('SELECT json_serialize_sql(?::VARCHAR)', [query]);
-      const checked = checkTree(String(reader.getRows()[0]?.[0]), this.#limits);
-      return checked.ok ? success(head + query) : checked;
+      const checked = checkTree(await this.#parser.serialize(query), this.#limits);
+      if (!checked.ok) return checked;
+      this.#checked.add(sql, head + query);
+      return success(head + query);
     } catch (error) {
       return failure('bad_request', `sql: cannot be parsed: ${this.#withoutPaths(messageOf(error))}`);
     }
   }
 
-  async #read(statement: DuckDBPreparedStatement): Promise<Outcome<string>> {
+  async #read(statement: DuckDBPreparedStatement, format: Format): Promise<Outcome<Uint8Array>> {
     const { sql_rows_max, sql_result_max_chars } = this.#limits;
     const names = Array.from({ length: statement.columnCount }, (_, index) => statement.columnName(index));
     const twice = names.find((name, index) => names.indexOf(name) !== index);
@@ -152,6 +185,8 @@ export class Replica {
       return failure('bad_request', `sql: two columns are named ${JSON.stringify(twice)}; rename one with AS`);
     }
     const result = await statement.stream();
+    if (format === 'csv') return await readCsv(result, names, this.#limits);
+    if (format === 'arrow') return await readArrow(result, names, this.#limits);
     const parts: string[] = [];
     let chars = 0;
     for (
@@ -161,17 +196,17 @@ export class Replica {
     ) {
       for (const row of renderRows(chunk, names)) {
         if (parts.length >= sql_rows_max) {
-          return failure('bad_request', `sql: the result has more than ${sql_rows_max} rows; add a LIMIT`);
+          return tooManyRows(this.#limits);
         }
         chars += row.length + 1;
         if (chars > sql_result_max_chars) {
-          return failure('bad_request', `sql: the result is longer than ${sql_result_max_chars} characters of JSON`);
+          return tooLarge('JSON', this.#limits);
         }
         parts.push(row);
       }
     }
     const columns = names.map((name, index) => ({ name, type: String(result.columnType(index)) }));
-    return success(`{"rows":[${parts.join(',')}],"columns":${JSON.stringify(columns)}}`);
+    return success(Buffer.from(`{"rows":[${parts.join(',')}],"columns":${JSON.stringify(columns)}}`));
   }
 
   /** DuckDB's message as a user may see it: without the copy's folder, native stack traces, and advice nobody can follow. */

@@ -3,9 +3,14 @@ import { messageOf } from '../database.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { Replica } from './replica.ts';
 
+const NOTHING = new Uint8Array(0);
+
 let replica: Replica | null = null;
 let restMaxBytes = 0;
 let line: Promise<void> = Promise.resolve();
+/** What of the last answer has not been asked for yet. */
+let rest: Uint8Array = NOTHING;
+let partBytes = 0;
 
 // A query in DuckDB's threads may keep an orderly exit from ever ending.
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
@@ -17,21 +22,37 @@ async function handle(message: ToWorker): Promise<void> {
   if (message.kind === 'open') {
     replica = await Replica.open(message.source_path, message.folder, message.limits);
     restMaxBytes = message.limits.sql_rest_memory_mib * 2 ** 20;
+    partBytes = message.limits.sql_part_bytes;
     send({ kind: 'opened' });
     return;
   }
   if (replica === null) throw new Error(`${message.kind} before open`);
+  if (message.kind === 'next') {
+    send({ kind: 'part', part: takePart() });
+    return;
+  }
+  rest = NOTHING;
   if (message.kind === 'changes') {
     await replica.apply(message.changes);
     send({ kind: 'applied' });
     return;
   }
   send({ kind: 'started' });
-  const answer = await replica.query(message.sql);
+  const answer = await replica.query(message.sql, message.format);
   // What a result held stays with the process for as long as nothing makes it collect its garbage.
   if (process.memoryUsage.rss() > restMaxBytes) send({ kind: 'spent' });
-  if (answer.ok) send({ kind: 'rows', text: answer.value });
-  else send({ kind: 'refused', message: answer.failure.message });
+  if (!answer.ok) {
+    send({ kind: 'refused', message: answer.failure.message });
+    return;
+  }
+  rest = answer.value;
+  send({ kind: 'rows', size_bytes: rest.length, part: takePart() });
+}
+
+function takePart(): Uint8Array {
+  const part = rest.subarray(0, partBytes);
+  rest = part.length < rest.length ? rest.subarray(part.length) : NOTHING;
+  return part;
 }
 
 function send(message: FromWorker): void {

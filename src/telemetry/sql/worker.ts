@@ -11,8 +11,11 @@ import { fileURLToPath } from 'node:url';
 import { failure, type Outcome, success } from '../../contract/index.ts';
 import { messageWithoutFolder } from '../database.ts';
 import type { TelemetryLimits } from '../limits.ts';
+import { lossesViewSql } from '../losses-view.ts';
 import type { Store } from '../store.ts';
 import type { Change } from '../writer.ts';
+import type { QueryAnswer } from './answer.ts';
+import type { Format } from './formats.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 
 /** Beside this file, whether it runs as source or built. */
@@ -30,16 +33,22 @@ export class SqlWorker {
   readonly #folder: string;
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
+  readonly #useless = Promise.withResolvers<void>();
   #pending: Answer | null = null;
   #backlog: Change[] = [];
   #backlogRows = 0;
-  #backlogChars = 0;
+  /** Of what the process was told last. */
+  #lossesVersion = 0;
+  #backlogBytes = 0;
   /** Messages with changes that the process has not answered yet. */
   #applying = 0;
   #opened = false;
   #started = false;
+  /** From a query to the last part of its answer. */
+  #answering = false;
   #dead = false;
   #stale = false;
+  #removed: Promise<void> | null = null;
 
   private constructor(store: Store, limits: TelemetryLimits, folder: string) {
     this.#store = store;
@@ -99,6 +108,11 @@ export class SqlWorker {
     return this.#child.pid;
   }
 
+  /** Settles when it can take no further query. */
+  get useless(): Promise<void> {
+    return this.#useless.promise;
+  }
+
   /** Whether it can take a query, now or when it has answered the one it has. */
   get usable(): boolean {
     return !this.#dead && !this.#stale;
@@ -111,26 +125,43 @@ export class SqlWorker {
    *          process down, which only its use of memory can do; `internal_error` when the engine failed on it; `not started`
    *          when the process ended before it, or could not take over the changes that precede it
    */
-  async run(sql: string, signal?: AbortSignal): Promise<Outcome<string> | 'not started'> {
+  async run(sql: string, format: Format, signal?: AbortSignal): Promise<Outcome<QueryAnswer> | 'not started'> {
     const { sql_timeout_ms, sql_process_memory_mib } = this.#limits;
+    const begin_ms = performance.now();
+    this.#takeLosses();
     this.#flush();
+    this.#answering = true;
     // Nobody waits for an abandoned query any more, but it would hold its process until its time limit.
     const abandon = (): void => void this.#child.kill('SIGKILL');
     signal?.addEventListener('abort', abandon, { once: true });
     if (signal?.aborted) abandon();
     this.#started = false;
-    const answer = await this.#ask({ kind: 'query', sql }, sql_timeout_ms);
+    let answer = await this.#ask({ kind: 'query', sql, format }, sql_timeout_ms);
+    const parts: Uint8Array[] = [];
+    let missing_bytes = 0;
+    if (answer !== 'timeout' && answer.kind === 'rows') {
+      parts.push(answer.part);
+      missing_bytes = answer.size_bytes - answer.part.length;
+    }
+    while (missing_bytes > 0) {
+      answer = await this.#ask({ kind: 'next' }, sql_timeout_ms - (performance.now() - begin_ms));
+      if (answer === 'timeout' || answer.kind !== 'part' || answer.part.length === 0) break;
+      parts.push(answer.part);
+      missing_bytes -= answer.part.length;
+    }
     signal?.removeEventListener('abort', abandon);
-    if (signal?.aborted && answer !== 'timeout' && answer.kind !== 'rows') {
-      await this.stop();
+    this.#answering = false;
+    const isWhole = parts.length > 0 && missing_bytes === 0;
+    if (signal?.aborted && answer !== 'timeout' && !isWhole) {
+      await this.kill();
       return failure('gateway_timeout', 'sql: stopped, since its client went away');
     }
     if (answer === 'timeout') {
-      await this.stop();
+      await this.kill();
       return failure('gateway_timeout', `sql: stopped at its time limit of ${sql_timeout_ms} ms`);
     }
     this.#push();
-    if (answer.kind === 'rows') return success(answer.text);
+    if (isWhole) return success({ format, size_bytes: parts.reduce((sum, part) => sum + part.length, 0), parts });
     if (answer.kind === 'refused') return failure('bad_request', answer.message);
     await this.stop();
     if (!this.#started) return 'not started';
@@ -141,12 +172,18 @@ export class SqlWorker {
     return failure('bad_request', `sql: the query brought its process down; ${limit}`);
   }
 
-  /** Kills the process, waits for its end and removes its copy. */
-  async stop(): Promise<void> {
+  /** Kills the process and waits for its end. Its copy is removed behind that: a large one takes its time. */
+  async kill(): Promise<void> {
     this.#store.unfollow(this.#follow);
     this.#child.kill('SIGKILL');
     await this.#ended;
-    await rm(this.#folder, { recursive: true, force: true }).catch(() => undefined);
+    this.#removed ??= rm(this.#folder, { recursive: true, force: true }).catch(() => undefined);
+  }
+
+  /** Kills the process, waits for its end and for that of its copy. */
+  async stop(): Promise<void> {
+    await this.kill();
+    await this.#removed;
   }
 
   async #open(): Promise<Outcome<null>> {
@@ -185,25 +222,33 @@ export class SqlWorker {
     }
     this.#backlog.push(change);
     this.#backlogRows += change.rows;
-    this.#backlogChars += change.chars;
-    this.#push();
-    const { replica_backlog_max_rows, replica_backlog_max_chars } = this.#limits;
-    if (this.#backlogRows > replica_backlog_max_rows || this.#backlogChars > replica_backlog_max_chars) this.#giveUp();
+    this.#backlogBytes += change.bytes;
+    const { replica_backlog_max_rows, replica_backlog_max_bytes } = this.#limits;
+    if (this.#backlogRows > replica_backlog_max_rows || this.#backlogBytes > replica_backlog_max_bytes) this.#giveUp();
+    else this.#push();
   };
 
   /** Follows the store no longer: the next query goes to another process. */
   #giveUp(): void {
     this.#stale = true;
+    this.#useless.resolve();
     this.#backlog = [];
     this.#store.unfollow(this.#follow);
   }
 
-  /** Brings a process at rest up to date, once enough has come together. */
+  /** Brings a process at rest up to date, so that little is left to do before its next query. */
   #push(): void {
-    const isAtRest = this.#opened && this.#pending === null && this.#applying === 0;
-    const { replica_push_rows, replica_push_chars } = this.#limits;
-    const isMuch = this.#backlogRows >= replica_push_rows || this.#backlogChars >= replica_push_chars;
-    if (isAtRest && isMuch) this.#flush();
+    const isAtRest = this.#opened && this.#pending === null && this.#applying === 0 && !this.#answering;
+    if (isAtRest) this.#flush();
+  }
+
+  /** Losses change with nearly every batch of a producer that has any, so a process learns of them when it is asked. */
+  #takeLosses(): void {
+    const { lossesVersion } = this.#store;
+    if (lossesVersion === this.#lossesVersion || this.#stale) return;
+    this.#lossesVersion = lossesVersion;
+    const sql = [lossesViewSql(this.#store.losses())];
+    this.#backlog.push({ kind: 'statements', rows: 0, bytes: 0, sql });
   }
 
   #flush(): void {
@@ -211,7 +256,7 @@ export class SqlWorker {
     const changes = this.#backlog;
     this.#backlog = [];
     this.#backlogRows = 0;
-    this.#backlogChars = 0;
+    this.#backlogBytes = 0;
     this.#applying += 1;
     this.#send({ kind: 'changes', changes });
   }
@@ -250,13 +295,14 @@ export class SqlWorker {
       this.#push();
       return;
     }
-    if (message.kind === 'failed' || message.kind === 'spent') this.#stale = true;
+    if (message.kind === 'failed' || message.kind === 'spent') this.#giveUp();
     if (message.kind === 'spent') return;
     this.#pending?.(message);
   }
 
   #end(how: string, ended: () => void): void {
     this.#dead = true;
+    this.#useless.resolve();
     this.#backlog = [];
     this.#store.unfollow(this.#follow);
     this.#pending?.({ kind: 'failed', reason: 'ended', message: how });

@@ -6,9 +6,11 @@ export interface PySpyDumpOpts {
   readonly native: boolean;
   readonly native_all: boolean;
   readonly nonblocking: boolean;
+  /** Values of local variables. Default false. */
+  readonly locals?: boolean;
 }
 
-/** What a dump asked for over HTTP is taken with; the caller cannot choose. */
+/** What a dump asked for over HTTP is taken with; the caller chooses only whether there are locals. */
 export const HTTP_DUMP_OPTS: PySpyDumpOpts = { threads: false, native: true, native_all: true, nonblocking: false };
 
 export function dumpArguments(pid: number, opts: PySpyDumpOpts): string[] {
@@ -18,6 +20,7 @@ export function dumpArguments(pid: number, opts: PySpyDumpOpts): string[] {
     ...(opts.native ? ['--native'] : []),
     ...(opts.native_all ? ['--native-all'] : []),
     ...(opts.nonblocking ? ['--nonblocking'] : []),
+    ...(opts.locals ? ['--locals'] : []),
   ];
 }
 

@@ -59,7 +59,8 @@ export async function dumpWith(binary: string, request: DumpRun): Promise<Attemp
   for (let attempt = 1; ; ) {
     const result = await runOnce(binary, opts, request);
     if (result === null) return null;
-    if (result.kind === 'ok') return isDowngraded ? { ...result, warnings: [DOWNGRADE_WARNING] } : result;
+    if (result.kind === 'ok')
+      return isDowngraded ? { ...result, warnings: [DOWNGRADE_WARNING, ...result.warnings] } : result;
     if (signal?.aborted) return result;
     if (opts.native_all && result.exit_code === 2 && result.stderr.includes('--native-all')) {
       await support.remember(binary);
@@ -102,7 +103,7 @@ async function runOnce(binary: string, opts: PySpyDumpOpts, request: DumpRun): P
       break;
   }
   if (outcome.code !== 0) return failed(outcome.stderr, outcome.code);
-  const parsed = await parseWithoutBlocking(outcome.stdout, deadline_ms, signal);
+  const parsed = await parseWithoutBlocking(outcome.stdout, opts.locals === true, deadline_ms, signal);
   switch (parsed.kind) {
     case 'unparsable':
       return failed(`failed to parse py-spy JSON output: ${parsed.reason}`);
@@ -111,7 +112,7 @@ async function runOnce(binary: string, opts: PySpyDumpOpts, request: DumpRun): P
     case 'aborted':
       return failed(CANCELLED);
     case 'parsed':
-      return { kind: 'ok', binary, capture_mode: captureMode(opts), traces: parsed.traces, warnings: [] };
+      return { kind: 'ok', binary, capture_mode: captureMode(opts), traces: parsed.traces, warnings: parsed.warnings };
   }
 }
 

@@ -32,6 +32,11 @@ export const PYSPY_LIMITS = {
   /** From the end of the subprocess to closing pipes that something else still holds open. */
   drain_ms: 1_000,
 
+  /** Locals of one dump, innermost frames of the first threads first; the others are left out, and a warning says so. */
+  locals_max: 10_000,
+  /** Of a local's value this much is kept, which py-spy has shortened before; a warning says how many were cut. */
+  local_repr_max_chars: 512,
+
   /** Output up to this size is parsed at once, in a few milliseconds; above it, in a worker thread. */
   parse_inline_max_bytes: 256 * 1024,
   /** Memory of such a worker. */

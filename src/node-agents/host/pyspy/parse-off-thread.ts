@@ -6,7 +6,8 @@
 import { Worker } from 'node:worker_threads';
 import type { PySpyStackTrace } from '../../../contract/index.ts';
 import { PYSPY_LIMITS } from './limits.ts';
-import { type ParsedOutput, parseOutput } from './parse-output.ts';
+import { boundLocals } from './locals.ts';
+import { parseOutput } from './parse-output.ts';
 
 /** Traces in the form they are at hand in; the other form is made on demand, in the time that takes. */
 export interface Traces {
@@ -18,42 +19,66 @@ export interface Traces {
 }
 
 export type ParsedTraces =
-  | { readonly kind: 'parsed'; readonly traces: Traces }
+  | { readonly kind: 'parsed'; readonly traces: Traces; readonly warnings: readonly string[] }
   | { readonly kind: 'unparsable'; readonly reason: string }
   | { readonly kind: 'timed_out' }
   | { readonly kind: 'aborted' };
 
-/** What a worker answers. */
-export type WorkerAnswer = { readonly json: string } | { readonly reason: string };
-
-/** Parses on this thread. */
-export function answerOf(parsed: ParsedOutput): WorkerAnswer {
-  return parsed.ok ? { json: JSON.stringify(parsed.traces) } : { reason: parsed.reason };
+/** What a worker is given, the bytes moved to it. */
+export interface WorkerTask {
+  readonly bytes: Uint8Array;
+  /** Whether locals were asked for. */
+  readonly locals: boolean;
 }
 
-/** Parses until `deadline_ms` by the clock of `performance.now()`. Never rejects. */
+/** What a worker answers. */
+export type WorkerAnswer =
+  | { readonly json: string; readonly warnings: readonly string[] }
+  | { readonly reason: string };
+
+/** Parses on this thread. */
+export function answerOf({ bytes, locals }: WorkerTask): WorkerAnswer {
+  const parsed = parseOutput(bytes);
+  if (!parsed.ok) return { reason: parsed.reason };
+  const { traces, warnings } = boundLocals(parsed.traces, locals);
+  return { json: JSON.stringify(traces), warnings };
+}
+
+/**
+ * Parses until `deadline_ms` by the clock of `performance.now()`. Never rejects.
+ *
+ * @param locals whether locals were asked for
+ */
 export async function parseWithoutBlocking(
   bytes: Uint8Array,
+  locals: boolean,
   deadline_ms: number,
   signal?: AbortSignal,
 ): Promise<ParsedTraces> {
   if (signal?.aborted) return { kind: 'aborted' };
-  if (bytes.length > PYSPY_LIMITS.parse_inline_max_bytes) return await parseInWorker(bytes, deadline_ms, signal);
+  if (bytes.length > PYSPY_LIMITS.parse_inline_max_bytes)
+    return await parseInWorker(bytes, locals, deadline_ms, signal);
   const parsed = parseOutput(bytes);
   if (!parsed.ok) return { kind: 'unparsable', reason: parsed.reason };
-  const { traces } = parsed;
+  const { traces, warnings } = boundLocals(parsed.traces, locals);
   return {
     kind: 'parsed',
     traces: { is_large: false, toValue: () => traces, toJson: () => JSON.stringify(traces) },
+    warnings,
   };
 }
 
-function parseInWorker(bytes: Uint8Array, deadline_ms: number, signal?: AbortSignal): Promise<ParsedTraces> {
+function parseInWorker(
+  bytes: Uint8Array,
+  locals: boolean,
+  deadline_ms: number,
+  signal?: AbortSignal,
+): Promise<ParsedTraces> {
   // The published package holds this file and the worker's as `.js`.
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const own = ownsItsMemory(bytes) ? bytes : new Uint8Array(bytes);
   const worker = new Worker(new URL(`./parse-worker.${extension}`, import.meta.url), {
-    workerData: own,
+    workerData: { bytes: own, locals } satisfies WorkerTask,
     transferList: [own.buffer as ArrayBuffer],
     resourceLimits: { maxOldGenerationSizeMb: PYSPY_LIMITS.parse_heap_max_mb },
     env: {},
@@ -80,11 +105,12 @@ function parseInWorker(bytes: Uint8Array, deadline_ms: number, signal?: AbortSig
 
 function tracesOf(answer: WorkerAnswer): ParsedTraces {
   if ('reason' in answer) return { kind: 'unparsable', reason: answer.reason };
-  const { json } = answer;
+  const { json, warnings } = answer;
   // Our own worker has checked it against the contract.
   return {
     kind: 'parsed',
     traces: { is_large: true, toValue: () => JSON.parse(json) as PySpyStackTrace[], toJson: () => json },
+    warnings,
   };
 }
 

@@ -80,7 +80,7 @@ describe('parseWithoutBlocking', () => {
       [0, false],
       [1, true],
     ] as const) {
-      const parsed = await parseWithoutBlocking(outputOf(PYSPY_LIMITS.parse_inline_max_bytes + excess), later());
+      const parsed = await parseWithoutBlocking(outputOf(PYSPY_LIMITS.parse_inline_max_bytes + excess), false, later());
       if (parsed.kind !== 'parsed') throw new Error(parsed.kind);
       expect(parsed.traces.is_large).toBe(is_large);
       expect(parsed.traces.toValue()).toEqual([FULL_TRACE]);
@@ -90,17 +90,17 @@ describe('parseWithoutBlocking', () => {
 
   it('says what is wrong in large output too', async () => {
     const bytes = Buffer.from(' '.repeat(PYSPY_LIMITS.parse_inline_max_bytes + 1));
-    expect(await parseWithoutBlocking(bytes, later())).toMatchObject({ kind: 'unparsable' });
+    expect(await parseWithoutBlocking(bytes, false, later())).toMatchObject({ kind: 'unparsable' });
   });
 
   it('ends at its deadline and at an abort', async () => {
     const bytes = () => outputOf(8 * 1024 * 1024);
-    expect(await parseWithoutBlocking(bytes(), performance.now())).toEqual({ kind: 'timed_out' });
+    expect(await parseWithoutBlocking(bytes(), false, performance.now())).toEqual({ kind: 'timed_out' });
     const abort = new AbortController();
-    const parsing = parseWithoutBlocking(bytes(), later(), abort.signal);
+    const parsing = parseWithoutBlocking(bytes(), false, later(), abort.signal);
     abort.abort();
     expect(await parsing).toEqual({ kind: 'aborted' });
-    expect(await parseWithoutBlocking(bytes(), later(), abort.signal)).toEqual({ kind: 'aborted' });
+    expect(await parseWithoutBlocking(bytes(), false, later(), abort.signal)).toEqual({ kind: 'aborted' });
   });
 
   it('leaves the event loop free while tens of megabytes are parsed', async () => {
@@ -118,7 +118,7 @@ describe('parseWithoutBlocking', () => {
       last = performance.now();
       turns += 1;
     }, 5);
-    const parsed = await parseWithoutBlocking(bytes, later());
+    const parsed = await parseWithoutBlocking(bytes, false, later());
     clearInterval(ticker);
     expect(parsed.kind).toBe('parsed');
     expect(turns).toBeGreaterThan(5);

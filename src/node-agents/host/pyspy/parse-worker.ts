@@ -1,6 +1,5 @@
-/** The worker thread of `parse-off-thread.ts`: is given bytes, answers with one WorkerAnswer. */
+/** The worker thread of `parse-off-thread.ts`: is given a WorkerTask, answers with one WorkerAnswer. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { answerOf } from './parse-off-thread.ts';
-import { parseOutput } from './parse-output.ts';
+import { answerOf, type WorkerTask } from './parse-off-thread.ts';
 
-parentPort?.postMessage(answerOf(parseOutput(workerData as Uint8Array)));
+parentPort?.postMessage(answerOf(workerData as WorkerTask));

@@ -1,0 +1,44 @@
+/** The rows that the telemetry benchmark stores: messages and what became of them, as batches that are encoded once. */
+import { constants, zstdCompressSync } from 'node:zlib';
+import { pack, type Row } from '../src/contract/index.ts';
+
+const ENDPOINTS = Array.from({ length: 24 }, (_, index) => `endpoint_${index}`);
+const ACTORS = Array.from({ length: 512 }, (_, index) => scattered(index));
+const STATUSES = ['queued', 'active', 'complete'];
+
+export interface EncodedBatch {
+  readonly rows: number;
+  /** What `pack` wrote. */
+  readonly bytes: Uint8Array;
+  /** `bytes`, zstd, base64: what `packed` of an event batch holds. */
+  readonly packed: string;
+}
+
+/** An id spread over 64 bits, as hashed ids are. */
+function scattered(number: number): string {
+  return String(BigInt.asUintN(64, BigInt(number + 1) * 0x9e37_79b9_7f4a_7c15n));
+}
+
+/** @param number makes the rows of one batch differ from those of another */
+export function eventRows(rows: number, number: number): { messages: Row[]; message_status_events: Row[] } {
+  const messages: Row[] = [];
+  const message_status_events: Row[] = [];
+  const at_us = Date.now() * 1_000;
+  for (let index = 0; messages.length + message_status_events.length < rows; index += 1) {
+    const id = scattered(number * 1_000_003 + index);
+    const actor = (salt: number) => ACTORS[(index * 31 + salt) % ACTORS.length] ?? '0';
+    messages.push([id, at_us + index * 7, actor(number), actor(number + 97), ENDPOINTS[index % 24] ?? '', null]);
+    for (const [place, status] of STATUSES.entries()) {
+      if (messages.length + message_status_events.length >= rows) break;
+      message_status_events.push([scattered(number * 7_000_003 + index * 3 + place), at_us + index * 7, id, status]);
+    }
+  }
+  return { messages, message_status_events };
+}
+
+export function encodedBatch(rows: number, number: number): EncodedBatch {
+  const packed = pack(eventRows(rows, number));
+  if (!packed.ok) throw new Error(packed.failure.message);
+  const compressed = zstdCompressSync(packed.value, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
+  return { rows, bytes: packed.value, packed: compressed.toString('base64') };
+}

@@ -1,0 +1,181 @@
+/**
+ * The folder of a spool, and what dead agents left in it.
+ *
+ * 1. Each agent has a folder of its own below the spool's, `PID-TICKS-BOOT-RANDOM`: its process by pid and start time, and
+ *    the boot of the machine in which those mean something. Nobody else reads or writes them (mode 0700).
+ * 2. At its start an agent looks for folders whose owner is dead, and claims each by renaming it to a name of its own: of
+ *    two that try, one succeeds. Claimed and killed, it is the next one's to claim.
+ * 3. What was claimed is read file by file; a line that is torn or spoiled is skipped, since it was never told to be safe.
+ *    Batches of one producer, which may have outlived several agents, are sorted by their numbers.
+ *
+ * Folders are not to be shared between machines or pid namespaces: whose process is not to be seen is taken for dead.
+ */
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdirSync, statSync } from 'node:fs';
+import { readdir, readFile, rename, rmdir } from 'node:fs/promises';
+import path from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { failure, type Outcome, success } from '../../contract/index.ts';
+import { bootId, identify, isRunning } from '../host/procfs/index.ts';
+import { LIMITS } from '../limits.ts';
+import { readLine, type SpoolLine } from './spool-lines.ts';
+import { type Place, type SpoolFile, weightOf } from './spool-log.ts';
+
+export interface AdoptedBatch {
+  readonly seq: number;
+  readonly rows: number;
+  readonly lost_rows: number;
+  readonly place: Place;
+}
+
+export interface AdoptedProducer {
+  readonly producer: string;
+  readonly acked: number;
+  /** By number, each once. */
+  readonly batches: readonly AdoptedBatch[];
+  /** Losses to be told of by the first batch above `to`. */
+  readonly untold: readonly { readonly to: number; readonly rows: number }[];
+}
+
+export interface Adopted {
+  readonly files: readonly SpoolFile[];
+  readonly producers: readonly AdoptedProducer[];
+  /** Folders that were claimed, to be removed when they are empty. */
+  readonly folders: readonly string[];
+}
+
+export interface OwnFolder {
+  /** This run's own. */
+  readonly folder: string;
+  /** The spool's. */
+  readonly parent: string;
+}
+
+const NAME = /^(\d+)-(\d+)-([0-9a-f]{8})-[0-9a-f]{8}$/;
+
+/**
+ * Makes the folder of this run.
+ * @returns `service_unavailable` saying why batches cannot be kept there
+ */
+export function makeOwnFolder(parent: string): Outcome<OwnFolder> {
+  try {
+    mkdirSync(parent, { recursive: true, mode: 0o700 });
+    const { uid, mode } = statSync(parent);
+    if (process.getuid !== undefined && uid !== process.getuid()) throw new Error('it belongs to somebody else');
+    if ((mode & 0o077) !== 0) chmodSync(parent, 0o700);
+    const folder = path.join(parent, ownName());
+    mkdirSync(folder, { mode: 0o700 });
+    return success({ folder, parent });
+  } catch (error) {
+    return failure('service_unavailable', `the spool's folder ${parent} cannot be used: ${(error as Error).message}`);
+  }
+}
+
+/**
+ * Takes over what dead agents left below `parent`. Never rejects; what cannot be read stays where it is.
+ *
+ * @param claimedName names of the folders as whose owner this process claims them. Default: its own
+ */
+export async function adopt(parent: string, claimedName: () => string = ownName): Promise<Adopted> {
+  const collected = new Collected();
+  const folders: string[] = [];
+  for (const name of await namesIn(parent)) {
+    if (folders.length >= LIMITS.spool_adopted_max) break;
+    if (!isDead(name)) continue;
+    const claimed = path.join(parent, claimedName());
+    try {
+      await rename(path.join(parent, name), claimed);
+    } catch {
+      // Another agent was first.
+      continue;
+    }
+    folders.push(claimed);
+    for (const file of await namesIn(claimed)) {
+      if (file.endsWith('.ndjson')) await collected.read(path.join(claimed, file));
+    }
+    collected.endFolder();
+  }
+  return { ...collected.result(), folders };
+}
+
+/** Removes folders that are empty; the others are for the next agent. */
+export async function removeEmpty(folders: readonly string[]): Promise<void> {
+  for (const folder of folders) await rmdir(folder).catch(() => {});
+}
+
+function ownName(): string {
+  const { pid, start_ticks } = identify(process.pid) ?? { pid: process.pid, start_ticks: 0 };
+  return `${pid}-${start_ticks}-${bootName()}-${randomBytes(4).toString('hex')}`;
+}
+
+function bootName(): string {
+  return (bootId() ?? '00000000').slice(0, 8);
+}
+
+function isDead(name: string): boolean {
+  const [, pid, ticks, boot] = NAME.exec(name) ?? [];
+  if (pid === undefined) return false;
+  return boot !== bootName() || !isRunning({ pid: Number(pid), start_ticks: Number(ticks) });
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return (await readdir(folder).catch(() => [])).sort();
+}
+
+class Collected {
+  readonly #files: SpoolFile[] = [];
+  readonly #batches = new Map<string, Map<number, AdoptedBatch>>();
+  readonly #acked = new Map<string, number>();
+  readonly #untold: { producer: string; to: number; rows: number }[] = [];
+  /** The last of the folder that is being read. */
+  #lastUntold: { producer: string; to: number; rows: number }[] = [];
+
+  async read(file_path: string): Promise<void> {
+    const bytes = await readFile(file_path).catch(() => null);
+    if (bytes === null) return;
+    const file: SpoolFile = { path: file_path, bytes: bytes.length, weight_bytes: 0, held: 0 };
+    this.#files.push(file);
+    for (let offset = 0; offset < bytes.length; ) {
+      const end = bytes.indexOf(10, offset);
+      if (end < 0) return;
+      const place = { file, offset, length: end + 1 - offset };
+      file.weight_bytes += weightOf(place.length);
+      const line = readLine(bytes.toString('utf8', offset, end));
+      if (line !== null) this.#take(line, place);
+      offset = end + 1;
+      // Reading what is left of a long outage must not hold up everything else.
+      await nextTurn();
+    }
+  }
+
+  endFolder(): void {
+    this.#untold.push(...this.#lastUntold);
+    this.#lastUntold = [];
+  }
+
+  result(): Pick<Adopted, 'files' | 'producers'> {
+    const names = new Set([...this.#batches.keys(), ...this.#untold.map(({ producer }) => producer)]);
+    const producers = [...names].map((producer): AdoptedProducer => {
+      const acked = this.#acked.get(producer) ?? 0;
+      const batches = [...(this.#batches.get(producer)?.values() ?? [])].filter(({ seq }) => seq > acked);
+      batches.sort((a, b) => a.seq - b.seq);
+      return { producer, acked, batches, untold: this.#untold.filter((loss) => loss.producer === producer) };
+    });
+    return { files: this.#files, producers };
+  }
+
+  #take(line: SpoolLine, place: Place): void {
+    if ('untold' in line) {
+      this.#lastUntold = line.untold;
+    } else if ('acked' in line) {
+      for (const [producer, seq] of Object.entries<number>(line.acked)) {
+        this.#acked.set(producer, Math.max(seq, this.#acked.get(producer) ?? 0));
+      }
+    } else {
+      const { producer, seq, rows, lost_rows } = line;
+      const batches = this.#batches.get(producer) ?? new Map<number, AdoptedBatch>();
+      this.#batches.set(producer, batches);
+      if (!batches.has(seq)) batches.set(seq, { seq, rows, lost_rows, place });
+    }
+  }
+}

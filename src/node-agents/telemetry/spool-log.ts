@@ -1,0 +1,230 @@
+/**
+ * The files of a spool: lines are appended, read back by their place, and go file by file.
+ *
+ * 1. A file holds one line after the other and is never written again once it is full; it is removed when no line of it is
+ *    held any more. Files are numbered, and have the owner's folder.
+ * 2. `append` settles when the line is with the kernel: what it has, outlives the process. Once a second the file is synced,
+ *    so a crash of the machine may lose the last second.
+ * 3. A line that the disk does not take settles as null, and so do those of the next LIMITS.spool_retry_ms; then a new file
+ *    is tried. What a failed write left behind is cut off, so that a torn line can only be the last one of a file.
+ */
+import { type FileHandle, open, rm, truncate } from 'node:fs/promises';
+import path from 'node:path';
+import { LIMITS } from '../limits.ts';
+
+/** One file. `held` counts the reasons to keep it: its lines that are still needed. */
+export interface SpoolFile {
+  readonly path: string;
+  bytes: number;
+  /** What its lines count in the bound of the spool. */
+  weight_bytes: number;
+  held: number;
+}
+
+export interface Place {
+  readonly file: SpoolFile;
+  readonly offset: number;
+  readonly length: number;
+}
+
+interface WaitingLine {
+  readonly bytes: Buffer;
+  readonly placed: (place: Place | null) => void;
+}
+
+/** What a line counts in the bound. */
+export function weightOf(line_bytes: number): number {
+  return Math.max(line_bytes, LIMITS.spool_batch_min_bytes);
+}
+
+export class SpoolLog {
+  /** Oldest first; the last may be the one that is written to. */
+  readonly files: SpoolFile[] = [];
+  readonly #folder: string;
+  readonly #file_max_bytes: number;
+  readonly #onTrouble: (message: string) => void;
+  readonly #waiting: WaitingLine[] = [];
+  #current: { readonly file: SpoolFile; readonly handle: FileHandle } | null = null;
+  #number = 0;
+  #running: Promise<void> | null = null;
+  #writing: Promise<unknown> = Promise.resolve();
+  readonly #removing = new Set<Promise<void>>();
+  #isDirty = false;
+  #broken_until_ms = 0;
+  #isTroubled = false;
+  readonly #syncTimer: NodeJS.Timeout;
+
+  /**
+   * @param onTrouble told when the disk takes no lines, once until it does again
+   */
+  constructor(folder: string, file_max_bytes: number, onTrouble: (message: string) => void) {
+    this.#folder = folder;
+    this.#file_max_bytes = file_max_bytes;
+    this.#onTrouble = onTrouble;
+    this.#syncTimer = setInterval(() => void this.#sync(), LIMITS.spool_sync_ms);
+    this.#syncTimer.unref();
+  }
+
+  /** Whether the last line was taken. */
+  get isWell(): boolean {
+    return !this.#isTroubled;
+  }
+
+  get weight_bytes(): number {
+    return this.files.reduce((sum, file) => sum + file.weight_bytes, 0);
+  }
+
+  /** @param line without its end; settles as null when the disk does not take it. The place is held. */
+  append(line: string): Promise<Place | null> {
+    return new Promise((placed) => {
+      this.#waiting.push({ bytes: Buffer.from(`${line}\n`), placed });
+      this.#running ??= this.#run();
+    });
+  }
+
+  async read({ file, offset, length }: Place): Promise<string> {
+    const handle = await open(file.path, 'r');
+    try {
+      const bytes = Buffer.alloc(length);
+      const { bytesRead } = await handle.read(bytes, 0, length, offset);
+      return bytes.toString('utf8', 0, bytesRead);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  /** Files of an earlier owner, oldest first, which come before all of ours. */
+  adopt(files: readonly SpoolFile[]): void {
+    this.files.unshift(...files);
+  }
+
+  /** One reason less to keep a file. */
+  release(file: SpoolFile): void {
+    file.held -= 1;
+    if (file.held <= 0 && file !== this.#current?.file) this.remove(file);
+  }
+
+  /** Removes a file, whatever is in it. */
+  remove(file: SpoolFile): void {
+    const index = this.files.indexOf(file);
+    if (index >= 0) this.files.splice(index, 1);
+    if (file === this.#current?.file) this.#closeCurrent();
+    const removing = rm(file.path, { force: true })
+      .catch(() => {})
+      .finally(() => this.#removing.delete(removing));
+    this.#removing.add(removing);
+  }
+
+  /** Removes the file that is written to, when nothing in it is held any more. */
+  clear(): void {
+    const file = this.#current?.file;
+    if (file !== undefined && file.held <= 0 && this.#running === null) this.#closeCurrent();
+  }
+
+  /** Finishes what waits; the files stay, unless nothing in them is held. */
+  async close(): Promise<void> {
+    clearInterval(this.#syncTimer);
+    while (this.#running !== null) await this.#running;
+    const last = this.#current;
+    this.#current = null;
+    if (last !== null) await endFile(last.handle, last.file.held > 0);
+    for (const file of this.files.filter(({ held }) => held <= 0)) {
+      this.files.splice(this.files.indexOf(file), 1);
+      await rm(file.path, { force: true }).catch(() => {});
+    }
+    await Promise.all(this.#removing);
+  }
+
+  async #run(): Promise<void> {
+    await null;
+    while (this.#waiting.length > 0) {
+      const group = this.#takeGroup();
+      const writing = this.#write(group.map(({ bytes }) => bytes));
+      this.#writing = writing;
+      const places = await writing;
+      for (const [index, { placed }] of group.entries()) placed(places?.[index] ?? null);
+    }
+    this.#running = null;
+  }
+
+  /** Lines that share a write: what one file may take, and at least one. */
+  #takeGroup(): WaitingLine[] {
+    const room = this.#file_max_bytes - (this.#current?.file.bytes ?? 0);
+    let bytes = 0;
+    const end = this.#waiting.findIndex((line, index) => {
+      bytes += line.bytes.length;
+      return index > 0 && bytes > room;
+    });
+    return this.#waiting.splice(0, end < 0 ? this.#waiting.length : end);
+  }
+
+  async #write(lines: readonly Buffer[]): Promise<Place[] | null> {
+    if (performance.now() < this.#broken_until_ms) return null;
+    let target: { readonly file: SpoolFile; readonly handle: FileHandle } | null = null;
+    try {
+      target = this.#current ?? (await this.#begin());
+      // Somebody may remove the file while it is written to; the descriptor is good all the same.
+      const { file, handle } = target;
+      const whole = lines.length === 1 ? (lines[0] as Buffer) : Buffer.concat(lines);
+      for (let at = 0; at < whole.length; ) {
+        const { bytesWritten } = await handle.write(whole, at, whole.length - at, file.bytes + at);
+        at += bytesWritten;
+      }
+      this.#isDirty = true;
+      this.#isTroubled = false;
+      // Removed meanwhile: to the next one, then.
+      if (!this.files.includes(file)) return this.#write(lines);
+      const places = lines.map((line): Place => {
+        const place = { file, offset: file.bytes, length: line.length };
+        file.bytes += line.length;
+        file.weight_bytes += weightOf(line.length);
+        file.held += 1;
+        return place;
+      });
+      if (file.bytes >= this.#file_max_bytes && this.#current?.file === file) this.#closeCurrent();
+      return places;
+    } catch (error) {
+      this.#fail(error as Error, target?.file ?? null);
+      return null;
+    }
+  }
+
+  async #begin(): Promise<{ readonly file: SpoolFile; readonly handle: FileHandle }> {
+    this.#number += 1;
+    const name = `${String(this.#number).padStart(8, '0')}.ndjson`;
+    const file: SpoolFile = { path: path.join(this.#folder, name), bytes: 0, weight_bytes: 0, held: 0 };
+    const handle = await open(file.path, 'wx', 0o600);
+    this.files.push(file);
+    this.#current = { file, handle };
+    return this.#current;
+  }
+
+  #closeCurrent(): void {
+    const last = this.#current;
+    this.#current = null;
+    if (last === null) return;
+    if (last.file.held <= 0) this.remove(last.file);
+    // What is being written is finished first.
+    void this.#writing.then(() => endFile(last.handle, last.file.held > 0));
+  }
+
+  #fail(error: Error, file: SpoolFile | null): void {
+    this.#broken_until_ms = performance.now() + LIMITS.spool_retry_ms;
+    if (!this.#isTroubled) this.#onTrouble(error.message);
+    this.#isTroubled = true;
+    if (file === null) return;
+    if (this.#current?.file === file) this.#closeCurrent();
+    void truncate(file.path, file.bytes).catch(() => {});
+  }
+
+  async #sync(): Promise<void> {
+    if (!this.#isDirty || this.#current === null) return;
+    this.#isDirty = false;
+    await this.#current.handle.datasync().catch(() => {});
+  }
+}
+
+async function endFile(handle: FileHandle, isNeeded: boolean): Promise<void> {
+  if (isNeeded) await handle.datasync().catch(() => {});
+  await handle.close().catch(() => {});
+}

@@ -1,0 +1,174 @@
+/**
+ * Fills an empty data file from sealed segments: columns by their names. A column that a segment does not have becomes
+ * null, or the zero value of its type where it must not be null; columns that nobody knows any more are dropped.
+ *
+ * The data file says `rebuilding` from before the first row until after the last one, so that a rebuild that was cut short
+ * begins anew. Files that are not what was sealed (by their checksum) are left out, moved to `damaged/`, and told.
+ */
+import { mkdir, rename, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { COLUMN_TYPES, type Column, TABLES, type Table } from '../../contract/index.ts';
+import type { Log } from '../core.ts';
+import { messageOf } from '../database.ts';
+import { INTERNAL_SCHEMA, quoteIdentifier, quoteText } from '../ddl.ts';
+import { sha256, sync } from './files.ts';
+import {
+  type Damaged,
+  type Manifest,
+  PRODUCERS_FILE,
+  type Segment,
+  type SegmentFile,
+  type ShapeColumn,
+  segmentFolder,
+  tableFile,
+  writeManifest,
+} from './manifest.ts';
+import { inTransaction, noteSql, REBUILDING } from './sealing.ts';
+import { damagedFolder } from './segments.ts';
+
+/** @returns the manifest as it is now: without the files that turned out to be damaged */
+export async function rebuild(
+  connection: DuckDBConnection,
+  folder: string,
+  manifest: Manifest,
+  log: Log,
+): Promise<Manifest> {
+  const internal = ['sealing', 'sealed', 'producers', 'forgotten'].map((name) => `${INTERNAL_SCHEMA}.${name}`);
+  await inTransaction(connection, [
+    ...TABLES.map(({ name }) => `DELETE FROM main.${quoteIdentifier(name)}`),
+    ...internal.map((name) => `DELETE FROM ${name}`),
+    ...noteSql(REBUILDING, -1, {}),
+  ]);
+  const sealed_rows: Record<string, number> = {};
+  const damaged: Damaged[] = [];
+  const good: Segment[] = [];
+  for (const segment of manifest.segments) {
+    const files: SegmentFile[] = [];
+    for (const file of segment.files) {
+      const rows = await loadFile(connection, folder, manifest, segment, file);
+      if (typeof rows === 'number') {
+        files.push(file);
+        if (findContractTable(file.table) !== undefined) {
+          sealed_rows[file.table] = (sealed_rows[file.table] ?? 0) + rows;
+        }
+        continue;
+      }
+      log.warn(
+        `telemetry: segment ${segment.number}, ${file.table}: ${rows.reason}; its ${file.rows} rows are left out`,
+      );
+      damaged.push({
+        segment: segment.number,
+        table: file.table,
+        rows: file.rows,
+        reason: rows.reason,
+        found_at_us: Date.now() * 1000,
+      });
+      await keepDamaged(folder, segment.number, file.table);
+    }
+    good.push({ ...segment, files });
+  }
+  await loadProducers(connection, folder, good, log);
+  // Durable before the data file says that it is whole.
+  const next = { ...manifest, segments: good, damaged: [...manifest.damaged, ...damaged], sealed_rows };
+  const written = await writeManifest(folder, next);
+  await inTransaction(connection, noteSql(manifest.store_id, manifest.seals, sealed_rows));
+  await connection.run('CHECKPOINT');
+  return written;
+}
+
+/** Why a file is not what was sealed; null when it is. Throws when the disk cannot be read. */
+export async function fileProblem(
+  path: string,
+  expected: { readonly bytes: number; readonly sha256: string },
+): Promise<string | null> {
+  const size = await stat(path).then(
+    (found) => found.size,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return null;
+      throw error;
+    },
+  );
+  if (size === null) return 'the file is missing';
+  if (size !== expected.bytes) return `the file has ${size} bytes, not ${expected.bytes}`;
+  return (await sha256(path)) === expected.sha256 ? null : 'its checksum is wrong';
+}
+
+async function loadFile(
+  connection: DuckDBConnection,
+  folder: string,
+  manifest: Manifest,
+  segment: Segment,
+  file: SegmentFile,
+): Promise<number | { readonly reason: string }> {
+  const path = tableFile(folder, segment.number, file.table);
+  const problem = await fileProblem(path, file);
+  if (problem !== null) return { reason: problem };
+  const table = findContractTable(file.table);
+  if (table === undefined) return 0;
+  const columns = manifest.schemas[segment.schema]?.[file.table];
+  if (columns === undefined) return { reason: 'the manifest does not say which columns it has' };
+  const reader = await connection.runAndReadAll(loadSql(table, columns, path));
+  const rows = Number(reader.getRows()[0]?.[0]);
+  return rows === file.rows ? rows : { reason: `the file has ${rows} rows, not ${file.rows}` };
+}
+
+function loadSql(table: Table, columns: readonly ShapeColumn[], path: string): string {
+  const names = table.columns.map((column) => quoteIdentifier(column.name)).join(', ');
+  const values = table.columns.map((column) => valueSql(column, columns));
+  return `INSERT INTO main.${quoteIdentifier(table.name)} (${names})
+    SELECT ${values.join(', ')} FROM read_parquet(${quoteText(path)})`;
+}
+
+function valueSql(column: Column, columns: readonly ShapeColumn[]): string {
+  const type = COLUMN_TYPES[column.type];
+  const sealed = columns.find((candidate) => candidate.name === column.name);
+  const name = quoteIdentifier(column.name);
+  if (sealed === undefined) return column.nullable ? `NULL::${type}` : zeroSql(column);
+  const value = sealed.type === type ? name : `TRY_CAST(${name} AS ${type})`;
+  const isSafe = sealed.type === type && !sealed.nullable;
+  return column.nullable || isSafe ? value : `coalesce(${value}, ${zeroSql(column)})`;
+}
+
+function zeroSql({ type }: Column): string {
+  if (type === 'text') return `''`;
+  return type === 'flag' ? 'false' : `0::${COLUMN_TYPES[type]}`;
+}
+
+/** The newest producers that can be read: they are what makes a batch that is sent again count once. */
+async function loadProducers(
+  connection: DuckDBConnection,
+  folder: string,
+  segments: readonly Segment[],
+  log: Log,
+): Promise<void> {
+  for (const { number, producers } of [...segments].reverse()) {
+    const path = join(segmentFolder(folder, number), PRODUCERS_FILE);
+    const problem = await fileProblem(path, producers);
+    if (problem !== null) {
+      log.warn(`telemetry: segment ${number}, producers: ${problem}; older ones are taken`);
+      continue;
+    }
+    await inTransaction(connection, [
+      `INSERT INTO ${INTERNAL_SCHEMA}.producers BY NAME SELECT * FROM read_parquet(${quoteText(path)})`,
+      `INSERT INTO ${INTERNAL_SCHEMA}.forgotten VALUES (${producers.forgotten_lost_rows})`,
+    ]);
+    return;
+  }
+}
+
+async function keepDamaged(folder: string, number: number, table: string): Promise<void> {
+  const target = damagedFolder(folder, number);
+  await mkdir(target, { recursive: true, mode: 0o700 });
+  try {
+    await rename(tableFile(folder, number, table), join(target, `${table}.parquet`));
+    await sync(target);
+  } catch (error) {
+    // A file that is missing cannot be kept.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw new Error(messageOf(error), { cause: error });
+  }
+}
+
+function findContractTable(name: string): Table | undefined {
+  return TABLES.find((table) => table.name === name);
+}

@@ -1,0 +1,176 @@
+/**
+ * Opening a store: the data file and its segments, brought to agree. No row is there twice, none is lost that one of the
+ * two has.
+ *
+ * 1. The data file is opened. In use, a full disk, no permission: that is the answer, and nothing is touched. A file that
+ *    this engine cannot read is set aside, and a new one is filled from the segments. One that has other tables than the
+ *    contract's is sealed as it is first.
+ * 2. The manifest is read. One that cannot be read is set aside with its segments, as are segments of another store; then
+ *    the data file is what there is, and is sealed anew.
+ * 3. A manifest that counts one sealing more than the data file: the crash came between the two, and the data file is told.
+ *    More than one: the data file is an older one, put back, and is filled anew. Fewer: the segments are the older ones.
+ * 4. Folders that the manifest does not name, and what tools left unfinished, are removed.
+ */
+import { randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { failure, type Outcome, success, TABLES } from '../../contract/index.ts';
+import type { Log } from '../core.ts';
+import {
+  DATA_FILE,
+  type Database,
+  LOG_ENDINGS,
+  messageOf,
+  type OpenOptions,
+  openDatabase,
+  problemOfOpening,
+} from '../database.ts';
+import type { TelemetryLimits } from '../limits.ts';
+import { namesIn, setAside } from './files.ts';
+import { emptyManifest, type Manifest, readManifest, segmentFolder } from './manifest.ts';
+import { rebuild } from './rebuild.ts';
+import { catchUp, inTransaction, noteSql, REBUILDING, readCounts, readSealing } from './sealing.ts';
+import { SEGMENTS_FOLDER, Segments } from './segments.ts';
+
+/** What a tool that was interrupted leaves beside the data file. */
+export const COMPACT_FILE = `${DATA_FILE}.compact`;
+
+export interface OpenedStore {
+  readonly database: Database;
+  readonly segments: Segments;
+  /** Rows came back from segments: what is over its bound is among them until the next sweep. */
+  readonly isRebuilt: boolean;
+}
+
+/** @returns the failures of `openDatabase`, and `internal_error` when the folder of the segments cannot be used */
+export async function openStoreFiles(
+  data_dir: string,
+  limits: TelemetryLimits,
+  log: Log,
+): Promise<Outcome<OpenedStore>> {
+  const opened = await openOrReplace(data_dir, limits, log);
+  if (!opened.ok) return opened;
+  const database = opened.value;
+  try {
+    const folder = join(dirname(database.path), SEGMENTS_FOLDER);
+    const { manifest, isRebuilt } = await agree(database, folder, log);
+    if (manifest === null) {
+      // Set aside meanwhile, so that the next opening finds none and rebuilds.
+      return await openStoreFiles(data_dir, limits, log);
+    }
+    await removeOrphans(dirname(database.path), folder, manifest);
+    return success({ database, segments: new Segments(folder, manifest), isRebuilt });
+  } catch (error) {
+    database.close();
+    return failure('internal_error', `telemetry: cannot use the segments in ${data_dir}: ${messageOf(error)}`);
+  }
+}
+
+async function openOrReplace(data_dir: string, limits: TelemetryLimits, log: Log): Promise<Outcome<Database>> {
+  const open = (options?: OpenOptions): Promise<Outcome<Database>> => openDatabase(data_dir, limits, options);
+  const opened = await open();
+  if (opened.ok) return opened;
+  const problem = problemOfOpening(opened.failure.details);
+  if (problem !== 'broken' && problem !== 'shape') return opened;
+  const path = join(data_dir, DATA_FILE);
+  try {
+    if (problem === 'shape') {
+      const old = await open({ any_shape: true });
+      if (!old.ok) return old;
+      try {
+        await sealAsItIs(old.value);
+      } finally {
+        old.value.close();
+      }
+    }
+    const target = await setAside(path, LOG_ENDINGS);
+    const { message } = opened.failure;
+    log.warn(`telemetry: ${message}. It is now ${basename(target)}; a new data file is filled from the segments`);
+  } catch (error) {
+    return failure('internal_error', `telemetry: cannot replace ${path}: ${messageOf(error)}`);
+  }
+  return await open();
+}
+
+/** Puts the rows of a data file of another version into a segment, in the columns that it has. */
+async function sealAsItIs(database: Database): Promise<void> {
+  const { connection } = database;
+  const folder = join(dirname(database.path), SEGMENTS_FOLDER);
+  const read = await readManifest(folder);
+  const sealing = await readSealing(connection);
+  if (sealing?.store_id === REBUILDING) return;
+  const isOurs = read.kind === 'manifest' && read.manifest.store_id === sealing?.store_id;
+  const isInStep = isOurs && read.manifest.seals - sealing.seals <= 1 && read.manifest.seals >= sealing.seals;
+  if (isInStep) await catchUp(connection, read.manifest);
+  else if (read.kind !== 'none') await setAside(folder);
+  const manifest = isInStep ? read.manifest : await startOver(database);
+  await new Segments(folder, manifest).seal((work) => work(connection, database.connect), { contract: false });
+}
+
+/** An empty manifest that the data file agrees with: everything in it is still to be sealed. */
+async function startOver({ connection }: Database): Promise<Manifest> {
+  const [row] = (await connection.runAndReadAll('SELECT version()')).getRows();
+  const manifest = emptyManifest(randomUUID(), String(row?.[0]));
+  await inTransaction(connection, noteSql(manifest.store_id, 0, {}));
+  return manifest;
+}
+
+async function agree(
+  database: Database,
+  folder: string,
+  log: Log,
+): Promise<{ manifest: Manifest | null; isRebuilt: boolean }> {
+  const { connection } = database;
+  const read = await readManifest(folder);
+  const sealing = await readSealing(connection);
+  const names = TABLES.map((table) => table.name);
+  const counts = await readCounts(connection, names);
+  const isEmpty = [...counts.values()].every(({ rows }) => rows === 0);
+
+  if (read.kind === 'manifest') {
+    const { manifest } = read;
+    if ((sealing === null && isEmpty) || sealing?.store_id === REBUILDING) {
+      log.warn(`telemetry: filling the data file from ${manifest.segments.length} segments`);
+      return { manifest: await rebuild(connection, folder, manifest, log), isRebuilt: true };
+    }
+    if (sealing?.store_id === manifest.store_id) {
+      const behind = manifest.seals - sealing.seals;
+      if (behind === 0) return { manifest, isRebuilt: false };
+      const hasRows = names.every((name) => (counts.get(name)?.rows ?? 0) >= (manifest.sealed_rows[name] ?? 0));
+      if (behind === 1 && hasRows) {
+        await catchUp(connection, manifest);
+        return { manifest, isRebuilt: false };
+      }
+      if (behind > 0) {
+        database.close();
+        const target = await setAside(database.path, LOG_ENDINGS);
+        log.warn(`telemetry: the data file is older than its segments; it is now ${basename(target)}`);
+        return { manifest: null, isRebuilt: false };
+      }
+    }
+    const target = await setAside(folder);
+    const why = sealing?.store_id === manifest.store_id ? 'are older than' : 'do not belong to';
+    log.warn(`telemetry: the segments ${why} the data file; they are now ${basename(target)}`);
+  } else if ((await namesIn(folder)).length > 0) {
+    const target = await setAside(folder);
+    const why = read.kind === 'unreadable' ? read.reason : 'there is no manifest.json';
+    log.warn(`telemetry: the segments cannot be used: ${why}; they are now ${basename(target)}`);
+  }
+  if (sealing !== null && sealing.seals === 0 && sealing.store_id !== REBUILDING) {
+    const [row] = (await connection.runAndReadAll('SELECT version()')).getRows();
+    return { manifest: emptyManifest(sealing.store_id, String(row?.[0])), isRebuilt: false };
+  }
+  return { manifest: await startOver(database), isRebuilt: false };
+}
+
+async function removeOrphans(data_dir: string, folder: string, manifest: Manifest): Promise<void> {
+  const known = new Set(manifest.segments.map(({ number }) => basename(segmentFolder(folder, number))));
+  for (const name of await namesIn(folder)) {
+    if (/^\d+(\.partial)?$/.test(name) && !known.has(name)) {
+      await rm(join(folder, name), { recursive: true, force: true });
+    }
+  }
+  for (const name of await namesIn(data_dir)) {
+    if (name.startsWith(COMPACT_FILE)) await rm(join(data_dir, name), { force: true });
+  }
+}
