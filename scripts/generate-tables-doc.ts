@@ -29,7 +29,7 @@ const GROUPS: Readonly<Record<TableGroup, readonly [title: string, about: string
 
 const ROWS_GO: Readonly<Record<RowsGo, string>> = {
   age: 'by age',
-  number: 'only when there are too many, the oldest first',
+  number: 'only when there are too many, those first that nothing refers to',
   capture: 'with their capture',
   dump: 'with their dump',
 };
@@ -46,7 +46,8 @@ here, and the order of the columns is part of the contract.
 - Ids are unsigned 64-bit integers, and most are beyond what a JavaScript number holds: read answers with a parser that
   keeps them. Nothing is unique by force: keys are logical, and there are no indexes.
 - A column may be null only where it says so. Columns that end in \`_json\` hold JSON as text.
-- How long rows stay is among the [limits](limits.md#telemetry).
+- Rows of every table go when there are too many as well. How long rows stay, and how many, is among the
+  [limits](limits.md#telemetry).
 `;
 
 export function renderTables(): string {

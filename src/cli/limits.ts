@@ -10,6 +10,12 @@ export const LIMITS = {
   pem_file_max_bytes: 1024 * 1024,
   /** Longest life of a token that has an end, days. */
   token_age_max_days: 3_650,
+  /** Longest `--retention`, days. */
+  retention_max_days: 3_650,
+  /** Smallest `--max-bytes`. */
+  store_min_bytes: 10 * 1024 * 1024,
+  /** Time after which a tool for a store at rest says what it is doing, and between two such lines. */
+  tool_progress_ms: 2_000,
   /** Longest wait for another command that changes the same tokens, and the time between two tries. Then it fails. */
   token_lock_wait_ms: 5_000,
   token_lock_retry_ms: 20,
@@ -26,6 +32,9 @@ export const LIMITS = {
   grace_max_s: 3_600,
   /** Longest `--metrics-interval`, seconds. */
   metrics_interval_max_s: 3_600,
+  /** Agents and lossy producers that `status` shows; those that lost most come first. */
+  status_agents_max: 100,
+  status_losses_max: 20,
   /** Longest wait for a word from what holds a port. */
   probe_ms: 1_000,
   /** Longest waits for a gateway's answers: a little above its own deadlines, so that its word comes first. */

@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   why: () => import('./commands/why.ts'),
   profile: () => import('./commands/profile.ts'),
   query: () => import('./commands/query.ts'),
+  status: () => import('./commands/status.ts'),
   diagnose: () => import('./commands/diagnose.ts'),
   token: () => import('./commands/token.ts'),
 };
@@ -42,6 +43,7 @@ Ask it
   why PROC           how a proc does, why it failed, and what it said last
   profile PROC       a flame graph of a proc over some seconds
   query SQL          rows from the telemetry store
+  status             is telemetry complete: gateway, store, spools, losses
   diagnose           is everything reachable, and does the gateway keep its contract?
 
 A PROC is a name ("trainer-3"), a unique beginning of one ("trai"), or a full reference.

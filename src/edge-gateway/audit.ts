@@ -3,7 +3,8 @@
  *
  *     audit: who="ci" what=query target="select 1" status=200 ms=12
  *
- * Names and targets come from outside, so they are JSON texts, with whatever cannot be seen escaped.
+ * Stacks that were asked for with the values of variables have `locals=true` behind `what`. Names and targets come from
+ * outside, so they are JSON texts, with whatever cannot be seen escaped.
  */
 import type { Context } from 'hono';
 import { type Failure, oneLine } from '../contract/index.ts';
@@ -44,7 +45,8 @@ export function audit(
     const path = isLink ? (c.req.query('host') ?? '') : (percentDecode(rest) ?? rest);
     const target = (c.get(TARGET) ?? path).slice(0, AUDIT_TARGET_MAX_CHARS);
     const ms = Math.round(performance.now() - began_ms);
-    log.info(`audit: who=${quoted(who)} what=${what} target=${quoted(target)} status=${status} ms=${ms}`);
+    const locals = c.req.query('locals') === 'true' ? ' locals=true' : '';
+    log.info(`audit: who=${quoted(who)} what=${what}${locals} target=${quoted(target)} status=${status} ms=${ms}`);
   };
 }
 

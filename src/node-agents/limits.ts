@@ -129,6 +129,7 @@ export const LIMITS = {
 
   /** How long the last rows may take to be acknowledged when the agent stops. */
   stop_drain_ms: 1_000,
-  /** How long an acknowledgement may take before the batch is sent again. */
+  /** How long an acknowledgement may take before the batch is sent again: twice as long each time, up to the longest. */
   ack_timeout_ms: 15_000,
+  ack_timeout_max_ms: 120_000,
 } as const;

@@ -9,5 +9,10 @@
 export { type CoreOptions, type Log, openCore, type TelemetryCore } from './core.ts';
 export { LIMITS, type TelemetryLimits } from './limits.ts';
 export { type StoreConnection, serveStoreLink } from './link.ts';
+export type { TelemetryStore } from './port.ts';
 export type { Requests } from './requests.ts';
+export { retentionLimits, STORE_MAX_BYTES } from './retention.ts';
 export { startTelemetry, type TelemetryOptions, type TelemetryService } from './service.ts';
+export { compactStore } from './tools/compact.ts';
+export { EXPORT_FORMATS, type ExportFormat, exportStore } from './tools/export.ts';
+export { verifyStore } from './tools/verify.ts';

@@ -68,12 +68,12 @@ export const LIMITS = {
   sql_start_timeout_ms: 20_000,
   /** Rest after which a query process ends, milliseconds, those that are kept warm aside. */
   sql_idle_ms: 60_000,
-  /** Pause before a process that was to be kept warm is started again, milliseconds, when it could not be started or kept. */
+  /** Pause before a process that is kept warm is started again, milliseconds, when the last was of no use before any query had it; longer where starting takes long. */
   sql_warm_pause_ms: 1_000,
   /** Memory of DuckDB in a query process, MiB. Beyond: `bad_request`. */
   sql_memory_mib: 256,
   /** Data segment of a query process, MiB, held by the kernel: what DuckDB's own accounting misses. */
-  sql_process_memory_mib: 1_536,
+  sql_process_memory_mib: 1_280,
   /** Resident memory of a query process after a query, MiB. Beyond: it is replaced by the next query. */
   sql_rest_memory_mib: 512,
   /** Committed rows that wait for a busy query process. Beyond: it is replaced, with a fresh copy, by the next query. */

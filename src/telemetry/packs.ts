@@ -3,7 +3,7 @@
  * goes through here, and there is one way for all of it: rows are packed, packs are unpacked, and the columns appended.
  */
 import { promisify } from 'node:util';
-import { zstdDecompress } from 'node:zlib';
+import { zstdDecompress, zstdDecompressSync } from 'node:zlib';
 import {
   countPackedRows,
   countRows,
@@ -30,7 +30,10 @@ export interface Pack {
   readonly rows: number;
 }
 
-const decompress = promisify(zstdDecompress);
+/** Compressed bytes up to which decompressing here takes less time (a quarter of a millisecond) than handing it to a thread. */
+const AT_ONCE_MAX_BYTES = 256 * 1024;
+const ZSTD_OPTIONS = { maxOutputLength: PACKED_MAX_BYTES, chunkSize: 128 * 1024 };
+const decompressElsewhere = promisify(zstdDecompress);
 
 /**
  * The rows of a batch, however they came.
@@ -88,7 +91,10 @@ async function readPacked(text: string): Promise<Outcome<readonly Pack[]>> {
   }
   let bytes: Uint8Array;
   try {
-    bytes = await decompress(compressed, { maxOutputLength: PACKED_MAX_BYTES });
+    bytes =
+      compressed.length <= AT_ONCE_MAX_BYTES
+        ? zstdDecompressSync(compressed, ZSTD_OPTIONS)
+        : await decompressElsewhere(compressed, ZSTD_OPTIONS);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ERR_BUFFER_TOO_LARGE') {

@@ -182,6 +182,19 @@ export function callCases(start: Start): void {
       expect(calls).toMatchObject([{ type: 'call', deadline_ms, request: { method, reference } }]);
     });
 
+    it('for a dump asks for locals only where the client does', async () => {
+      await linked(({ call }) => agent.answer(call, { BinaryNotFound: { searched: [] } }));
+      const asked = async (query: string) => {
+        const answer = await peers.ask('GET', `/v1/pyspy/${encodeRef(agent.procRef)}${query}`, AUTHORIZED);
+        return [answer.status === 400 ? error(answer).message : 'asked', calls.splice(0).map(({ request }) => request)];
+      };
+      const request = { method: 'pyspy_dump', reference: agent.procRef };
+      expect(await asked('?locals=true')).toEqual(['asked', [{ ...request, locals: true }]]);
+      for (const query of ['', '?locals=false', '?other=true'])
+        expect(await asked(query)).toEqual(['asked', [request]]);
+      expect(await asked('?locals=maybe')).toEqual(['locals: must be true or false, got maybe', []]);
+    });
+
     it('names the node as its host does, whatever label it was asked for under', async () => {
       await linked(({ call }) => agent.answer(call, { entries: [] }));
       await ask('GET', agent.procRef.replace('trainer-0', 'nobody'), '/v1/config/');

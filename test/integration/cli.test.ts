@@ -44,9 +44,20 @@ describe('help', () => {
   it.each([
     [['--help'], 'Usage: meshscope COMMAND'],
     [['help'], 'Usage: meshscope COMMAND'],
-    ...['up', 'agent', 'gateway', 'telemetry', 'tree', 'get', 'stack', 'profile', 'query', 'diagnose'].map(
-      (command): [string[], string] => [[command, '--help'], `Usage: meshscope ${command}`],
-    ),
+    ...[
+      'up',
+      'agent',
+      'gateway',
+      'telemetry',
+      'tree',
+      'get',
+      'stack',
+      'dump',
+      'dumps',
+      'profile',
+      'query',
+      'diagnose',
+    ].map((command): [string[], string] => [[command, '--help'], `Usage: meshscope ${command}`]),
   ])('%j tells what there is', async (args, text) => {
     const { code, stdout } = await runCli(args);
     expect([code, stdout]).toEqual([0, expect.stringContaining(text)]);

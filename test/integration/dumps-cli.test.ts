@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LIMITS } from '../../src/cli/limits.ts';
 import { encodeRef } from '../../src/contract/index.ts';
 import { runCli, type Site, startSite } from '../support/cli.ts';
+import { FakeAgent } from '../support/fake-agent.ts';
 import { until } from '../support/processes.ts';
 
 /** Two threads: `still` never moves; the other changes functions when its file of orders does. */
@@ -143,6 +145,26 @@ describe('meshscope dump show ID', () => {
     expect([shown.Ok.pid, shown.Ok.warnings]).toEqual([live.Ok.pid, live.Ok.warnings]);
   });
 
+  it('reads dumps in pages, with nothing lost or doubled at their edges', async () => {
+    for (const extra of [0, 1]) {
+      const id = crypto.randomUUID();
+      const total = LIMITS.dump_page_rows + extra;
+      await ingest({
+        pyspy_dumps: [[id, Date.now() * 1000, 7, 'py-spy', 'deep<ZG3F>@ipc://gone', 'python_only', '[]']],
+        pyspy_stack_traces: [[id, 7, 1, 'deep', null, true, true]],
+      });
+      for (let start = 0; start < total; start += 4_000) {
+        const depths = Array.from({ length: Math.min(4_000, total - start) }, (_, index) => start + index);
+        await ingest({
+          pyspy_frames: depths.map((depth) => [id, 1, depth, `f${depth}`, 'f.py', null, null, 1, false]),
+        });
+      }
+      const { stdout } = await cli('dump', 'show', id, '--json');
+      const names = JSON.parse(stdout).Ok.stack_traces[0].frames.map((frame: { name: string }) => frame.name);
+      expect(names).toEqual(Array.from({ length: total }, (_, depth) => `f${depth}`));
+    }
+  });
+
   it('takes a beginning that one dump has, tells which there are, and how to list where there is none', async () => {
     const id = await stored('stepper');
     expect((await cli('dump', 'show', id.slice(0, 18))).stdout).toContain(`dump ${id} of`);
@@ -227,6 +249,12 @@ describe('locals', () => {
     expect(rows).toEqual([{ name: 'secret', arg: true, function: 'first_step' }]);
   });
 
+  it('leave their own mark in the audit line', async () => {
+    await cli('stack', 'stepper-other', '--locals');
+    await site.cli.says(/audit: who="owner" what=dump locals=true target="stepper-other</);
+    expect(site.cli.output()).toMatch(/audit: who="owner" what=dump target="stepper/);
+  });
+
   it('of an unknown word are refused, naming the parameter, before anything is asked of the host', async () => {
     const reference = (await site.proc('stepper'))?.identity ?? '';
     for (const [method, route] of [
@@ -286,9 +314,6 @@ let seq = 0;
 /** Rows into the site's store, as a producer would send them. */
 async function ingest(tables: Record<string, unknown[][]>): Promise<void> {
   seq += 1;
-  const answer = await site.query('select 1 as one');
-  expect(answer).toEqual([{ one: 1 }]);
-  const { FakeAgent } = await import('../support/fake-agent.ts');
   const agent = await FakeAgent.dial({ url: site.url, token: site.token, host: `producer-${seq}` });
   agent.sync([agent.hostNode([])]);
   const producer = crypto.randomUUID();

@@ -8,5 +8,5 @@ if (typeof service === 'string') {
   console.log(JSON.stringify({ error: service }));
   process.exit(1);
 }
-console.log(JSON.stringify({ url: service.url, pid: process.pid }));
 process.on('SIGTERM', () => void service.close().then(() => process.exit(0)));
+console.log(JSON.stringify({ url: service.url, pid: process.pid }));

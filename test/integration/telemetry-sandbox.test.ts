@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { pack } from '../../src/contract/index.ts';
 import { LIMITS, type TelemetryLimits, type TelemetryService } from '../../src/telemetry/index.ts';
+import { Replica } from '../../src/telemetry/sql/replica.ts';
+import { VIEW_NAMES } from '../../src/telemetry/views.ts';
 import { GREEDY, REFUSED } from './telemetry-attacks.ts';
 import {
   batch,
@@ -31,8 +33,8 @@ afterEach(async () => {
   await folder.remove();
 });
 
-async function start(limits: Partial<TelemetryLimits> = {}): Promise<TelemetryService> {
-  service = await startService(join(folder.path, 'data'), limits);
+async function start(limits: Partial<TelemetryLimits> = {}, warm_processes = 0): Promise<TelemetryService> {
+  service = await startService(join(folder.path, 'data'), limits, warm_processes);
   return service;
 }
 
@@ -83,16 +85,16 @@ describe('attacks', () => {
     expect(sqlPids()).toEqual(before);
     expect(await readdir(outside)).toEqual(['canary.csv']);
     expect(await readFile(canary, 'utf8')).toContain(SECRET);
-    expect(await rowsOf(url, 'select count(*) as n from information_schema.tables')).toEqual([{ n: 29 }]);
+    const kinds = 'select table_type, count(*) as n from information_schema.tables group by all order by all';
+    expect(await rowsOf(url, kinds)).toEqual([
+      { table_type: 'BASE TABLE', n: 29 },
+      { table_type: 'VIEW', n: VIEW_NAMES.size },
+    ]);
     expect(await rowsOf(url, 'select id from actor_status_events')).toEqual([{ id: 1 }]);
   });
 
   test('the second wall holds alone: without the check, no file, setting or write is reached', async () => {
-    const { Replica } = await import('../../src/telemetry/sql/replica.ts');
-    const { Store } = await import('../../src/telemetry/store.ts');
-    const store = await Store.open(join(folder.path, 'data'), LIMITS);
-    if (!store.ok) throw new Error(store.failure.message);
-    await store.value.close();
+    await (await start()).close();
     const copy = join(folder.path, 'copy');
     await mkdir(copy);
     const replica = await Replica.open(join(folder.path, 'data', 'telemetry.duckdb'), copy, LIMITS);
@@ -271,6 +273,30 @@ describe('limits', () => {
     expect(await rowsOf(url, 'select 2 as two')).toEqual([{ two: 2 }]);
   });
 
+  test('time: whatever it is at, its process is gone, and the answer out, within 250 ms of the limit', async () => {
+    const limit_ms = 700;
+    const { url, sqlPids } = await start({ sql_timeout_ms: limit_ms });
+    const over_ms: number[] = [];
+    for (const sql of [
+      ENDLESS,
+      'select count(*) from range(1000000000000) a',
+      'select sum(sin(a.range) * cos(b.range)) from range(1000000) a, range(1000000) b',
+      'select histogram(range) from range(1000000000)',
+      "select levenshtein(repeat('a', 1000000), repeat('b', 1000000))",
+      "select string_agg(repeat('x', 1000), ',') over (order by range) from range(100000000)",
+    ]) {
+      await rowsOf(url, 'select 1 as one');
+      const pids = sqlPids();
+      const { status, json } = await query(url, sql);
+      const { details } = json.error as unknown as { details: { limit_ms: number; ended_ms: number } };
+      expect([status, details.limit_ms]).toEqual([504, limit_ms]);
+      expect(pids.filter(isAlive)).toEqual([]);
+      over_ms.push(details.ended_ms - limit_ms);
+    }
+    console.log(`processes ended ${over_ms.join(', ')} ms after their limit`);
+    expect(Math.max(...over_ms)).toBeLessThanOrEqual(250);
+  });
+
   test('memory: the query gets an error that names the limit, and the next query runs', async () => {
     const { url } = await start({ sql_memory_mib: 64 });
     const answer = await query(url, 'select list(range) as l from range(100000000)');
@@ -332,6 +358,29 @@ describe('query processes', () => {
     );
     expect(sqlPids()).toEqual([]);
     expect(await rowsOf(url, 'select 2 as x')).toEqual([{ x: 2 }]);
+  });
+
+  test('kept warm: one is up before any query, its rest has no end, and what is spent is replaced at once', async () => {
+    const { url, sqlPids } = await start({ sql_idle_ms: 1, sql_timeout_ms: 300, sql_warm_pause_ms: 1 }, 1);
+    await until('one is up', () => sqlPids().length === 1);
+    const [first = 0] = sqlPids();
+    expect(await rowsOf(url, 'select 1 as x')).toEqual([{ x: 1 }]);
+    expect(sqlPids()).toEqual([first]);
+    // A second one, made for a second query, has its rest; the warm one stays.
+    await Promise.all([query(url, ENDLESS), query(url, 'select 1 as x')]);
+    await until('one of them is left', () => sqlPids().length === 1);
+    await query(url, ENDLESS);
+    await until('another is up', () => sqlPids().length === 1 && sqlPids().every(isAlive));
+    expect(sqlPids()).not.toContain(first);
+    const [second = 0] = sqlPids();
+    process.kill(second, 'SIGKILL');
+    await until('the killed one is replaced', () => sqlPids().length === 1 && sqlPids()[0] !== second);
+    expect(await rowsOf(url, 'select 2 as x')).toEqual([{ x: 2 }]);
+  });
+
+  test('no more are kept warm than may run', async () => {
+    const { sqlPids } = await start({ sql_workers_max: 2, sql_warm_pause_ms: 1 }, 5);
+    await until('two are up', () => sqlPids().length === 2);
   });
 
   test('killed from outside, it is replaced', async () => {

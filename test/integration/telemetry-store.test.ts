@@ -1,11 +1,26 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { COLUMN_TYPES, type Row, TABLES } from '../../src/contract/index.ts';
+import {
+  COLUMN_TYPES,
+  type EventBatch,
+  PACKED_MAX_BYTES,
+  pack,
+  type Row,
+  TABLES,
+  type TableRows,
+} from '../../src/contract/index.ts';
+import { openCore } from '../../src/telemetry/core.ts';
+import { openDatabase } from '../../src/telemetry/database.ts';
 import { startTelemetry, type TelemetryLimits, type TelemetryService } from '../../src/telemetry/index.ts';
+import { resolveLimits } from '../../src/telemetry/limits.ts';
+import { countPacks, packRows } from '../../src/telemetry/packs.ts';
+import { Producers } from '../../src/telemetry/producers.ts';
+import { Writer } from '../../src/telemetry/writer.ts';
 import {
   batch,
   dumpRequest,
@@ -188,6 +203,172 @@ describe('ingestion', () => {
     const more = await post(url, '/ingest', batch(randomUUID(), 1, [...rows, statusRow(1)]));
     expect([more.status, more.message]).toEqual([400, expect.stringContaining('10000')]);
     expect(await rowsOf(url, 'select count(*) as n from actor_status_events')).toEqual([{ n: 10_000 }]);
+  });
+});
+
+describe('packed batches', () => {
+  const rows = (count: number): Row[] => Array.from({ length: count }, (_, index) => statusRow(index));
+
+  function packedOf(tables: TableRows): Uint8Array {
+    const packed = pack(tables);
+    if (!packed.ok) throw new Error(packed.failure.message);
+    return packed.value;
+  }
+
+  function packedBatch(bytes: Uint8Array, seq = 1, producer: string = randomUUID()): EventBatch {
+    return { producer, seq, lost_rows: 0, packed: zstdCompressSync(bytes).toString('base64') };
+  }
+
+  test('rows by columns are the same rows, and a batch counts once in either form', async () => {
+    const { url } = await start();
+    const producer = randomUUID();
+    const given = [statusRow(1), statusRow('18446744073709551615'), [3, 4, 5, 'a\0b', 'a reason with a NUL\0 inside']];
+    const bytes = packedOf({ actor_status_events: given, actors: [[1, 2, 3, 4, 'näme', null]] });
+    expect((await post(url, '/ingest', packedBatch(bytes, 1, producer))).json).toEqual({ acked: 1 });
+    expect((await post(url, '/ingest', packedBatch(bytes, 1, producer))).json).toEqual({ acked: 1 });
+    expect((await post(url, '/ingest', batch(producer, 1, rows(5)))).json).toEqual({ acked: 1 });
+    const answer = await query(url, 'select id, new_status, reason from actor_status_events order by id');
+    expect(answer.text).toContain(
+      '[{"id":1,"new_status":"Idle","reason":null},{"id":3,"new_status":"a\\u0000b","reason":"a reason with a NUL\\u0000 inside"},{"id":18446744073709551615,',
+    );
+    expect(await rowsOf(url, 'select full_name, display_name from actors')).toEqual([
+      { full_name: 'näme', display_name: null },
+    ]);
+    expect((await post(url, '/ingest', batch(producer, 2, rows(5)))).json).toEqual({ acked: 2 });
+    const health = (await (await fetch(`${url}/healthz`)).json()) as object;
+    expect(health).toMatchObject({ rows_stored: 9, producers: 1, duplicate_batches: 2 });
+  });
+
+  test('batches of one producer are taken in the order in which they came, whatever takes longer to unpack', async () => {
+    const opened = await openCore({ data_dir: join(folder.path, 'core') });
+    if (!opened.ok) throw new Error(opened.failure.message);
+    const { store, close } = opened.value;
+    const producer = randomUUID();
+    const noise = (count: number): Row[] =>
+      Array.from({ length: count }, (_, index) => [index, 1, 2, 'Idle', randomBytes(48).toString('hex')]);
+    const large = packedBatch(packedOf({ actor_status_events: noise(9_000) }), 1, producer);
+    const answers = await Promise.all([large, batch(producer, 2, rows(1))].map((each) => store.ingest(each)));
+    expect(answers.map((answer) => answer.ok)).toEqual([true, true]);
+    expect((await store.health()).rows_stored).toBe(9_001);
+    await close();
+  });
+
+  const good = () => packedOf({ actor_status_events: rows(3) });
+  const compressed = (bytes: Uint8Array) => zstdCompressSync(bytes).toString('base64');
+  const otherVersion = () => {
+    const bytes = good();
+    bytes[0] = 9;
+    return bytes;
+  };
+  test.each<[string, () => Partial<EventBatch>, string]>([
+    ['both forms', () => ({ packed: compressed(good()), tables: {} }), 'both tables and packed'],
+    ['neither form, and nothing lost', () => ({}), 'neither tables nor packed'],
+    ['no base64', () => ({ packed: `${compressed(good()).slice(0, -8)}????????` }), 'packed: not base64'],
+    ['nothing at all', () => ({ packed: '' }), 'packed: not base64'],
+    ['no zstd', () => ({ packed: Buffer.from('zstd?').toString('base64') }), 'packed: not zstd'],
+    ['half of it', () => ({ packed: zstdCompressSync(good()).subarray(0, 20).toString('base64') }), 'packed: not zstd'],
+    ['another version', () => ({ packed: compressed(otherVersion()) }), 'packed: version 9, expected 1'],
+    ['bytes too many', () => ({ packed: compressed(Buffer.concat([good(), Buffer.alloc(8)])) }), '8 bytes too many'],
+    [
+      'a small bomb',
+      () => ({ packed: compressed(Buffer.alloc(PACKED_MAX_BYTES + 1)) }),
+      `more than ${PACKED_MAX_BYTES}`,
+    ],
+    [
+      'a bomb that is large itself',
+      () => ({ packed: compressed(Buffer.concat([randomBytes(1024 * 1024), Buffer.alloc(500e6)])) }),
+      `more than ${PACKED_MAX_BYTES}`,
+    ],
+  ])('refused, saying why, and nothing is stored: %s', async (_, change, why) => {
+    const { url } = await start();
+    const begin_bytes = process.memoryUsage.rss();
+    const answer = await post(url, '/ingest', { producer: randomUUID(), seq: 1, lost_rows: 0, ...change() });
+    expect([answer.status, answer.code]).toEqual([400, 'bad_request']);
+    expect(answer.message).toContain(why);
+    expect(process.memoryUsage.rss() - begin_bytes).toBeLessThan(700e6);
+    expect(await healthOf(url)).toMatchObject({ rows_stored: 0, producers: 0 });
+  });
+
+  test('columns of n bytes are taken', async () => {
+    const { url } = await start();
+    const text = (chars: number) => [[1, 2, 3, 'Idle', 'x'.repeat(chars)]];
+    const room = PACKED_MAX_BYTES - packedOf({ actor_status_events: text(0) }).length;
+    const bytes = packedOf({ actor_status_events: text(room) });
+    expect(bytes.length).toBe(PACKED_MAX_BYTES);
+    expect((await post(url, '/ingest', packedBatch(bytes))).json).toEqual({ acked: 1 });
+    expect(await rowsOf(url, 'select strlen(reason) as n from actor_status_events')).toEqual([{ n: room }]);
+  });
+
+  test('what a producer lost may be told without rows', async () => {
+    const { url } = await start();
+    const producer = randomUUID();
+    expect((await post(url, '/ingest', { producer, seq: 1, lost_rows: 7 })).json).toEqual({ acked: 1 });
+    expect((await post(url, '/ingest', { producer, seq: 2, lost_rows: 0, tables: {} })).json).toEqual({ acked: 2 });
+    expect((await post(url, '/ingest', packedBatch(packedOf({}), 3, producer))).json).toEqual({ acked: 3 });
+    expect(await healthOf(url)).toMatchObject({ rows_stored: 0, producers: 1, lost_rows: 7 });
+  });
+
+  test('the place of a wrong value is that in the whole batch', async () => {
+    const { url } = await start();
+    const wrong = [...rows(2_345), [1, 2, 3, 4, null]];
+    const answer = await post(url, '/ingest', {
+      producer: randomUUID(),
+      seq: 1,
+      lost_rows: 0,
+      tables: { actor_status_events: wrong },
+    });
+    expect(answer.message).toContain('tables.actor_status_events[2345]: new_status: 4 is not text');
+  });
+});
+
+describe('writes that wait', () => {
+  const packs = async () => {
+    const packed = await packRows({ actor_status_events: [statusRow(1), statusRow(2)] });
+    if (!packed.ok) throw new Error(packed.failure.message);
+    return packed.value;
+  };
+
+  /** A writer whose line does not move before `go` is called. */
+  async function heldWriter(limits: Partial<TelemetryLimits>) {
+    const resolved = resolveLimits(limits);
+    const opened = await openDatabase(folder.path, resolved);
+    if (!opened.ok) throw new Error(opened.failure.message);
+    const producers = new Producers();
+    await producers.load(opened.value.connection);
+    const writer = new Writer(opened.value, producers, resolved);
+    const { promise, resolve: go } = Promise.withResolvers<void>();
+    const held = writer.alone(() => promise);
+    return { writer, go, held };
+  }
+
+  test('n writes wait, one more is refused, and taken when it is sent again', async () => {
+    const { writer, go, held } = await heldWriter({ writes_waiting_max: 2 });
+    const write = { packs: await packs(), mark: null };
+    const waiting = [writer.write(write), writer.write(write)];
+    expect(await writer.write(write)).toMatchObject({
+      ok: false,
+      failure: { code: 'service_unavailable', message: 'telemetry has 2 writes waiting; send again later' },
+    });
+    go();
+    await held;
+    for (const outcome of await Promise.all(waiting)) expect(outcome.ok).toBe(true);
+    expect((await writer.write(write)).ok).toBe(true);
+    await writer.close();
+  });
+
+  test('n bytes wait, more are refused; one write alone always may', async () => {
+    const one = await packs();
+    const bytes = countPacks(one).bytes;
+    const { writer, go, held } = await heldWriter({ writes_waiting_max_bytes: 2 * bytes });
+    const waiting = [writer.write({ packs: one, mark: null }), writer.write({ packs: one, mark: null })];
+    const refused = await writer.write({ packs: one, mark: null });
+    expect(refused).toMatchObject({ ok: false, failure: { code: 'service_unavailable' } });
+    expect(refused.ok ? '' : refused.failure.message).toContain(`at most ${2 * bytes} may`);
+    go();
+    await held;
+    for (const outcome of await Promise.all(waiting)) expect(outcome.ok).toBe(true);
+    expect((await writer.write({ packs: [...one, ...one, ...one], mark: null })).ok).toBe(true);
+    await writer.close();
   });
 });
 
@@ -483,6 +664,10 @@ describe('retention', () => {
     expect(await (await fetch(`${again.url}/healthz`)).json()).toMatchObject({ producers: 2, lost_rows: 15 });
   });
 });
+
+async function healthOf(url: string): Promise<object> {
+  return (await (await fetch(`${url}/healthz`)).json()) as object;
+}
 
 async function childOf(pid: number): Promise<number> {
   const { readFile } = await import('node:fs/promises');

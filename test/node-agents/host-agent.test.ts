@@ -15,6 +15,7 @@ import { identify, type ProcessIdentity, readProcess } from '../../src/node-agen
 import { ProcRegistry } from '../../src/node-agents/host/registry.ts';
 import { type HostAgent, type HostAgentOptions, nameSpecs, startHostAgent } from '../../src/node-agents/index.ts';
 import { LIMITS } from '../../src/node-agents/limits.ts';
+import { rowsOf } from '../support/batches.ts';
 import { findByCommand, isThere, until } from '../support/processes.ts';
 import { pyspyBinary } from '../support/pyspy-binary.ts';
 import { type ScriptedGateway, startScriptedGateway, TOKEN } from '../support/scripted-gateway.ts';
@@ -496,7 +497,7 @@ describe('the link', () => {
 });
 
 function statusesOf({ batches }: ScriptedGateway): unknown[] {
-  return batches.flatMap((batch) => batch.tables.actor_status_events ?? []).map((row) => row[3]);
+  return batches.flatMap((batch) => rowsOf(batch).actor_status_events ?? []).map((row) => row[3]);
 }
 
 function commandReference(name: string): string | undefined {

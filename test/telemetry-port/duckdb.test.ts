@@ -9,8 +9,16 @@ import { type Bounds, type Place, storeCases } from './suite.ts';
 
 const TAKER = join(import.meta.dirname, 'duckdb-taker.ts');
 
-function limitsOf({ result_rows_max, ...bounds }: Bounds): Partial<TelemetryLimits> {
-  return result_rows_max === undefined ? bounds : { ...bounds, sql_rows_max: result_rows_max };
+function limitsOf(bounds: Bounds): Partial<TelemetryLimits> {
+  const { dump_rows_max, dumps_keep_max, result_rows_max, sql_max_bytes, event_window_ms } = bounds;
+  const limits = {
+    dump_rows_max,
+    dumps_keep_max,
+    sql_rows_max: result_rows_max,
+    sql_max_bytes,
+    core_window_ms: event_window_ms,
+  };
+  return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
 }
 
 async function makePlace(): Promise<Place> {

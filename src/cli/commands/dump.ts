@@ -4,7 +4,7 @@ import { type Command, flag, type Invocation } from '../command.ts';
 import { diffDumps } from '../dumps/diff.ts';
 import { findDumpId, readDump, type StoredDump } from '../dumps/read.ts';
 import { stringifyExact } from '../exact-json.ts';
-import { EXIT, usageError } from '../exit.ts';
+import { CommandError, EXIT, usageError } from '../exit.ts';
 import { findProc } from '../names.ts';
 import { renderDumpDiff, renderStoredDump } from '../render/dumps.ts';
 
@@ -66,8 +66,18 @@ async function take(invocation: Invocation, typed: string) {
   const { dump_id } = readAnswer(PyspyDumpAndStoreResponse, answer, client.url);
   if (flag(invocation, 'json')) process.stdout.write(`${answer}\n`);
   else if (flag(invocation, 'quiet')) process.stdout.write(`${dump_id}\n`);
-  else process.stdout.write(renderStoredDump(await readDump(client, dump_id), Date.now()));
+  else process.stdout.write(renderStoredDump(await readBack(client, dump_id), Date.now()));
   return EXIT.ok;
+}
+
+/** What is stored stays stored when it cannot be shown: then its id must not be lost. */
+async function readBack(client: Client, dump_id: string): Promise<StoredDump> {
+  try {
+    return await readDump(client, dump_id);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    throw new CommandError(`the dump is stored as ${dump_id}, but cannot be shown: ${error.message}`, error.exitCode);
+  }
 }
 
 async function show(invocation: Invocation, typed: string) {

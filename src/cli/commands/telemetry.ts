@@ -1,19 +1,33 @@
-import { openCore, startTelemetry } from '../../telemetry/index.ts';
-import { type Command, text } from '../command.ts';
+import {
+  EXPORT_FORMATS,
+  openCore,
+  retentionLimits,
+  STORE_MAX_BYTES,
+  startTelemetry,
+  type TelemetryLimits,
+} from '../../telemetry/index.ts';
+import { type Command, type Invocation, text } from '../command.ts';
 import { dataDir, ensureDataDir, ensureToken } from '../data-dir.ts';
 import { CommandError, usageError } from '../exit.ts';
 import { readHttpUrl } from '../http-url.ts';
 import { runUntilStopped, tellReady, watchLifecycle } from '../lifecycle.ts';
+import { LIMITS } from '../limits.ts';
 import { type Address, isPortTaken, LISTEN_OPTIONS, portTaken, readAddress } from '../listen.ts';
 import { type CliLog, createLog } from '../log.ts';
 import { dialGateway, readDialToken, type StoreDial } from '../store-dial.ts';
 import { DIAL_TLS_HELP, readDialTls, TLS_OPTIONS } from '../tls-options.ts';
+import { runTelemetryTool } from './telemetry-tools.ts';
 
 const PORT_DEFAULT = 1730;
+const UNITS_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 export const command: Command = {
-  arguments: [],
+  arguments: ['ACTION?'],
   options: {
+    retention: { type: 'string' },
+    'max-bytes': { type: 'string' },
+    to: { type: 'string' },
+    format: { type: 'string' },
     data: { type: 'string' },
     dial: { type: 'string' },
     'token-file': { type: 'string' },
@@ -24,6 +38,9 @@ export const command: Command = {
 
 Usage: meshscope telemetry [OPTIONS]
        meshscope telemetry --dial URL [OPTIONS]
+       meshscope telemetry compact [--retention AGE] [--max-bytes SIZE] [--data DIR]
+       meshscope telemetry export --to FOLDER [--format ${EXPORT_FORMATS.join('|')}] [--data DIR]
+       meshscope telemetry verify [--data DIR]
 
 One process owns the DuckDB file in the data folder. SQL of users runs in another, which can be killed. A gateway asks it
 at the port that it listens on (meshscope gateway --telemetry URL), or over a link that it dials itself, where the gateway
@@ -33,10 +50,26 @@ cannot reach it: then it needs no open port, and listens only when --port or --h
   --host ADDR        address to listen on, default 127.0.0.1
   --insecure         allow an address that other machines can reach, without TLS
   --data DIR         folder of the store and the token (MESHSCOPE_DATA, default .meshscope)
+  --retention AGE    age at which rows go: 90s, 30m, 12h, 7d; 0 is never. Default 24h, captures 1h, stored dumps 30d
+  --max-bytes SIZE   what the store may hold before compression, as in 500M or 4G; beyond, the oldest rows go.
+                     Default ${STORE_MAX_BYTES / 1024 ** 2}M
   --dial URL         the gateway to dial, which was started without --telemetry
   --token-file FILE  with --dial: file of a token of the role "store"; default MESHSCOPE_TOKEN, then the data folder's
-${DIAL_TLS_HELP}`,
+${DIAL_TLS_HELP}
+Of a store that no service has open
+  compact            deletes what is over its bound, merges the sealed segments, and makes the data file as small as its
+                     rows need
+  export             writes every table into a new folder, with a manifest; --format json is one object a line
+  verify             reads everything, checks it against checksums and counts, changes nothing; exits 1 when it finds
+                     something, a line each
+`,
   async run(invocation) {
+    const [action] = invocation.positionals;
+    const limits = readRetention(invocation);
+    if (action !== undefined) return runTelemetryTool(action, invocation, limits);
+    for (const name of ['to', 'format']) {
+      if (text(invocation, name) !== undefined) throw usageError(`--${name} is for "meshscope telemetry export"`);
+    }
     // What the engine puts beside its file is for the owner alone as well.
     process.umask(0o077);
     const url = text(invocation, 'dial');
@@ -56,7 +89,7 @@ ${DIAL_TLS_HELP}`,
     ensureDataDir(dir);
     const lifecycle = watchLifecycle();
     const log = createLog('telemetry');
-    const service = await startService(dir, address, log);
+    const service = await startService(dir, address, log, limits);
     const dialler = dial === null ? null : dialGateway(dial, service.requests, log);
     if (process.connected) tellReady({ url: service.url ?? '' });
     else if (service.url !== null) process.stdout.write(`telemetry listening on ${service.url}\n`);
@@ -68,13 +101,39 @@ ${DIAL_TLS_HELP}`,
 };
 
 /** The service, behind HTTP where there is an address. */
-async function startService(dir: string, address: Address | null, log: CliLog) {
+async function startService(dir: string, address: Address | null, log: CliLog, limits: Partial<TelemetryLimits>) {
   if (address === null) {
-    const core = await openCore({ data_dir: dir, log });
+    const core = await openCore({ data_dir: dir, log, limits });
     if (!core.ok) throw new CommandError(core.failure.message);
     return { url: null, requests: core.value.requests, close: core.value.close };
   }
-  const service = await startTelemetry({ data_dir: dir, ...address, token: ensureToken(dir), log });
+  const service = await startTelemetry({ data_dir: dir, ...address, token: ensureToken(dir), log, limits });
   if (service.ok) return service.value;
   throw isPortTaken(service.failure) ? await portTaken(address) : new CommandError(service.failure.message);
+}
+
+function readRetention(invocation: Invocation): Partial<TelemetryLimits> {
+  return retentionLimits({
+    retention_ms: readAge(text(invocation, 'retention')),
+    max_bytes: readBytes(text(invocation, 'max-bytes')),
+  });
+}
+
+function readAge(given: string | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  if (given === '0') return 0;
+  const [, count = '', unit = ''] = /^([1-9]\d{0,8})([smhd])$/.exec(given) ?? [];
+  const age_ms = Number(count) * (UNITS_MS[unit] ?? 0);
+  if (age_ms > 0 && age_ms <= LIMITS.retention_max_days * 86_400_000) return age_ms;
+  throw usageError(`--retention ${given}: must be like 90s, 30m, 12h or 7d, up to ten years, or 0 for never`);
+}
+
+function readBytes(given: string | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  const [, count = '', unit = ''] = /^(\d{1,9})([MG])$/i.exec(given) ?? [];
+  const bytes = Number(count) * 1024 ** (unit.toUpperCase() === 'G' ? 3 : 2);
+  if (bytes >= LIMITS.store_min_bytes && bytes <= Number.MAX_SAFE_INTEGER) return bytes;
+  throw usageError(
+    `--max-bytes ${given}: must be a size of at least ${LIMITS.store_min_bytes / 1024 ** 2}M, as in 500M or 4G`,
+  );
 }

@@ -35,8 +35,8 @@ export interface Column {
 export type TableGroup = 'core' | 'trace' | 'metric' | 'snapshot' | 'pyspy';
 
 /**
- * When rows go. `age`: each by its own time. `number`: the oldest by its own time, only when there are too many, since
- * others refer to them. `capture`: with all rows of the same `snapshot_id`. `dump`: with all rows of the same `dump_id`.
+ * When rows go. `age`: each by its own time. `number`: only when there are too many, since others refer to them: first
+ * those that no other refers to, then the oldest. `capture`: with all rows of the same `snapshot_id`. `dump`: with all rows of the same `dump_id`.
  */
 export type RowsGo = 'age' | 'number' | 'capture' | 'dump';
 

@@ -24,8 +24,6 @@ export class AgentMetrics {
   readonly #calls;
   readonly #durations;
   readonly #refused;
-  /** Counters of parts that count by themselves. */
-  readonly #mirrored: (() => void)[] = [];
   readonly #delay: ReturnType<typeof monitorEventLoopDelay>;
 
   constructor(options: AgentMetricsOptions) {
@@ -62,31 +60,39 @@ export class AgentMetrics {
       readRss(options.service, options.procs()),
     );
 
-    this.#mirror('telemetry.lost_rows', 'Rows that were dropped at a bound', '{row}', () => telemetry.lostRows);
-    this.#mirror(
+    registry.counter(
+      'telemetry.lost_rows',
+      { help: 'Rows that were dropped at a bound', unit: '{row}' },
+      () => telemetry.lostRows,
+    );
+    registry.counter(
       'spool.acked_batches',
-      'Batches that the store has acknowledged',
-      '{batch}',
+      { help: 'Batches that the store has acknowledged', unit: '{batch}' },
       () => spool.counts.acked_batches,
     );
-    this.#mirror('spool.acked_rows', 'Rows that the store has acknowledged', '{row}', () => spool.counts.acked_rows);
-    this.#mirror(
+    registry.counter(
+      'spool.acked_rows',
+      { help: 'Rows that the store has acknowledged', unit: '{row}' },
+      () => spool.counts.acked_rows,
+    );
+    registry.counter(
       'spool.resends',
-      'Batches that were sent again for want of an acknowledgement',
-      '{batch}',
+      { help: 'Batches that were sent again for want of an acknowledgement', unit: '{batch}' },
       () => spool.counts.resends,
     );
-    this.#mirror(
+    registry.counter(
       'spool.adopted_batches',
-      'Batches that were taken over of agents that died',
-      '{batch}',
+      { help: 'Batches that were taken over of agents that died', unit: '{batch}' },
       () => spool.counts.adopted_batches,
     );
-    this.#mirror('collector.batches', 'Batches that procs handed in', '{batch}', () => telemetry.collected.batches);
-    this.#mirror(
+    registry.counter(
+      'collector.batches',
+      { help: 'Batches that procs handed in', unit: '{batch}' },
+      () => telemetry.collected.batches,
+    );
+    registry.counter(
       'collector.refused_lines',
-      'Lines of procs that were refused',
-      '{line}',
+      { help: 'Lines of procs that were refused', unit: '{line}' },
       () => telemetry.collected.refused_lines,
     );
 
@@ -130,28 +136,16 @@ export class AgentMetrics {
 
   /** Rows of the metric tables since the last ones. */
   emitRows(telemetry: AgentTelemetry): void {
-    for (const read of this.#mirrored) read();
     telemetry.emitMetrics(this.registry);
     this.#delay.reset();
   }
 
   prometheus(): string {
-    for (const read of this.#mirrored) read();
     return this.registry.prometheus();
   }
 
   close(): void {
     this.#delay.disable();
-  }
-
-  #mirror(name: string, help: string, unit: string, total: () => number): void {
-    const counter = this.registry.counter(name, { help, unit });
-    let before = 0;
-    this.#mirrored.push(() => {
-      const now = total();
-      if (now > before) counter.add(now - before);
-      before = now;
-    });
   }
 }
 

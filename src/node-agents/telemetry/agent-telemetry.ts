@@ -29,7 +29,7 @@ export interface AgentTelemetryOptions {
   readonly log: (level: LogLevel, message: string) => void;
 }
 
-const NO_COUNTS: CollectorCounts = { connections: 0, batches: 0, repeated_batches: 0, refused_lines: 0 };
+const NO_COUNTS: CollectorCounts = { connections: 0, batches: 0, repeated_batches: 0, refused_lines: 0, lost_rows: 0 };
 const LEVELS = { info: 'INFO', warn: 'WARN', error: 'ERROR' } as const;
 
 export class AgentTelemetry {
@@ -96,7 +96,7 @@ export class AgentTelemetry {
 
   /** Rows of this agent and its procs that were dropped since the start. */
   get lostRows(): number {
-    return this.#batcher.lostRows + this.spool.counts.lost_rows;
+    return this.#batcher.lostRows + this.spool.counts.lost_rows + this.collected.lost_rows;
   }
 
   /** Rows that the store does not have yet. */

@@ -46,6 +46,8 @@ export interface CollectorCounts {
   batches: number;
   repeated_batches: number;
   refused_lines: number;
+  /** Rows that procs say they had to drop. */
+  lost_rows: number;
 }
 
 /** @returns `bad_request` for a path that cannot be a socket's, `service_unavailable` when another agent listens there */
@@ -57,7 +59,7 @@ export async function startCollector(options: CollectorOptions): Promise<Outcome
   const socket_path = path.resolve(made ?? options.socket_path ?? '');
   const free = await freePath(socket_path);
   if (!free.ok) return free;
-  const counts: CollectorCounts = { connections: 0, batches: 0, repeated_batches: 0, refused_lines: 0 };
+  const counts: CollectorCounts = { connections: 0, batches: 0, repeated_batches: 0, refused_lines: 0, lost_rows: 0 };
   const connections = new Set<Socket>();
   const budget = { waiting_bytes: 0 };
   // A proc may end its side and wait for its answers.
@@ -125,13 +127,17 @@ async function take(line: string, spool: Spool, counts: CollectorCounts): Promis
   }
   const checked = await checkBatch(json);
   if (!checked.ok) return checked;
-  const { producer, seq } = checked.value.batch;
+  const { producer, seq, lost_rows } = checked.value.batch;
   const kept = await spool.keep(checked.value);
   if (kept === 'full') {
     return failure('service_unavailable', `batches of ${LIMITS.producers_max} producers wait already; try again later`);
   }
-  if (kept === 'kept') counts.batches += 1;
-  else counts.repeated_batches += 1;
+  if (kept === 'kept') {
+    counts.batches += 1;
+    counts.lost_rows += lost_rows;
+  } else {
+    counts.repeated_batches += 1;
+  }
   return success(JSON.stringify({ ack: { producer, seq } }));
 }
 

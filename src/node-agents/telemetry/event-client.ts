@@ -107,7 +107,7 @@ export class EventClient {
   }
 
   /** Flushes, and ends the connection. */
-  async close(wait_ms = LIMITS.stop_drain_ms): Promise<boolean> {
+  async close(wait_ms: number = LIMITS.stop_drain_ms): Promise<boolean> {
     const isSafe = await this.flush(wait_ms);
     this.#isClosed = true;
     this.#batcher.close();

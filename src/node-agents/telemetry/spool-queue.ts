@@ -40,6 +40,8 @@ export interface UnderWay {
   /** What the store gets; fixed once it has been sent. Null while it is read. */
   batch: EventBatch | null;
   told: UntoldLoss;
+  /** How often it was sent again on this link for want of an acknowledgement. */
+  repeats: number;
   timer: NodeJS.Timeout | null;
 }
 

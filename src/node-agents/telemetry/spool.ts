@@ -159,7 +159,10 @@ export class Spool {
   /** The link is there, again perhaps: what was under way may have been lost with the old one. */
   linkOpened(): void {
     this.#isLinked = true;
-    for (const each of this.#underWay) this.#send(each);
+    for (const each of this.#underWay) {
+      each.repeats = 0;
+      this.#send(each);
+    }
     this.#pump();
   }
 
@@ -348,7 +351,7 @@ export class Spool {
       queue.isReady = false;
       const [entry] = queue.entries;
       if (entry === undefined || queue.under_way !== null) continue;
-      const underWay: UnderWay = { entry, batch: null, told: NO_LOSS, timer: null };
+      const underWay: UnderWay = { entry, batch: null, told: NO_LOSS, repeats: 0, timer: null };
       queue.under_way = underWay;
       this.#underWay.add(underWay);
       if (entry.batch !== null) this.#begin(underWay, entry.batch);
@@ -392,9 +395,12 @@ export class Spool {
     if (!this.#isLinked) return;
     const again = (): void => {
       this.counts.resends += 1;
+      underWay.repeats += 1;
       this.#send(underWay);
     };
-    underWay.timer = setTimeout(again, LIMITS.ack_timeout_ms).unref();
+    // Less often each time: what a slow store has waiting already is not to be multiplied.
+    const wait_ms = Math.min(LIMITS.ack_timeout_ms * 2 ** underWay.repeats, LIMITS.ack_timeout_max_ms);
+    underWay.timer = setTimeout(again, wait_ms).unref();
   }
 
   #endUnderWay(underWay: UnderWay): void {

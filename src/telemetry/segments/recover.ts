@@ -12,8 +12,9 @@
  * 4. Folders that the manifest does not name, and what tools left unfinished, are removed.
  */
 import { randomUUID } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import type { DuckDBConnection } from '@duckdb/node-api';
 import { failure, type Outcome, success, TABLES } from '../../contract/index.ts';
 import type { Log } from '../core.ts';
 import {
@@ -27,7 +28,7 @@ import {
 } from '../database.ts';
 import type { TelemetryLimits } from '../limits.ts';
 import { namesIn, setAside } from './files.ts';
-import { emptyManifest, type Manifest, readManifest, segmentFolder } from './manifest.ts';
+import { emptyManifest, type Manifest, readManifest, segmentFolder, writeManifest } from './manifest.ts';
 import { rebuild } from './rebuild.ts';
 import { catchUp, inTransaction, noteSql, REBUILDING, readCounts, readSealing } from './sealing.ts';
 import { SEGMENTS_FOLDER, Segments } from './segments.ts';
@@ -109,8 +110,7 @@ async function sealAsItIs(database: Database): Promise<void> {
 
 /** An empty manifest that the data file agrees with: everything in it is still to be sealed. */
 async function startOver({ connection }: Database): Promise<Manifest> {
-  const [row] = (await connection.runAndReadAll('SELECT version()')).getRows();
-  const manifest = emptyManifest(randomUUID(), String(row?.[0]));
+  const manifest = emptyManifest(randomUUID(), await engineVersion(connection));
   await inTransaction(connection, noteSql(manifest.store_id, 0, {}));
   return manifest;
 }
@@ -151,16 +151,21 @@ async function agree(
     const target = await setAside(folder);
     const why = sealing?.store_id === manifest.store_id ? 'are older than' : 'do not belong to';
     log.warn(`telemetry: the segments ${why} the data file; they are now ${basename(target)}`);
-  } else if ((await namesIn(folder)).length > 0) {
+  } else if (read.kind === 'unreadable' || (await namesIn(folder)).some((name) => /^\d+$/.test(name))) {
     const target = await setAside(folder);
     const why = read.kind === 'unreadable' ? read.reason : 'there is no manifest.json';
     log.warn(`telemetry: the segments cannot be used: ${why}; they are now ${basename(target)}`);
   }
-  if (sealing !== null && sealing.seals === 0 && sealing.store_id !== REBUILDING) {
-    const [row] = (await connection.runAndReadAll('SELECT version()')).getRows();
-    return { manifest: emptyManifest(sealing.store_id, String(row?.[0])), isRebuilt: false };
-  }
-  return { manifest: await startOver(database), isRebuilt: false };
+  const isNew = sealing !== null && sealing.seals === 0 && sealing.store_id !== REBUILDING;
+  const manifest = isNew ? emptyManifest(sealing.store_id, await engineVersion(connection)) : await startOver(database);
+  // From the first on, so that segments without a manifest are known to have lost it.
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  return { manifest: await writeManifest(folder, manifest), isRebuilt: false };
+}
+
+async function engineVersion(connection: DuckDBConnection): Promise<string> {
+  const [row] = (await connection.runAndReadAll('SELECT version()')).getRows();
+  return String(row?.[0]);
 }
 
 async function removeOrphans(data_dir: string, folder: string, manifest: Manifest): Promise<void> {

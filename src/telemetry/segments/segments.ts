@@ -126,7 +126,8 @@ export class Segments {
     }
     const { state } = await producerFacts(reader);
     const isNews = state !== (manifest.segments.at(-1)?.producers.state ?? '0/0/0/0');
-    if (!all && parts.length === 0 && !isNews) return null;
+    const isNothing = parts.length === 0 && !isNews;
+    if (isNothing && (!all || manifest.segments.length === 0)) return null;
     await mkdir(this.folder, { recursive: true, mode: 0o700 });
     const schema = schemaKey(tables);
     const number = manifest.next_segment;

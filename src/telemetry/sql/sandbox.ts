@@ -21,8 +21,11 @@ import { SqlWorker } from './worker.ts';
 /** Folder of the query processes' copies, beside the data file. Everything in it may be deleted. */
 const COPIES_FOLDER = 'telemetry-copies';
 
-/** After a start ahead of queries, so many times its duration pass until the next: copying must not be all that is done. */
-const START_SHARE = 10;
+/**
+ * When a process was of no use before any query had it (it could not start, or fell behind), so many times the duration of a
+ * start pass until the next: copying must not be all that is done.
+ */
+const PAUSE_STARTS = 3;
 
 /** Processes that one query may be handed to. */
 const TRIES_MAX = 3;
@@ -54,9 +57,10 @@ export class SqlSandbox {
   #warmProcesses = 0;
   /** A process that is being made ready ahead of any query. */
   #warming: Promise<void> | null = null;
-  /** A process that cannot be started, or does not stay, is not started without end. */
   #warmTimer: NodeJS.Timeout | null = null;
   #warmAgainAt_ms = 0;
+  /** Duration of the last start ahead of queries. */
+  #start_ms = 0;
 
   /** A sandbox for an open store; nothing is started yet. */
   constructor(store: Store, limits: TelemetryLimits) {
@@ -221,6 +225,7 @@ export class SqlSandbox {
     const useless = this.#resting.filter(({ worker }) => !worker.usable);
     this.#resting = this.#resting.filter(({ worker }) => worker.usable);
     for (const resting of useless) void this.#discard(resting);
+    if (useless.length > 0) this.#pauseWarming();
     if (this.#resting.length + this.#busy.size >= this.#warmProcesses) return;
     const wait_ms = this.#warmAgainAt_ms - performance.now();
     if (wait_ms > 0) {
@@ -240,11 +245,15 @@ export class SqlSandbox {
   async #startWarm(): Promise<void> {
     const begin_ms = performance.now();
     const started = await this.#start();
-    const end_ms = performance.now();
-    this.#warmAgainAt_ms = end_ms + Math.max(this.#limits.sql_warm_pause_ms, START_SHARE * (end_ms - begin_ms));
-    if (!started.ok) return;
+    this.#start_ms = performance.now() - begin_ms;
+    if (!started.ok) return this.#pauseWarming();
     if (this.#closing.signal.aborted) await started.value.stop();
     else this.#rest(started.value);
+  }
+
+  #pauseWarming(): void {
+    const pause_ms = Math.max(this.#limits.sql_warm_pause_ms, PAUSE_STARTS * this.#start_ms);
+    this.#warmAgainAt_ms = performance.now() + pause_ms;
   }
 
   async #discard({ worker, timer }: Resting): Promise<void> {

@@ -40,7 +40,9 @@ async function handle(message: ToWorker): Promise<void> {
   send({ kind: 'started' });
   const answer = await replica.query(message.sql, message.format);
   // What a result held stays with the process for as long as nothing makes it collect its garbage.
-  if (process.memoryUsage.rss() > restMaxBytes) send({ kind: 'spent' });
+  // And where there was not enough, what is free is in pieces that the next query can do little with.
+  const wasShort = !answer.ok && answer.failure.message.startsWith('Out of Memory');
+  if (wasShort || process.memoryUsage.rss() > restMaxBytes) send({ kind: 'spent' });
   if (!answer.ok) {
     send({ kind: 'refused', message: answer.failure.message });
     return;

@@ -121,7 +121,7 @@ export class SqlWorker {
   /**
    * Runs one query; the caller has one at a time running.
    * @param signal aborted when nobody waits for the answer any more: the process is killed
-   * @returns `gateway_timeout` when it was killed at `sql_timeout_ms`; `bad_request` when refused, or when it brought its
+   * @returns `gateway_timeout` when it was killed at `sql_timeout_ms` (its details say when its process had ended); `bad_request` when refused, or when it brought its
    *          process down, which only its use of memory can do; `internal_error` when the engine failed on it; `not started`
    *          when the process ended before it, or could not take over the changes that precede it
    */
@@ -158,7 +158,8 @@ export class SqlWorker {
     }
     if (answer === 'timeout') {
       await this.kill();
-      return failure('gateway_timeout', `sql: stopped at its time limit of ${sql_timeout_ms} ms`);
+      const details = { limit_ms: sql_timeout_ms, ended_ms: Math.round(performance.now() - begin_ms) };
+      return failure('gateway_timeout', `sql: stopped at its time limit of ${sql_timeout_ms} ms`, details);
     }
     this.#push();
     if (isWhole) return success({ format, size_bytes: parts.reduce((sum, part) => sum + part.length, 0), parts });
