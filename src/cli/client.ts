@@ -47,6 +47,8 @@ export interface Client {
   /** Takes a dump and stores it; gives the text of the answer. */
   dump(procReference: string, locals?: boolean): Promise<string>;
   query(sql: string): Promise<string>;
+  /** The answer to a query in the form of a content type, as it comes. @param signal gives it up */
+  queryAs(sql: string, type: string, signal?: AbortSignal): Promise<Uint8Array>;
   profile(procReference: string, opts: { duration_s: number } & Record<string, unknown>): Promise<string>;
 }
 
@@ -112,6 +114,29 @@ export function createClient(invocation: Invocation): Client {
     }
   };
 
+  const queryAs: Client['queryAs'] = async (sql, type, signal) => {
+    const headers: Record<string, string> = { accept: type, 'content-type': 'application/json' };
+    if (token !== null) headers.authorization = `Bearer ${token}`;
+    const late = AbortSignal.timeout(LIMITS.query_wait_ms);
+    let response: Response;
+    let bytes: Buffer;
+    try {
+      response = await fetch(`${url}/v1/query`, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify({ sql }),
+        signal: signal === undefined ? late : AbortSignal.any([late, signal]),
+      });
+      bytes = await readBytes(response, url);
+    } catch (error) {
+      throw error instanceof CommandError ? error : unreachable(url, error, LIMITS.query_wait_ms);
+    }
+    if (!response.ok) throw refused(response.status, bytes.toString('utf8'));
+    const given = response.headers.get('content-type') ?? '';
+    if (!given.startsWith(type)) throw notGateway(url, `it answers ${given}, not ${type}`);
+    return bytes;
+  };
+
   const ask: Client['text'] = async (method, path, wait_ms, body) => {
     const { status, text } = await request(method, path, wait_ms, body);
     if (status >= 200 && status < 300) return text;
@@ -135,6 +160,7 @@ export function createClient(invocation: Invocation): Client {
     follow,
     stack: (reference, locals) => ask('GET', dumpPath('pyspy', reference, locals), LIMITS.stack_wait_ms),
     dump: (reference, locals) => ask('POST', dumpPath('pyspy_dump', reference, locals), LIMITS.stack_wait_ms),
+    queryAs,
     query: (sql) => ask('POST', '/v1/query', LIMITS.query_wait_ms, { sql }),
     profile: (reference, opts) =>
       ask(
@@ -167,8 +193,12 @@ function fetchOver(tls: DialTls | null): Fetch {
   };
 }
 
-/** The body, up to the bound. */
 async function readText(response: Response, url: string): Promise<string> {
+  return (await readBytes(response, url)).toString('utf8');
+}
+
+/** The body, up to the bound. */
+async function readBytes(response: Response, url: string): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of response.body ?? []) {
@@ -180,7 +210,7 @@ async function readText(response: Response, url: string): Promise<string> {
     }
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
 /** An answer in the form that it must have; whatever else answered is no gateway. */

@@ -60,6 +60,11 @@ export const LIMITS = {
   /** A tree on a terminal is drawn again this long after a change, at most, and this often in any case. */
   redraw_ms: 100,
   redraw_every_ms: 1_000,
+  /** Lines of SQL that are remembered from one prompt to the next, and their characters; the oldest go. */
+  history_lines_max: 1_000,
+  history_max_chars: 1024 * 1024,
+  /** Rows of a result that the prompt shows; what is beyond is only counted. */
+  prompt_rows_max: 1_000,
   /** Longest value that is shown in a cell of a table or a line of a tree, characters. */
   cell_max_chars: 120,
 } as const;

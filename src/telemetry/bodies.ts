@@ -3,6 +3,13 @@
  * its request is answered.
  */
 import { type Failure, failure, type Outcome, success } from '../contract/index.ts';
+import { LIMITS } from './limits.ts';
+
+/**
+ * Told length up to which a body is read at once, bytes, which takes half the time of reading it as a stream. It counts whole
+ * from its first byte, so all connections together must not get to the bound of all bodies by telling lengths alone.
+ */
+const AT_ONCE_MAX_BYTES = Math.floor(LIMITS.bodies_in_flight_max_bytes / LIMITS.connections_max);
 
 /** One body on its way in. */
 export interface HeldBody {
@@ -63,18 +70,30 @@ export class Bodies {
     }
     const body = this.hold(max_bytes);
     try {
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of request.body ?? []) {
-        const error = body.take(chunk.length);
-        if (error !== null) return { ok: false, failure: error };
-        chunks.push(chunk);
-      }
-      const json = readJson(() => new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)));
+      const bytes = await readBytes(request, body);
+      if (!bytes.ok) return bytes;
+      const json = readJson(() => new TextDecoder('utf-8', { fatal: true }).decode(bytes.value));
       return json.ok ? await work(json.value) : json;
     } finally {
       body.release();
     }
   }
+}
+
+async function readBytes(request: Request, body: HeldBody): Promise<Outcome<Uint8Array>> {
+  const told = request.headers.get('content-length');
+  const size = told === null ? Number.NaN : Number(told);
+  if (size <= AT_ONCE_MAX_BYTES) {
+    const error = body.take(size);
+    return error === null ? success(new Uint8Array(await request.arrayBuffer())) : { ok: false, failure: error };
+  }
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of request.body ?? []) {
+    const error = body.take(chunk.length);
+    if (error !== null) return { ok: false, failure: error };
+    chunks.push(chunk);
+  }
+  return success(Buffer.concat(chunks));
 }
 
 /** @returns `bad_request` when the text cannot be had, or is not JSON */

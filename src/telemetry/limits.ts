@@ -27,7 +27,7 @@ export const LIMITS = {
    * Rows of one commit, unless a single write alone has more. Stays under one row group (122,880), so that DuckDB never
    * writes rows into the data file ahead of a checkpoint.
    */
-  commit_rows_max: 50_000,
+  commit_rows_max: 20_000,
   /** Threads and local variables of one stored dump, rows together with its frames. Beyond: `bad_request`. */
   dump_rows_max: 100_000,
   /** Producers remembered. Beyond: those longest unheard are forgotten, and their losses kept in the total. */
@@ -35,7 +35,7 @@ export const LIMITS = {
   /** Memory of DuckDB in the owner process, MiB. */
   owner_memory_mib: 96,
   /** Log of commits not yet moved into the data file, MiB; a checkpoint follows. */
-  owner_wal_mib: 8,
+  owner_wal_mib: 16,
 
   /** Characters of SQL text, bytes of UTF-8. Beyond: `bad_request`. */
   sql_max_bytes: 64 * 1024,

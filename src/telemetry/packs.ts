@@ -108,7 +108,8 @@ async function readPacked(text: string): Promise<Outcome<readonly Pack[]>> {
 
 /** Reads bytes that `pack` wrote, here or elsewhere. */
 export function readPack(given: Uint8Array): Outcome<Pack> {
-  const bytes = given.byteOffset % 8 === 0 ? given : given.slice();
+  // A copy begins at 0. (`slice` of a Buffer is none.)
+  const bytes = given.byteOffset % 8 === 0 ? given : new Uint8Array(given);
   const tables = unpack(bytes);
   if (!tables.ok) return tables;
   return success({ bytes, tables: tables.value, rows: countPackedRows(tables.value) });

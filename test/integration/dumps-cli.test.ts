@@ -53,7 +53,8 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await site.stop();
+  // Whatever became of the start, the folder goes.
+  await site?.stop();
   rmSync(folder, { recursive: true });
 });
 

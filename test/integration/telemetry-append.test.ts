@@ -102,7 +102,7 @@ describe('rows come back as they were', () => {
     // In one pack, as a producer sends them, that begins at no multiple of eight bytes, as it comes out of a channel.
     const bytes = pack({ [table.name]: given });
     if (!bytes.ok) throw new Error(bytes.failure.message);
-    const moved = new Uint8Array(bytes.value.length + 3);
+    const moved = Buffer.alloc(bytes.value.length + 3);
     moved.set(bytes.value, 3);
     const read = readPack(moved.subarray(3));
     if (!read.ok) throw new Error(read.failure.message);

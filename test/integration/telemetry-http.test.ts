@@ -179,7 +179,7 @@ describe('start', () => {
 });
 
 describe('close', () => {
-  test('what is in flight is answered, the query process ends, and only the data file stays', async () => {
+  test('what is in flight is answered, the query process ends, and only what is stored stays', async () => {
     const { url, sqlPids, close } = await start();
     await post(url, '/dumps', dumpRequest());
     await rowsOf(url, 'select 1 as x');
@@ -196,7 +196,7 @@ describe('close', () => {
     const acknowledged = (await writes).flatMap((write, index) => (write.status === 'fulfilled' ? [index] : []));
     expect(isAlive(pid)).toBe(false);
     const [data_dir = ''] = await readdir(folder.path);
-    expect(await readdir(join(folder.path, data_dir))).toEqual(['telemetry.duckdb']);
+    expect((await readdir(join(folder.path, data_dir))).sort()).toEqual(['segments', 'telemetry.duckdb']);
     await expect(fetch(`${url}/healthz`)).rejects.toThrow();
     service = await startService(join(folder.path, data_dir));
     const rows = await rowsOf(service.url, 'select id from actor_status_events order by id');

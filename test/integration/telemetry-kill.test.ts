@@ -153,7 +153,7 @@ async function checkAll(site: Site, writers: readonly Writer[]): Promise<void> {
   await until(async () => {
     const [now] = await site.query('select count(*) as rows from messages').catch(() => []);
     return now?.rows !== undefined && now.rows >= total;
-  }, `${total} rows in the store`);
+  }, `${total} rows in the store`, 60_000);
   expect(await site.query(sums)).toEqual(expected);
   const [losses] = await site.query('select coalesce(sum(lost_rows), 0)::bigint as rows from telemetry_losses');
   expect(losses).toEqual({ rows: 0 });

@@ -22,7 +22,16 @@ import { resolveLimits, type TelemetryLimits } from '../../src/telemetry/limits.
 import { sweepIntervalMs } from '../../src/telemetry/retention.ts';
 import { openStoreFiles } from '../../src/telemetry/segments/recover.ts';
 import { Store } from '../../src/telemetry/store.ts';
-import { batch, dumpRequest, statusRow, temporaryFolder, until } from './telemetry-support.ts';
+import {
+  batch,
+  dumpRequest,
+  post,
+  rowsOf,
+  startService,
+  statusRow,
+  temporaryFolder,
+  until,
+} from './telemetry-support.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 const stores: Store[] = [];
@@ -623,6 +632,51 @@ describe('retention', () => {
   ])('the pause between sweeps for a window of %s', (_, window, pause) => {
     const windows = ['core', 'trace', 'metric', 'snapshot', 'pyspy'].map((group) => [`${group}_window_ms`, window]);
     expect(sweepIntervalMs(resolveLimits(Object.fromEntries(windows)))).toBe(pause);
+  });
+});
+
+describe('losses', () => {
+  test('a view of its own tells who lost how many rows; base tables stay the contract’s', async () => {
+    const service = await startService(folder.path, { producers_max: 2, losses_shown_max: 1 });
+    const losses = 'select * from telemetry_losses';
+    try {
+      expect(await rowsOf(service.url, losses)).toEqual([]);
+      const producer = randomUUID();
+      const send = async (seq: number, lost_rows: number, source?: string): Promise<void> => {
+        const body = {
+          ...batch(producer, seq, [statusRow(seq)], lost_rows),
+          ...(source === undefined ? {} : { source }),
+        };
+        expect((await post(service.url, '/ingest', body)).status).toBe(200);
+      };
+      await send(1, 0, 'agent gpu-7');
+      expect(await rowsOf(service.url, losses)).toEqual([]);
+      await send(2, 5);
+      const row = { producer, source: 'agent gpu-7', lost_rows: 5, stored_rows: 2, last_seq: 2 };
+      expect(await rowsOf(service.url, losses)).toMatchObject([row]);
+      // Text that would end a statement, or a line, is only text.
+      await send(3, 1, `it's a\0 "gpu"\n\ud800`);
+      const [told] = await rowsOf(service.url, losses);
+      expect(told).toMatchObject({ source: `it's a  "gpu" \ufffd`, lost_rows: 6, last_seq: 3 });
+      expect(told?.heard_us).toBeGreaterThan((Date.now() - 60_000) * 1000);
+      // One more than are shown one by one, and one more than are remembered.
+      await post(service.url, '/ingest', batch(randomUUID(), 1, [], 10));
+      expect((await rowsOf(service.url, losses)).map((loss) => [loss.producer === null, loss.lost_rows])).toEqual([
+        [false, 10],
+        [true, 6],
+      ]);
+      await post(service.url, '/ingest', batch(randomUUID(), 1, [], 100));
+      await service.sweep();
+      expect(await rowsOf(service.url, 'select sum(lost_rows) as n from telemetry_losses')).toEqual([{ n: 116 }]);
+      const kinds = `select table_type as kind, count(*) as n from information_schema.tables
+        where table_schema = 'main' and (table_name = 'telemetry_losses' or table_type = 'BASE TABLE') group by all order by all`;
+      expect(await rowsOf(service.url, kinds)).toEqual([
+        { kind: 'BASE TABLE', n: 29 },
+        { kind: 'VIEW', n: 1 },
+      ]);
+    } finally {
+      await service.close();
+    }
   });
 });
 

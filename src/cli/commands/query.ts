@@ -1,48 +1,71 @@
-import * as v from 'valibot';
-import { CLIENT_HELP, CLIENT_OPTIONS, createClient, readAnswer } from '../client.ts';
-import { type Command, flag } from '../command.ts';
-import { parseExact } from '../exact-json.ts';
-import { EXIT, usageError } from '../exit.ts';
+import { CLIENT_HELP, CLIENT_OPTIONS, type Client, createClient } from '../client.ts';
+import { type Command, flag, text } from '../command.ts';
+import { EXIT, type ExitCode, usageError } from '../exit.ts';
 import { LIMITS } from '../limits.ts';
-import { formatTable, oneLine } from '../render/format.ts';
+import { runPrompt } from '../query/prompt.ts';
+import { countOf, readResult, resultTable } from '../query/result.ts';
+
+const TYPES = {
+  json: 'application/json',
+  csv: 'text/csv',
+  arrow: 'application/vnd.apache.arrow.stream',
+} as const;
+
+type Form = 'table' | keyof typeof TYPES;
 
 export const command: Command = {
-  arguments: ['SQL'],
-  options: { ...CLIENT_OPTIONS, json: { type: 'boolean' } },
+  arguments: ['SQL?'],
+  options: { ...CLIENT_OPTIONS, json: { type: 'boolean' }, format: { type: 'string' } },
   help: `meshscope query: rows from the telemetry store.
 
-Usage: meshscope query SQL [OPTIONS]
+Usage: meshscope query [SQL] [OPTIONS]
 
-SQL is one read-only statement in DuckDB's dialect; "-" reads it from standard input. "show tables" lists the tables,
-"describe pyspy_frames" the columns of one.
+SQL is one read-only statement in DuckDB's dialect. Without it there is a prompt, with history and completion, where a
+terminal is; elsewhere, and for "-", SQL is read from standard input. "show tables" lists the tables, "describe
+pyspy_frames" the columns of one.
 
-  --json             the answer as the gateway gives it: {"rows": [...], "columns": [...]}
+  --format FORM      table (the default), json, csv, or arrow (an Arrow IPC stream)
+  --json             the same as --format json: {"rows": [...], "columns": [...]}
 ${CLIENT_HELP}
 Examples
-  meshscope query 'select full_name, new_status, reason from actor_status_events e join actors a on a.id = e.actor_id'
-  meshscope query 'select name, count(*) n from pyspy_frames group by name order by n desc limit 10'
+  meshscope query
+  meshscope query 'select full_name, status, reason, since_us from actor_current'
+  meshscope query 'select name, count(*) n from pyspy_frames group by name order by n desc limit 10' --format csv
 `,
   async run(invocation) {
-    const [given = ''] = invocation.positionals;
-    const client = createClient(invocation);
-    const answer = await client.query(given === '-' ? await readInput() : given);
-    if (flag(invocation, 'json')) {
-      process.stdout.write(`${answer}\n`);
-      return EXIT.ok;
+    const [given] = invocation.positionals;
+    const form = readForm(text(invocation, 'format'), flag(invocation, 'json'));
+    if (form === 'arrow' && process.stdout.isTTY) {
+      throw usageError('--format arrow is not for a terminal: write it to a file, with > FILE');
     }
-    const { rows, columns } = readAnswer(QueryAnswer, answer, client.url, parseExact);
-    const names = columns?.map((column) => column.name) ?? Object.keys(rows[0] ?? {});
-    const cells = rows.map((row) => names.map((name) => showCell(row[name])));
-    process.stdout.write(formatTable([names, ...cells]));
-    process.stderr.write(`${rows.length} ${rows.length === 1 ? 'row' : 'rows'}\n`);
-    return EXIT.ok;
+    const client = createClient(invocation);
+    const isTerminal = process.stdin.isTTY && process.stdout.isTTY;
+    if (given === undefined && isTerminal && form === 'table') return runPrompt(client);
+    if (given === undefined && process.stdin.isTTY) throw usageError('SQL is missing: the prompt has the form table');
+    return runOnce(client, given === undefined || given === '-' ? await readInput() : given, form);
   },
 };
 
-const QueryAnswer = v.object({
-  rows: v.array(v.record(v.string(), v.unknown())),
-  columns: v.optional(v.array(v.object({ name: v.string() }))),
-});
+async function runOnce(client: Client, sql: string, form: Form): Promise<ExitCode> {
+  if (form !== 'table') {
+    process.stdout.write(await client.queryAs(sql, TYPES[form]));
+    if (form === 'json') process.stdout.write('\n');
+    return EXIT.ok;
+  }
+  const answer = readResult(await client.query(sql), client.url);
+  process.stdout.write(resultTable(answer));
+  process.stderr.write(`${countOf(answer.rows.length)}\n`);
+  return EXIT.ok;
+}
+
+function readForm(format: string | undefined, isJson: boolean): Form {
+  if (format === undefined) return isJson ? 'json' : 'table';
+  if (format !== 'table' && !Object.hasOwn(TYPES, format)) {
+    throw usageError(`--format: "${format}" is not one of table, json, csv, arrow`);
+  }
+  if (isJson && format !== 'json') throw usageError(`--json and --format ${format} exclude each other`);
+  return format as Form;
+}
 
 async function readInput(): Promise<string> {
   const chunks: Buffer[] = [];
@@ -53,14 +76,4 @@ async function readInput(): Promise<string> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
-}
-
-function showCell(value: unknown): string {
-  if (value === null || value === undefined) return '-';
-  const shown = typeof value === 'object' ? JSON.stringify(value, exactly) : String(value);
-  return oneLine(shown, LIMITS.cell_max_chars);
-}
-
-function exactly(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? value.toString() : value;
 }

@@ -3,7 +3,7 @@
  * two has.
  *
  * 1. The data file is opened. In use, a full disk, no permission: that is the answer, and nothing is touched. A file that
- *    this engine cannot read is set aside, and a new one is filled from the segments. One that has other tables than the
+ *    this engine cannot read is set aside, and a new one is filled from the segments, if there are any. One that has other tables than the
  *    contract's is sealed as it is first.
  * 2. The manifest is read. One that cannot be read is set aside with its segments, as are segments of another store; then
  *    the data file is what there is, and is sealed anew.
@@ -84,6 +84,9 @@ async function openOrReplace(data_dir: string, limits: TelemetryLimits, log: Log
         old.value.close();
       }
     }
+    const read = await readManifest(join(data_dir, SEGMENTS_FOLDER));
+    // Without anything to fill another from, what cannot be read is left where somebody may still mend it.
+    if (read.kind !== 'manifest' || read.manifest.segments.length === 0) return opened;
     const target = await setAside(path, LOG_ENDINGS);
     const { message } = opened.failure;
     log.warn(`telemetry: ${message}. It is now ${basename(target)}; a new data file is filled from the segments`);
