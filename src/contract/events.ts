@@ -7,7 +7,7 @@
  *    whose number is not above the producer's last is acknowledged again without being appended: it counts once.
  * 3. What a producer had to drop at its bound is told in `lost_rows` of its next batch.
  * 4. Rows come as `tables`: arrays of values in the column order of the table, a `u64` or `i64` beyond the safe integers
- *    as decimal text. Or as `packed`: the same rows by columns (packed.ts), zstd, base64, which is a fifth of the size and
+ *    as decimal text. Or as `packed`: the same rows by columns (packed/layout.ts), zstd, base64, which is a fifth of the size and
  *    a tenth of the work. Whoever only passes a batch on looks at neither.
  */
 import * as v from 'valibot';

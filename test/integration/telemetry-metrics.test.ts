@@ -27,7 +27,8 @@ afterAll(async () => {
 async function query(sql: string): Promise<Record<string, unknown>[]> {
   const response = await fetch(`${service.url}/query`, { method: 'POST', headers, body: JSON.stringify({ sql }) });
   if (!response.ok) throw new Error(await response.text());
-  return (await response.json()).rows;
+  const answer = (await response.json()) as { rows: Record<string, unknown>[] };
+  return answer.rows;
 }
 
 describe('/metrics of the service', () => {

@@ -1,5 +1,5 @@
 /**
- * Rows into event batches and back: columns (contract/packed.ts), zstd, base64.
+ * Rows into event batches and back: columns (contract/packed/layout.ts), zstd, base64.
  *
  * Compression runs on the thread pool, at the fastest level: columns of a batch are a fifth of their JSON then, and the
  * next levels cost more than they save.
