@@ -29,7 +29,7 @@ import type { ColumnType, PackedColumn, PackedTable, PackedText, Table } from '.
 /** Rows of one chunk: DuckDB's vector size, and the most a chunk can hold. A multiple of 8, for the bits of nulls. */
 const CHUNK_ROWS = 2048;
 /** Rows that an appender collects before it hands them to the transaction, which it does at once. */
-const FLUSH_ROWS = 8 * CHUNK_ROWS;
+const FLUSH_ROWS = 4 * CHUNK_ROWS;
 const TEXT_BYTES = 16;
 const INLINE_BYTES_MAX = 12;
 

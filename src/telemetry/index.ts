@@ -5,6 +5,9 @@
  *                                        │                                           durable and once
  *                                        └─► sql/sandbox.ts ─► worker.ts ═► worker-entry.ts ─► replica.ts
  *                                                              user SQL, in processes that can die
+ *
+ * upkeep.ts seals what was committed (segments/) and sweeps what is over its bound (retention.ts); tools/ works on a store
+ * that no service has open.
  */
 export { type CoreOptions, type Log, openCore, type TelemetryCore } from './core.ts';
 export { LIMITS, type TelemetryLimits } from './limits.ts';

@@ -91,6 +91,8 @@ export const LIMITS = {
   seal_max_bytes: 256 * 1024 * 1024,
   /** Age of the oldest row that is not sealed, milliseconds, at which the next sealing begins. */
   seal_interval_ms: 60_000,
+  /** Memory of DuckDB in the owner process while it seals, MiB on top of its own. Beyond: sealing fails, and is tried again. */
+  seal_memory_mib: 256,
   /** Sealed segments. Beyond: the next sealing writes all rows into one that replaces them. */
   segments_max: 256,
   /** Room on the disk of the data folder, bytes. Below: ingestion pauses with `service_unavailable`; everything else goes on. */

@@ -84,6 +84,7 @@ export class Store {
   #isClosing = false;
   #unsealed: { rows: number; bytes: number; since_ms: number } = NOTHING_UNSEALED;
   #bytesSinceSweep = 0;
+  #sealNotBefore_ms = 0;
 
   private constructor({ database, segments }: OpenedStore, producers: Producers, limits: TelemetryLimits, log: Log) {
     this.#path = database.path;
@@ -186,7 +187,7 @@ export class Store {
   get isSealDue(): boolean {
     const { rows, bytes, since_ms } = this.#unsealed;
     const { seal_rows_max, seal_max_bytes, seal_interval_ms } = this.#limits;
-    if (rows === 0) return false;
+    if (rows === 0 || performance.now() < this.#sealNotBefore_ms) return false;
     return rows >= seal_rows_max || bytes >= seal_max_bytes || performance.now() - since_ms >= seal_interval_ms;
   }
 
@@ -229,17 +230,27 @@ export class Store {
     const problem = await this.#disk.problem();
     if (problem !== null) throw new Error(problem);
     const alone: Alone = (work) => this.#writer.alone(work);
+    const { owner_memory_mib, seal_memory_mib } = this.#limits;
     const before = this.#unsealed;
     // Rows that are committed while the sealing begins are counted again, which only brings the next one forward.
     this.#unsealed = NOTHING_UNSEALED;
     try {
+      await this.#setMemory(owner_memory_mib + seal_memory_mib);
       return await this.#segments.seal(alone, { all });
     } catch (error) {
       const { rows, bytes } = this.#unsealed;
-      // Not due again before its time: what failed would fail at once.
-      this.#unsealed = { rows: rows + before.rows, bytes: bytes + before.bytes, since_ms: performance.now() };
+      this.#unsealed = { rows: rows + before.rows, bytes: bytes + before.bytes, since_ms: before.since_ms };
+      // What failed would fail again at once.
+      this.#sealNotBefore_ms = performance.now() + this.#limits.seal_interval_ms;
       throw error;
+    } finally {
+      // What is held more than that goes with the next commits; then the next sealing sets it.
+      await this.#setMemory(owner_memory_mib).catch(() => undefined);
     }
+  }
+
+  #setMemory(mib: number): Promise<void> {
+    return this.#writer.alone(async (connection) => void (await connection.run(`SET memory_limit = '${mib}MiB'`)));
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -249,8 +260,9 @@ export class Store {
     return turn;
   }
 
+  /** One line. */
   #said(error: unknown): string {
-    return messageWithoutFolder(error, this.#path);
+    return messageWithoutFolder(error, this.#path).split('\n')[0] ?? '';
   }
 
   /**

@@ -13,7 +13,7 @@ export function startUpkeep(store: Store, limits: TelemetryLimits, log: Log): ()
   const sweepInterval_ms = sweepIntervalMs(limits);
   const warn = (what: string, error: unknown): void => {
     if (isStopped) return;
-    log.warn(`${what} failed: ${messageOf(error)}`);
+    log.warn(`${what} failed: ${messageOf(error).split('\n')[0]}`);
   };
   let isStopped = false;
   let isBusy = false;

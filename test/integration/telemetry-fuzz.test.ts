@@ -178,6 +178,7 @@ describe('generated statements', () => {
       locked.kill();
     };
     await Promise.all(Array.from({ length: PROCESSES }, (_, index) => work(SEED + index)));
+    process.stdout.write(`statements: ${JSON.stringify(counts)}, killed at their limit: ${killed.length}\n`);
     expect(wrong.slice(0, 20)).toEqual([]);
     expect(killed.length, killed.slice(0, 20).join('\n')).toBeLessThan(20);
     expect(counts.answered + counts.refused + killed.length).toBe(STATEMENTS);

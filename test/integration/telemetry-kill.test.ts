@@ -100,7 +100,7 @@ async function startSite(): Promise<Site> {
       const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' };
       const answer = await fetch(`${url}/v1/query`, { method: 'POST', headers, body: JSON.stringify({ sql }) });
       if (!answer.ok) throw new Error(await answer.text());
-      return (await answer.json()).rows;
+      return ((await answer.json()) as { rows: Record<string, number>[] }).rows;
     },
   };
   return site;
@@ -150,10 +150,14 @@ async function checkAll(site: Site, writers: readonly Writer[]): Promise<void> {
   const sums = `select from_actor_id as writer, count(*) as rows, count(distinct id) as distinct, sum(id)::bigint as sum
     from messages where endpoint = 'write' group by writer order by writer`;
   const total = writers.reduce((sum, { rows }) => sum + rows, 0);
-  await until(async () => {
-    const [now] = await site.query('select count(*) as rows from messages').catch(() => []);
-    return now?.rows !== undefined && now.rows >= total;
-  }, `${total} rows in the store`, 60_000);
+  await until(
+    async () => {
+      const [now] = await site.query('select count(*) as rows from messages').catch(() => []);
+      return now?.rows !== undefined && now.rows >= total;
+    },
+    `${total} rows in the store`,
+    60_000,
+  );
   expect(await site.query(sums)).toEqual(expected);
   const [losses] = await site.query('select coalesce(sum(lost_rows), 0)::bigint as rows from telemetry_losses');
   expect(losses).toEqual({ rows: 0 });

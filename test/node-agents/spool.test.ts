@@ -266,6 +266,28 @@ describe('without a disk', () => {
     expect(seqs(sent)).toEqual([1, 2]);
   });
 
+  it('goes back to the disk when that takes batches again', async () => {
+    const folder = folderOf();
+    const { spool, sent, troubles } = make({ folder });
+    rmSync(folder, { recursive: true });
+    await spool.keep(batch(A, 1));
+    expect([spool.isOnDisk, troubles.length]).toEqual([false, 1]);
+    mkdirSync(folder);
+    let seq = 1;
+    await until(async () => {
+      seq += 1;
+      await spool.keep(batch(A, seq));
+      return spool.isOnDisk;
+    }, 'the disk');
+    expect(readdirSync(folder)).toHaveLength(1);
+    spool.linkOpened();
+    for (let at = 1; at <= seq; at += 1) {
+      await until(() => sent.length === at, 'a batch');
+      spool.acknowledge(A, at);
+    }
+    expect(seqs(sent)).toEqual(Array.from({ length: seq }, (_, index) => index + 1));
+  });
+
   it('has a folder refused that cannot be made', () => {
     writeFileSync(parent, 'a file');
     const own = makeOwnFolder(parent);

@@ -12,7 +12,7 @@ import { Batcher } from './batcher.ts';
 import { type Collector, type CollectorCounts, startCollector } from './collector.ts';
 import type { Emit } from './core-rows.ts';
 import { Spool, type SpoolOptions } from './spool.ts';
-import { adopt, makeOwnFolder, type OwnFolder, removeEmpty } from './spool-adoption.ts';
+import { adopt, giveUp, makeOwnFolder, type OwnFolder } from './spool-adoption.ts';
 import { TARGET } from './traced.ts';
 
 export interface AgentTelemetryOptions {
@@ -121,7 +121,7 @@ export class AgentTelemetry {
     this.#batcher.close();
     const rows = await this.spool.close();
     if (rows > 0) this.#options.log('warn', `${rows} rows of telemetry were only in memory, and are lost`);
-    if (this.#own !== null) await removeEmpty([...claimed, this.#own.folder, this.#own.parent]);
+    if (this.#own !== null) await giveUp(this.#own.parent, [...claimed, this.#own.folder]);
   }
 
   async #adopt(): Promise<readonly string[]> {
@@ -130,7 +130,7 @@ export class AgentTelemetry {
     this.spool.adopt(adopted);
     const { adopted_batches } = this.spool.counts;
     if (adopted_batches > 0)
-      this.log('info', `${adopted_batches} batches of telemetry of an agent that died are sent now`);
+      this.log('info', `${adopted_batches} batches of telemetry that an earlier agent left are sent now`);
     return adopted.folders;
   }
 }

@@ -3,7 +3,8 @@
  *
  * 1. Each agent has a folder of its own below the spool's, `PID-TICKS-BOOT-RANDOM`: its process by pid and start time, and
  *    the boot of the machine in which those mean something. Nobody else reads or writes them (mode 0700).
- * 2. At its start an agent looks for folders whose owner is dead, and claims each by renaming it to a name of its own: of
+ * 2. At its end an agent gives its folder up, when there is anything left in it. At its start it looks for folders that
+ *    were given up or whose owner is dead, and claims each by renaming it to a name of its own: of
  *    two that try, one succeeds. Claimed and killed, it is the next one's to claim.
  * 3. What was claimed is read file by file; a line that is torn or spoiled is skipped, since it was never told to be safe.
  *    Batches of one producer, which may have outlived several agents, are sorted by their numbers.
@@ -51,6 +52,9 @@ export interface OwnFolder {
   readonly parent: string;
 }
 
+/** In place of a boot: nobody's, and where it cannot be learned. */
+const NO_BOOT = '00000000';
+const UNKNOWN_BOOT = 'ffffffff';
 const NAME = /^(\d+)-(\d+)-([0-9a-f]{8})-[0-9a-f]{8}$/;
 
 /**
@@ -98,9 +102,13 @@ export async function adopt(parent: string, claimedName: () => string = ownName)
   return { ...collected.result(), folders };
 }
 
-/** Removes folders that are empty; the others are for the next agent. */
-export async function removeEmpty(folders: readonly string[]): Promise<void> {
-  for (const folder of folders) await rmdir(folder).catch(() => {});
+/** Gives folders up: those that are empty are removed, the others are anybody's to take over. */
+export async function giveUp(parent: string, folders: readonly string[]): Promise<void> {
+  for (const folder of folders) {
+    const left = path.join(parent, `0-0-${NO_BOOT}-${randomBytes(4).toString('hex')}`);
+    await rmdir(folder).catch(() => rename(folder, left).catch(() => {}));
+  }
+  await rmdir(parent).catch(() => {});
 }
 
 function ownName(): string {
@@ -109,7 +117,7 @@ function ownName(): string {
 }
 
 function bootName(): string {
-  return (bootId() ?? '00000000').slice(0, 8);
+  return (bootId() ?? '').slice(0, 8) || UNKNOWN_BOOT;
 }
 
 function isDead(name: string): boolean {

@@ -29,6 +29,8 @@ export interface ProducerQueue {
   readonly entries: SpoolEntry[];
   /** The highest number that was taken. */
   last_seq: number;
+  /** Settles when all that was taken is written. */
+  keeping: Promise<void>;
   /** The first entry, when it is on its way to the store; it is never dropped. */
   under_way: UnderWay | null;
   isReady: boolean;
@@ -50,6 +52,7 @@ export function newQueue(producer: string): ProducerQueue {
     producer,
     entries: [],
     last_seq: 0,
+    keeping: Promise.resolve(),
     under_way: null,
     isReady: false,
     untold: NO_LOSS,

@@ -101,7 +101,11 @@ export class Spool {
   async keep({ batch, rows }: CountedBatch): Promise<Kept> {
     const queue = this.#queueOf(batch.producer);
     if (queue === null) return 'full';
-    if (batch.seq <= queue.last_seq) return 'known';
+    if (batch.seq <= queue.last_seq) {
+      // It may have come by another connection just now, and is not safe before it is written.
+      await queue.keeping;
+      return 'known';
+    }
     queue.last_seq = batch.seq;
     const line = writeBatch(batch, rows);
     const { seq, lost_rows } = batch;
@@ -122,7 +126,8 @@ export class Spool {
     this.#memory_bytes += entry.bytes;
     this.#makeReady(queue);
     this.#pump();
-    await this.#toDisk(entry, line);
+    queue.keeping = this.#toDisk(entry, line);
+    await queue.keeping;
     if (!entry.isGone && entry.place === null) this.#boundMemory();
     return 'kept';
   }

@@ -96,15 +96,24 @@ export class Segments {
       }
     });
     const before = this.#manifest;
+    let isOpen = true;
+    // Between commits as well: what its transaction held back is cleaned up then, which a checkpoint must not meet.
+    const end = (): void => {
+      if (isOpen) reader.closeSync();
+      isOpen = false;
+    };
     try {
       const next = await this.#write(reader, all, contract);
       if (next === null) return { rows: 0 };
       this.#manifest = await writeManifest(this.folder, next.manifest);
       const { store_id, seals, sealed_rows } = this.#manifest;
-      await alone((connection) => inTransaction(connection, noteSql(store_id, seals, sealed_rows)));
+      await alone(async (connection) => {
+        end();
+        await inTransaction(connection, noteSql(store_id, seals, sealed_rows));
+      });
       return { rows: next.rows };
     } finally {
-      reader.closeSync();
+      if (isOpen) await alone(async () => end()).catch(end);
       if (all && this.#manifest !== before) await this.#removeFolders(before.segments);
     }
   }
