@@ -27,7 +27,7 @@ export const TABLES_DDL: readonly string[] = TABLES.map(tableDdl);
 /** What the store remembers for itself: producers, and how much of each table is sealed (segments/). */
 export const INTERNAL_DDL: readonly string[] = [
   `CREATE SCHEMA IF NOT EXISTS ${INTERNAL_SCHEMA}`,
-  `CREATE TABLE IF NOT EXISTS ${INTERNAL_SCHEMA}.producers (producer VARCHAR PRIMARY KEY, last_seq UBIGINT NOT NULL,
+  `CREATE TABLE IF NOT EXISTS ${INTERNAL_SCHEMA}.producers (producer VARCHAR NOT NULL, last_seq UBIGINT NOT NULL,
      lost_rows UBIGINT NOT NULL, stored_rows UBIGINT NOT NULL, heard_us BIGINT NOT NULL)`,
   // A store of a release before this has no such column.
   `ALTER TABLE ${INTERNAL_SCHEMA}.producers ADD COLUMN IF NOT EXISTS source VARCHAR`,

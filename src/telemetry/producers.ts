@@ -79,16 +79,18 @@ export class Producers {
     };
   }
 
-  /** SQL that writes the given states; `null` when there are none. */
+  /** SQL that writes the given states, inside a transaction; `null` when there are none. */
   upsertSql(states: ReadonlyMap<string, ProducerState>): string | null {
     if (states.size === 0) return null;
     const values = [...states].map(
       ([producer, state]) =>
         `(${quoteText(producer)}, ${state.last_seq}, ${state.lost_rows}, ${state.stored_rows}, ${state.heard_us}, ${state.source === null ? 'NULL' : quoteText(state.source)})`,
     );
-    return `INSERT INTO ${INTERNAL_SCHEMA}.producers (producer, last_seq, lost_rows, stored_rows, heard_us, source)
-      VALUES ${values.join(', ')} ON CONFLICT (producer) DO UPDATE SET source = excluded.source, last_seq = excluded.last_seq, lost_rows = excluded.lost_rows, stored_rows = excluded.stored_rows,
-      heard_us = excluded.heard_us`;
+    // Not an update: one that an older reader might still ask about keeps checkpoints away until that reader has ended.
+    const names = [...states.keys()].map(quoteText).join(', ');
+    return `DELETE FROM ${INTERNAL_SCHEMA}.producers WHERE producer IN (${names});
+      INSERT INTO ${INTERNAL_SCHEMA}.producers (producer, last_seq, lost_rows, stored_rows, heard_us, source)
+      VALUES ${values.join(', ')}`;
   }
 
   committed(states: ReadonlyMap<string, ProducerState>): void {

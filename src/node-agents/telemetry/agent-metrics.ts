@@ -78,7 +78,7 @@ export class AgentMetrics {
     registry.counter(
       'spool.resends',
       { help: 'Batches that were sent again for want of an acknowledgement', unit: '{batch}' },
-      () => spool.counts.resends,
+      () => spool.resends,
     );
     registry.counter(
       'spool.adopted_batches',

@@ -18,14 +18,8 @@ import type { CountedBatch } from './batch-code.ts';
 import type { Adopted } from './spool-adoption.ts';
 import { readBatch, type UntoldLine, writeBatch } from './spool-lines.ts';
 import { type SpoolFile, SpoolLog, weightOf } from './spool-log.ts';
-import {
-  NO_LOSS,
-  newQueue,
-  type ProducerQueue,
-  type SpoolEntry,
-  type UnderWay,
-  type UntoldLoss,
-} from './spool-queue.ts';
+import { NO_LOSS, newQueue, type ProducerQueue, type SpoolEntry, type UntoldLoss } from './spool-queue.ts';
+import { SpoolSender } from './spool-sender.ts';
 
 export interface SpoolOptions {
   /** Sends a batch; false when there is no link to send it on. */
@@ -57,24 +51,22 @@ export class Spool {
   readonly #inMemory = new Set<SpoolEntry>();
   #memory_bytes = 0;
   #cached_bytes = 0;
-  readonly #ready: ProducerQueue[] = [];
-  readonly #underWay = new Set<UnderWay>();
+  readonly #sender: SpoolSender;
   /** Where the last line of untold losses is. */
   #untoldFile: SpoolFile | null = null;
   /** Bytes on their way to disk. */
   #unwritten_bytes = 0;
   readonly #acked = new Map<string, number>();
   readonly #timer: NodeJS.Timeout | null;
-  #isLinked = false;
-  #isClosed = false;
   #waitingRows = 0;
   #waitingBatches = 0;
-  readonly counts = { acked_batches: 0, acked_rows: 0, lost_rows: 0, adopted_batches: 0, sends: 0, resends: 0 };
+  readonly counts = { acked_batches: 0, acked_rows: 0, lost_rows: 0, adopted_batches: 0 };
 
   constructor(options: SpoolOptions) {
     this.#options = options;
     this.#max_bytes = options.max_bytes ?? LIMITS.spool_max_bytes;
     this.#memory_max_bytes = options.memory_max_bytes ?? LIMITS.spool_memory_max_bytes;
+    this.#sender = new SpoolSender({ send: options.send, load: (entry) => this.#load(entry) });
     const { folder = null } = options;
     const file_max_bytes = Math.min(LIMITS.spool_file_max_bytes, Math.ceil(this.#max_bytes / LIMITS.spool_files));
     this.#log =
@@ -91,6 +83,11 @@ export class Spool {
   get waiting(): { readonly rows: number; readonly batches: number; readonly bytes: number } {
     const disk_bytes = this.#log?.weight_bytes ?? 0;
     return { rows: this.#waitingRows, batches: this.#waitingBatches, bytes: disk_bytes + this.#memory_bytes };
+  }
+
+  /** Batches sent again for want of an acknowledgement. */
+  get resends(): number {
+    return this.#sender.counts.resends;
   }
 
   /** Whether batches go to disk. */
@@ -124,8 +121,8 @@ export class Spool {
     this.#waitingBatches += 1;
     this.#inMemory.add(entry);
     this.#memory_bytes += entry.bytes;
-    this.#makeReady(queue);
-    this.#pump();
+    this.#sender.ready(queue);
+    this.#sender.pump();
     queue.keeping = this.#toDisk(entry, line);
     await queue.keeping;
     if (!entry.isGone && entry.place === null) this.#boundMemory();
@@ -153,22 +150,17 @@ export class Spool {
         this.counts.adopted_batches += 1;
       }
       for (const loss of untold) this.#adoptLoss(queue, loss);
-      this.#makeReady(queue);
+      this.#sender.ready(queue);
     }
     for (const file of adopted.files) if (file.held <= 0) this.#log?.remove(file);
     this.#boundDisk(0);
     this.#writeUntold();
-    this.#pump();
+    this.#sender.pump();
   }
 
   /** The link is there, again perhaps: what was under way may have been lost with the old one. */
   linkOpened(): void {
-    this.#isLinked = true;
-    for (const each of this.#underWay) {
-      each.repeats = 0;
-      this.#send(each);
-    }
-    this.#pump();
+    this.#sender.linkOpened();
   }
 
   acknowledge(producer: string, seq: number): void {
@@ -179,11 +171,11 @@ export class Spool {
     this.counts.acked_batches += 1;
     this.counts.acked_rows += underWay.entry.rows;
     this.#acked.set(producer, seq);
-    this.#endUnderWay(underWay);
+    this.#sender.end(underWay);
     this.#forget(underWay.entry);
     if (underWay.told.rows > 0) this.#writeUntold();
-    this.#makeReady(queue);
-    this.#pump();
+    this.#sender.ready(queue);
+    this.#sender.pump();
   }
 
   /** Settles when everything is acknowledged, or after `wait_ms`; resolves to whether it was. */
@@ -197,9 +189,8 @@ export class Spool {
 
   /** What is not acknowledged stays on disk for the next agent; resolves to the rows that were only in memory. */
   async close(): Promise<number> {
-    this.#isClosed = true;
     if (this.#timer !== null) clearInterval(this.#timer);
-    for (const each of this.#underWay) stopTimer(each);
+    this.#sender.close();
     this.#writeAcked();
     await this.#log?.close();
     let rows = 0;
@@ -305,12 +296,12 @@ export class Spool {
 
   #drop(entry: SpoolEntry): void {
     const { queue } = entry;
-    if (queue.under_way?.entry === entry) this.#endUnderWay(queue.under_way);
+    if (queue.under_way?.entry === entry) this.#sender.end(queue.under_way);
     const rows = entry.rows + entry.lost_rows;
     this.counts.lost_rows += entry.rows;
     queue.untold = { rows: queue.untold.rows + rows, to: Math.max(queue.untold.to, entry.seq) };
     this.#forget(entry);
-    this.#makeReady(queue);
+    this.#sender.ready(queue);
   }
 
   /** The entry is over: it is acknowledged or dropped. */
@@ -343,75 +334,20 @@ export class Spool {
     this.#writeUntold();
   }
 
-  #makeReady(queue: ProducerQueue): void {
-    if (queue.isReady || queue.under_way !== null || queue.entries.length === 0) return;
-    queue.isReady = true;
-    this.#ready.push(queue);
-  }
-
-  #pump(): void {
-    while (this.#isLinked && !this.#isClosed && this.#underWay.size < LIMITS.under_way_max) {
-      const queue = this.#ready.shift();
-      if (queue === undefined) return;
-      queue.isReady = false;
-      const [entry] = queue.entries;
-      if (entry === undefined || queue.under_way !== null) continue;
-      const underWay: UnderWay = { entry, batch: null, told: NO_LOSS, repeats: 0, timer: null };
-      queue.under_way = underWay;
-      this.#underWay.add(underWay);
-      if (entry.batch !== null) this.#begin(underWay, entry.batch);
-      else void this.#load(underWay);
-    }
-  }
-
-  async #load(underWay: UnderWay): Promise<void> {
-    const { entry } = underWay;
+  /** Reads a batch back; one that the disk does not give back is counted as lost. */
+  async #load(entry: SpoolEntry): Promise<boolean> {
     const text = entry.place === null ? null : await this.#log?.read(entry.place).catch(() => null);
-    if (entry.isGone || underWay.entry.queue.under_way !== underWay) return;
+    if (entry.isGone) return false;
     const batch = typeof text === 'string' ? readBatch(text) : null;
     if (batch === null || batch.seq !== entry.seq) {
       this.#trouble(`a batch of ${entry.rows} rows cannot be read again from the spool; it is counted as lost`);
       this.#drop(entry);
       this.#writeUntold();
-      return this.#pump();
+      return false;
     }
     entry.batch = batch;
     this.#cached_bytes += entry.bytes;
-    this.#begin(underWay, batch);
-  }
-
-  /** What is sent is fixed from here on, so that a repetition is one. */
-  #begin(underWay: UnderWay, batch: EventBatch): void {
-    const { queue } = underWay.entry;
-    if (queue.untold.rows > 0 && batch.seq > queue.untold.to) {
-      underWay.told = queue.untold;
-      queue.untold = NO_LOSS;
-    }
-    underWay.batch = underWay.told.rows === 0 ? batch : { ...batch, lost_rows: batch.lost_rows + underWay.told.rows };
-    this.counts.sends += 1;
-    this.#send(underWay);
-  }
-
-  #send(underWay: UnderWay): void {
-    stopTimer(underWay);
-    if (underWay.batch === null || !this.#isLinked) return;
-    // Without a link there is nothing to wait for: the next one tells that it is there.
-    this.#isLinked = this.#options.send(underWay.batch);
-    if (!this.#isLinked) return;
-    const again = (): void => {
-      this.counts.resends += 1;
-      underWay.repeats += 1;
-      this.#send(underWay);
-    };
-    // Less often each time: what a slow store has waiting already is not to be multiplied.
-    const wait_ms = Math.min(LIMITS.ack_timeout_ms * 2 ** underWay.repeats, LIMITS.ack_timeout_max_ms);
-    underWay.timer = setTimeout(again, wait_ms).unref();
-  }
-
-  #endUnderWay(underWay: UnderWay): void {
-    stopTimer(underWay);
-    this.#underWay.delete(underWay);
-    underWay.entry.queue.under_way = null;
+    return true;
   }
 
   /** Tells the next agent what need not be sent again; without it, that would be sent, and count once all the same. */
@@ -449,9 +385,4 @@ export class Spool {
   #trouble(message: string): void {
     this.#options.onTrouble?.(message);
   }
-}
-
-function stopTimer(underWay: UnderWay): void {
-  if (underWay.timer !== null) clearTimeout(underWay.timer);
-  underWay.timer = null;
 }
