@@ -37,7 +37,7 @@ export const ANSWER_PARTS_MAX = 4_096;
 /** `Retry-After` of a 503 at one of these bounds, seconds. */
 export const RETRY_AFTER_S = 1;
 
-/** Event batches of one link that wait for the store. Above it a batch is dropped unacknowledged: it comes again. */
+/** Event batches of one link at the store at a time, of as many producers; and as many that wait. Above it a batch is dropped unacknowledged: it comes again. */
 export const EVENT_BATCHES_PER_LINK_MAX = 8;
 
 /**

@@ -5,17 +5,13 @@
 import { failure, type Outcome, success } from '../contract/index.ts';
 import { messageOf } from './database.ts';
 import { resolveLimits, type TelemetryLimits } from './limits.ts';
+import type { Log } from './log.ts';
 import { OwnTelemetry } from './own-telemetry.ts';
 import type { TelemetryStore } from './port.ts';
 import { Requests } from './requests.ts';
 import { SqlSandbox } from './sql/sandbox.ts';
 import { Store } from './store.ts';
 import { startUpkeep } from './upkeep.ts';
-
-/** Where lines for the operator go. */
-export interface Log {
-  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
-}
 
 export interface CoreOptions {
   /** Directory of the data file; created with mode 0700 when missing. One service at a time owns it. */

@@ -9,7 +9,8 @@
  * upkeep.ts seals what was committed (segments/) and sweeps what is over its bound (retention.ts); tools/ works on a store
  * that no service has open.
  */
-export { type CoreOptions, type Log, openCore, type TelemetryCore } from './core.ts';
+export { type CoreOptions, openCore, type TelemetryCore } from './core.ts';
+export type { Log } from './log.ts';
 export { LIMITS, type TelemetryLimits } from './limits.ts';
 export { type StoreConnection, serveStoreLink } from './link.ts';
 export type { TelemetryStore } from './port.ts';

@@ -16,10 +16,9 @@ import {
   Trace,
   VERSION,
 } from '../contract/index.ts';
-import type { Log } from './core.ts';
 import type { TelemetryLimits } from './limits.ts';
-import type { TelemetryStore } from './port.ts';
-import type { StoreHealth } from './store.ts';
+import type { Log } from './log.ts';
+import type { StoreHealth, TelemetryStore } from './port.ts';
 
 const SCOPE = 'meshscope.telemetry';
 /** Upper ends of the buckets of durations, milliseconds. */

@@ -16,12 +16,13 @@ import {
   StoreDumpRequest,
   success,
 } from '../contract/index.ts';
-import type { Log } from './core.ts';
 import { databaseBytes, messageOf, messageWithoutFolder } from './database.ts';
 import { DiskGuard } from './disk.ts';
 import { dumpRows } from './dump-rows.ts';
 import type { TelemetryLimits } from './limits.ts';
+import type { Log } from './log.ts';
 import { packRows, packsOf } from './packs.ts';
+import type { StoreHealth } from './port.ts';
 import { type Loss, Producers } from './producers.ts';
 import { sweepStatements } from './retention.ts';
 import { readFloors } from './segments/floors.ts';
@@ -32,31 +33,6 @@ import { type Follower, Writer } from './writer.ts';
 
 /** A body can be wrong in a million places, and an issue takes more memory than what it is about. */
 const FIRST_ISSUE = { abortEarly: true } as const;
-
-export interface StoreHealth {
-  /** Whether the last commit succeeded and the data file is usable. */
-  readonly ok: boolean;
-  /** Why not. */
-  readonly failure: string | null;
-  readonly rows_stored: number;
-  readonly batches_stored: number;
-  readonly duplicate_batches: number;
-  readonly commits: number;
-  readonly failed_commits: number;
-  readonly writes_waiting: number;
-  readonly producers: number;
-  /** Rows that producers say they had to drop, over the life of the file. */
-  readonly lost_rows: number;
-  readonly database_bytes: number;
-  /** Rows committed by this process that are in no segment yet. */
-  readonly unsealed_rows: number;
-  readonly segments: number;
-  readonly segment_bytes: number;
-  /** Files of segments that were not what had been sealed, and were left out. */
-  readonly damaged_files: number;
-  /** Room on the disk; null when the system does not say. */
-  readonly disk_free_bytes: number | null;
-}
 
 /** A copy of the data file may be taken at `path`, by another process, until `release` is called. */
 export interface CopyLease {

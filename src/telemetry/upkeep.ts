@@ -1,7 +1,7 @@
 /** What a store does by itself: sealing and sweeping, one after the other, each when it is due. */
-import type { Log } from './core.ts';
 import { messageOf } from './database.ts';
 import type { TelemetryLimits } from './limits.ts';
+import type { Log } from './log.ts';
 import { sweepIntervalMs } from './retention.ts';
 import type { Store } from './store.ts';
 

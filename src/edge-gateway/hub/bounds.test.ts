@@ -313,34 +313,70 @@ describe('bounds of the hub, at n and at n + 1', () => {
     expect([sent, budget.late_answers]).toEqual([['call', 'cancel'], 1]);
   });
 
-  it('event batches that wait: the one too many is dropped, and comes again in order', async () => {
+  function relayOf() {
     const counts = new EventCounts();
-    const acks: number[] = [];
+    const acks: string[] = [];
     const commits: (() => void)[] = [];
-    const store = () => new Promise<Outcome<void>>((resolve) => commits.push(() => resolve(success(undefined))));
     const telemetry = {
       query: async () => success(new Response()),
       storeDump: async () => success(undefined),
-      ingest: store,
+      ingest: () => new Promise<Outcome<void>>((resolve) => commits.push(() => resolve(success(undefined)))),
     };
-    const relay = new EventRelay((frame) => frame.type === 'ack' && acks.push(frame.seq), telemetry, SILENT, counts);
+    const tell = (frame: GatewayFrame) => frame.type === 'ack' && acks.push(`${frame.producer} ${frame.seq}`);
+    const relay = new EventRelay(tell, telemetry, SILENT, counts);
+    const batch = (producer: string, seq: number): EventBatch => ({ producer, seq, lost_rows: 0, tables: {} });
+    /** Lets the store commit what it was given first, until so many are acknowledged. */
+    const commitUntil = async (count: number): Promise<void> => {
+      while (acks.length < count) {
+        commits.shift()?.();
+        await Promise.resolve();
+      }
+    };
+    return { relay, counts, acks, commits, batch, commitUntil };
+  }
+
+  it('event batches that wait: the one too many is dropped, and comes again in order', async () => {
+    const { relay, counts, acks, batch, commitUntil } = relayOf();
     const producer = randomUUID();
-    const batch = (seq: number): EventBatch => ({ producer, seq, lost_rows: 0, tables: {} });
+    const last = EVENT_BATCHES_PER_LINK_MAX + 1;
     // One is at the store, the rest wait.
-    for (let seq = 1; seq <= EVENT_BATCHES_PER_LINK_MAX + 1; seq += 1) relay.take(batch(seq));
+    for (let seq = 1; seq <= last; seq += 1) relay.take(batch(producer, seq));
     expect(counts.dropped_batches).toBe(0);
-    relay.take(batch(EVENT_BATCHES_PER_LINK_MAX + 2));
-    relay.take(batch(EVENT_BATCHES_PER_LINK_MAX + 3));
+    relay.take(batch(producer, last + 1));
+    relay.take(batch(producer, last + 2));
     expect(counts.dropped_batches).toBe(2);
-    for (let seq = 1; seq <= EVENT_BATCHES_PER_LINK_MAX + 1; seq += 1) {
-      while (commits.length === 0) await Promise.resolve();
-      commits.shift()?.();
-      while (acks.length < seq) await Promise.resolve();
-    }
-    relay.take(batch(EVENT_BATCHES_PER_LINK_MAX + 3));
+    await commitUntil(last);
+    expect(acks.at(-1)).toBe(`${producer} ${last}`);
+    relay.take(batch(producer, last + 2));
     expect(counts.dropped_batches).toBe(3);
-    relay.take(batch(EVENT_BATCHES_PER_LINK_MAX + 2));
+    relay.take(batch(producer, last + 1));
     expect(counts.dropped_batches).toBe(3);
+  });
+
+  it('event batches that come again while they are here, with no room left: what follows them still passes', async () => {
+    const { relay, counts, acks, batch, commitUntil } = relayOf();
+    const producer = randomUUID();
+    const last = EVENT_BATCHES_PER_LINK_MAX + 1;
+    for (let seq = 1; seq <= last; seq += 1) relay.take(batch(producer, seq));
+    for (const seq of [1, 2, last]) relay.take(batch(producer, seq));
+    await commitUntil(last);
+    relay.take(batch(producer, last + 1));
+    await commitUntil(last + 1);
+    expect([counts.dropped_batches, acks.length]).toEqual([0, last + 1]);
+  });
+
+  it('producers at the store at a time: those of one too many wait, and none waits for another', async () => {
+    const { relay, counts, acks, commits, batch, commitUntil } = relayOf();
+    const producers = Array.from({ length: EVENT_BATCHES_PER_LINK_MAX + 1 }, () => randomUUID());
+    for (const producer of producers) relay.take(batch(producer, 1));
+    expect(commits).toHaveLength(EVENT_BATCHES_PER_LINK_MAX);
+    commits.splice(3, 1)[0]?.();
+    while (acks.length === 0) await Promise.resolve();
+    expect(acks).toEqual([`${producers[3]} 1`]);
+    expect(commits).toHaveLength(EVENT_BATCHES_PER_LINK_MAX);
+    await commitUntil(producers.length);
+    expect(new Set(acks).size).toBe(producers.length);
+    expect(counts.dropped_batches).toBe(0);
   });
 });
 

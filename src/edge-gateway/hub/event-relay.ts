@@ -1,10 +1,12 @@
 /**
- * Event batches of one link on their way to the store, in order and one at a time.
+ * Event batches of one link on their way to the store: those of one producer in order and one at a time, those of several
+ * side by side.
  *
  * The store takes a batch whose number is not above the producer's last for one it already has. So a later batch must
  * never overtake an earlier one: when one fails or is dropped, everything after it from that producer is dropped too,
- * unacknowledged, until the agent sends the one that failed (or an earlier one) again. A batch that can never be stored
- * is acknowledged, counted and logged, since it would otherwise come for ever.
+ * unacknowledged, until the agent sends the one that failed (or an earlier one) again. A batch that comes again while it is
+ * here is passed over. One that can never be stored is acknowledged, counted and logged, since it would otherwise come for
+ * ever.
  *
  * A relay that goes on for one that is lost awaits, of each producer, whatever that one had neither acknowledged nor sent
  * back: `kept` tells it.
@@ -30,9 +32,8 @@ export class EventRelay {
   readonly #log: Log;
   readonly #counts: EventCounts;
   readonly #onKept: () => void;
-  /** The batch that is at the store. */
-  #current: EventBatch | null = null;
-  #isBusy = false;
+  /** The batches that are at the store, by producer. */
+  readonly #storing = new Map<string, EventBatch>();
   #isOver = false;
 
   /**
@@ -58,13 +59,14 @@ export class EventRelay {
   /** Per producer, the lowest number that is not acknowledged and has to come first if this relay is lost. */
   kept(): Readonly<Record<string, number>> {
     const lowest = Object.fromEntries(this.#awaited);
-    for (const { producer, seq } of this.#current === null ? this.#waiting : [this.#current, ...this.#waiting]) {
+    for (const { producer, seq } of this.#here()) {
       lowest[producer] = Math.min(seq, lowest[producer] ?? seq);
     }
     return lowest;
   }
 
   take(batch: EventBatch) {
+    if (this.#here().some(({ producer, seq }) => producer === batch.producer && seq === batch.seq)) return;
     const awaited = this.#awaited.get(batch.producer);
     // Without a store nothing is acknowledged: the agent keeps what it can, and counts what it cannot.
     const isRefused =
@@ -79,7 +81,7 @@ export class EventRelay {
     if (this.#waiting.length >= EVENT_BATCHES_PER_LINK_MAX) return this.#drop(batch);
     this.#awaited.delete(batch.producer);
     this.#waiting.push(batch);
-    if (!this.#isBusy) void this.#drain(this.#telemetry);
+    this.#next(this.#telemetry);
   }
 
   close() {
@@ -87,33 +89,43 @@ export class EventRelay {
     this.#waiting.length = 0;
   }
 
-  async #drain(telemetry: Telemetry): Promise<void> {
-    this.#isBusy = true;
-    for (let batch = this.#waiting.shift(); batch !== undefined; batch = this.#waiting.shift()) {
-      const { producer, seq } = batch;
-      this.#current = batch;
-      const stored = await telemetry.ingest(batch);
-      this.#current = null;
-      const isPoison = !stored.ok && POISON.has(stored.failure.code);
-      if (isPoison) {
+  #here(): EventBatch[] {
+    return [...this.#storing.values(), ...this.#waiting];
+  }
+
+  #next(telemetry: Telemetry) {
+    for (const batch of [...this.#waiting]) {
+      if (this.#storing.size >= EVENT_BATCHES_PER_LINK_MAX) return;
+      if (this.#storing.has(batch.producer)) continue;
+      this.#waiting.splice(this.#waiting.indexOf(batch), 1);
+      this.#storing.set(batch.producer, batch);
+      void this.#store(telemetry, batch);
+    }
+  }
+
+  async #store(telemetry: Telemetry, batch: EventBatch): Promise<void> {
+    const { producer, seq } = batch;
+    const stored = await telemetry.ingest(batch);
+    this.#storing.delete(producer);
+    if (stored.ok || POISON.has(stored.failure.code)) {
+      if (!stored.ok) {
         this.#counts.poison_batches += 1;
         this.#log.warn('event batch refused for good', { producer, seq, reason: stored.failure.message });
-      } else if (!stored.ok) {
-        // That there is no store at all is no news with each batch.
-        if (stored.failure.code !== NO_TELEMETRY.code) {
-          this.#log.warn('event batch not stored, waiting for it to come again', {
-            producer,
-            seq,
-            reason: stored.failure.message,
-          });
-        }
-        this.#drop(batch);
-        continue;
       }
       this.#onKept();
       this.#send({ type: 'ack', producer, seq });
+    } else {
+      // That there is no store at all is no news with each batch.
+      if (stored.failure.code !== NO_TELEMETRY.code) {
+        this.#log.warn('event batch not stored, waiting for it to come again', {
+          producer,
+          seq,
+          reason: stored.failure.message,
+        });
+      }
+      this.#drop(batch);
     }
-    this.#isBusy = false;
+    this.#next(telemetry);
   }
 
   /** Leaves the batch, and what is queued behind it from the same producer, to be sent again. */

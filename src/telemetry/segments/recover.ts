@@ -16,7 +16,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { failure, type Outcome, success, TABLES } from '../../contract/index.ts';
-import type { Log } from '../core.ts';
+import type { Log } from '../log.ts';
 import {
   DATA_FILE,
   type Database,

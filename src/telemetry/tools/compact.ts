@@ -12,7 +12,7 @@ import { access, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { failure, type Outcome, success, TABLES } from '../../contract/index.ts';
-import type { Log } from '../core.ts';
+import type { Log } from '../log.ts';
 import { BLOCK_BYTES, type Database, messageOf } from '../database.ts';
 import { INTERNAL_DDL, INTERNAL_SCHEMA, quoteIdentifier, quoteText, TABLES_DDL } from '../ddl.ts';
 import { resolveLimits, type TelemetryLimits } from '../limits.ts';
