@@ -1,12 +1,12 @@
 /**
- * Query results as JSON text: integers of any width as bare exact numbers, decimals as text, doubles that are not finite
- * as null, timestamps and dates in ISO 8601 (timestamps in UTC, with `Z`), blobs as hexadecimal text, lists as arrays,
- * structs and maps as objects, everything else as DuckDB's own text.
+ * Single values as JSON text: integers of any width as bare exact numbers, decimals as text, doubles that are not finite
+ * as null, timestamps and dates in ISO 8601 (timestamps in UTC, with `Z`), blobs as hexadecimal text, everything else as
+ * DuckDB's own text. Columns of lists, structs, maps and unions are read by render-nested.ts; the values of such kinds that
+ * come here are those inside a VARIANT.
  */
 import {
   DuckDBArrayValue,
   DuckDBBlobValue,
-  type DuckDBDataChunk,
   DuckDBListValue,
   DuckDBMapValue,
   DuckDBStructValue,
@@ -19,7 +19,6 @@ import {
   type DuckDBValue,
   DuckDBVariantValue,
 } from '@duckdb/node-api';
-import { renderColumn } from './render-columns.ts';
 
 /** One value as JSON text. */
 export function renderValue(value: DuckDBValue): string {
@@ -69,15 +68,14 @@ function isoTimestamp(value: { toString(): string }): string {
   return date === undefined ? JSON.stringify(String(value)) : `"${date}T${time}Z"`;
 }
 
-/** The rows of a chunk, each a JSON object with its keys in the order of the columns. */
-export function renderRows(chunk: DuckDBDataChunk, names: readonly string[]): string[] {
-  const heads = names.map((name, index) => `${index === 0 ? '{' : ','}${JSON.stringify(name)}:`);
-  const columns = names.map((_, index) => renderColumn(chunk, index, renderValue));
-  const rows: string[] = [];
-  for (let row = 0; row < chunk.rowCount; row++) {
-    let text = '';
-    for (let index = 0; index < heads.length; index++) text += `${heads[index]}${columns[index]?.[row]}`;
-    rows.push(`${text}}`);
-  }
-  return rows;
+/** As plain text, for the forms that have no types of their own for it.
+ *
+ * The JSON rendering of a value (render.ts), texts without their quotes, and doubles that are not finite by their names.
+ * Null stays null.
+ */
+export function renderText(value: DuckDBValue): string | null {
+  if (value === null || typeof value === 'string') return value;
+  if (typeof value === 'number') return String(value);
+  const json = renderValue(value);
+  return json.startsWith('"') ? (JSON.parse(json) as string) : json;
 }

@@ -1,0 +1,19 @@
+/** How much of a result may still be written: so that what is too long is noticed while it is written, not afterwards. */
+
+/** Thrown by `Room.take`; whoever gave the room says what was too long. */
+export class NoRoom extends Error {}
+
+export class Room {
+  #left: number;
+
+  /** @param size what fits, in characters or bytes */
+  constructor(size: number) {
+    this.#left = size;
+  }
+
+  /** @throws NoRoom when that is more than is left */
+  take(size: number): void {
+    this.#left -= size;
+    if (this.#left < 0) throw new NoRoom();
+  }
+}
