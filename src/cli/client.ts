@@ -1,12 +1,17 @@
 /** The client of a gateway: requests with a deadline, and errors that a person can act on. */
 import * as v from 'valibot';
 import { ApiErrorEnvelope, describeIssues, EVENTS_PATH, encodeRef, NodePayload } from '../contract/index.ts';
+import { NO_TELEMETRY } from '../edge-gateway/ports.ts';
 import { type Invocation, text } from './command.ts';
 import { dataDir, readToken, tokenFile } from './data-dir.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import { readEvents, type StreamEvent } from './follow/event-stream.ts';
 import { LIMITS } from './limits.ts';
 import { DIAL_TLS_HELP, type DialTls, readDialTls, TLS_OPTIONS } from './tls-options.ts';
+
+/** What a command says where the gateway has no store; the gateway's own words are those of the contract. */
+export const NO_STORE =
+  'the gateway has no telemetry store: start "meshscope telemetry", and the gateway with --telemetry URL';
 
 export const URL_DEFAULT = 'http://127.0.0.1:1729';
 
@@ -257,6 +262,7 @@ function describeRefusal(status: number, answer: string, noToken: string | null)
   if (status === 401 || status === 403) {
     return new CommandError(noToken === null ? message : `${message} (${noToken})`, EXIT.unauthorized);
   }
+  if (status === 404 && message === NO_TELEMETRY.message) return new CommandError(NO_STORE);
   return new CommandError(message, exitFor(status));
 }
 

@@ -35,6 +35,8 @@ export const LIMITS = {
   /** Agents and lossy producers that `status` shows; those that lost most come first. */
   status_agents_max: 100,
   status_losses_max: 20,
+  /** Age of the newest row beyond which `status` says that nothing is stored: six times what the store's own metrics take. */
+  status_silence_ms: 60_000,
   /** Longest wait for a word from what holds a port. */
   probe_ms: 1_000,
   /** Longest waits for a gateway's answers: a little above its own deadlines, so that its word comes first. */

@@ -42,7 +42,7 @@ Ask it
   dumps              the dumps that are stored
   why PROC           how a proc does, why it failed, and what it said last
   profile PROC       a flame graph of a proc over some seconds
-  query SQL          rows from the telemetry store
+  query [SQL]        rows from the telemetry store; without SQL, a prompt
   status             is telemetry complete: gateway, store, spools, losses
   diagnose           is everything reachable, and does the gateway keep its contract?
 

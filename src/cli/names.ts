@@ -56,7 +56,8 @@ async function findAmong(client: Client, { candidates, lost }: Known, typed: str
   const [first] = matches;
   if (first === undefined) {
     const names = candidates.map((candidate) => candidate.name).sort();
-    const missing = `there is no proc "${typed}"; there are: ${listed(names)}`;
+    const known = names.length === 0 ? 'no linked host has any' : `there are: ${listed(names)}`;
+    const missing = `there is no proc "${typed}"; ${known}`;
     if (lost.length === 0) throw new CommandError(missing, EXIT.not_found);
     throw new CommandError(`${missing}; it may be on a host that is out of reach: ${listed(lost)}`, EXIT.unreachable);
   }

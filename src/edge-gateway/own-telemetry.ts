@@ -188,7 +188,8 @@ export class OwnTelemetry implements Observer {
     const cut = message.slice(0, OWN_TEXT_MAX_CHARS);
     // What kind of line it is, without what differs from one to the next.
     const name = cut.split(/[:;,]|\d/, 1)[0]?.trim() ?? '';
-    this.#trace.event(level, name, cut, fields);
+    // Whoever may ask need not learn where the program lies.
+    this.#trace.event(level, name, cut, { ...fields, stack: undefined });
   }
 
   #add(table: string, row: readonly Cell[]): void {

@@ -128,7 +128,9 @@ export async function handleStoredDump(
 
 function dumpFailure(result: Exclude<PySpyResult, { Ok: unknown }>): Failure {
   if ('BinaryNotFound' in result) return binaryNotFound(result.BinaryNotFound.searched);
-  const { exit_code, stderr, pid } = result.Failed;
+  const { exit_code, stderr, pid, binary } = result.Failed;
+  // Nothing was run: there was nothing to look at.
+  if (binary === '') return { code: 'pyspy_failed', message: stderr.trim() };
   const how = exit_code === null ? 'did not finish' : `exited with code ${exit_code}`;
   return { code: 'pyspy_failed', message: `py-spy ${how} on process ${pid}: ${stderr.trim()}` };
 }

@@ -17,7 +17,10 @@ export interface TelemetryOptions {
   /** Base URL of the service, `http` or `https`, without a trailing slash. */
   readonly url: string;
   readonly token: string;
-  /** Deadline of one call, milliseconds, at least 1. Default 10,000. */
+  /**
+   * Deadline of one call, milliseconds, at least 1. Default 10,000. An answer that is passed on as it comes must have begun
+   * by then; the service itself sees to it that it also ends.
+   */
   readonly timeout_ms?: number;
 }
 
@@ -48,7 +51,8 @@ async function exchange(
   accept: string | null,
   signal: AbortSignal | undefined,
 ): Promise<Outcome<Response>> {
-  const deadline = AbortSignal.timeout(timeout_ms);
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(), timeout_ms);
   try {
     const response = await fetch(url, {
       method: 'POST',
@@ -59,7 +63,7 @@ async function exchange(
       },
       body,
       redirect: 'manual',
-      signal: signal === undefined ? deadline : AbortSignal.any([deadline, signal]),
+      signal: signal === undefined ? deadline.signal : AbortSignal.any([deadline.signal, signal]),
     });
     const headers = { 'content-type': response.headers.get('content-type') ?? JSON_TYPE };
     const size_bytes = Number(response.headers.get('content-length') ?? Number.NaN);
@@ -72,10 +76,12 @@ async function exchange(
     return response.ok ? success(new Response(whole, { headers })) : refused(response.status, await whole.text());
   } catch (error) {
     if (signal?.aborted === true) return failure('gateway_timeout', 'the request was cancelled before its answer came');
-    if (deadline.aborted) {
+    if (deadline.signal.aborted) {
       return failure('gateway_timeout', `the telemetry service did not answer within ${timeout_ms / 1_000} s`);
     }
     return failure('proxy_error', `the telemetry service could not be reached: ${reasonOf(error)}; is it running?`);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -98,6 +98,9 @@ export const LIMITS = {
   spool_sync_ms: 1_000,
   /** Wait before a disk that took no batch is tried again. */
   spool_retry_ms: 5_000,
+  /** How often a batch is tried to be read from a disk that fails, and the wait between; then it is counted as lost. */
+  spool_reads_max: 5,
+  spool_read_retry_ms: 500,
   /** Folders of dead agents that one agent takes over at its start; further ones stay for the next. */
   spool_adopted_max: 256,
   /** Batches under way to the gateway, one of each producer: as many as a gateway lets wait. */
@@ -107,6 +110,8 @@ export const LIMITS = {
   collector_connections_max: 64,
   /** One line of a proc, bytes; a longer one ends its connection. */
   collector_line_max_bytes: 1024 * 1024,
+  /** Folders of collectors that were killed which one start looks at, to remove them. */
+  collector_stale_max: 64,
   /** Bytes of lines that have not arrived whole, over all connections; the one that goes beyond ends. */
   collector_waiting_max_bytes: 16 * 1024 * 1024,
   /** Producers whose last number is remembered; the longest silent is forgotten. With so many waiting a new one is refused. */
@@ -129,7 +134,8 @@ export const LIMITS = {
 
   /** How long the last rows may take to be acknowledged when the agent stops. */
   stop_drain_ms: 1_000,
-  /** How long an acknowledgement may take before the batch is sent again: twice as long each time, up to the longest. */
+  /** How long the spool's disk may take for its last lines; whoever stops does not wait for one that hangs. */
+  stop_disk_ms: 2_000,
+  /** How long an acknowledgement may take before the batch is sent again, as often as that takes. */
   ack_timeout_ms: 15_000,
-  ack_timeout_max_ms: 120_000,
 } as const;

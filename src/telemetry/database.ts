@@ -25,8 +25,20 @@ const ownedHere = new Set<string>();
 export interface Database {
   readonly path: string;
   readonly connection: DuckDBConnection;
-  /** One more connection, for work beside the writer's. To be closed by the caller. */
-  connect(): Promise<DuckDBConnection>;
+  /** One more connection, for work beside the writer's that may take long. */
+  connect(): Promise<OtherConnection>;
+  /** One more connection, of which whoever closes the database knows, and which is closed before it. */
+  connectOwn(): Promise<DuckDBConnection>;
+  /** How many that `connect` gave are open. The data file must not be closed meanwhile: DuckDB would keep it. */
+  readonly others: number;
+  /** Ends what they are doing, with an error. */
+  interruptOthers(): void;
+  close(): void;
+}
+
+export interface OtherConnection {
+  readonly connection: DuckDBConnection;
+  /** May be called again. */
   close(): void;
 }
 
@@ -122,7 +134,27 @@ async function openFile(path: string, limits: TelemetryLimits, options: OpenOpti
       const message = `${path} was written by another version of meshscope (${difference})`;
       return openFailure('internal_error', 'shape', `${message}; move it away to start a new one`);
     }
-    return success({ path, connection, connect: () => instance.connect(), close });
+    const others = new Set<DuckDBConnection>();
+    return success({
+      path,
+      connection,
+      connect: async () => {
+        const other = await instance.connect();
+        others.add(other);
+        const closeOther = (): void => {
+          if (others.delete(other)) other.closeSync();
+        };
+        return { connection: other, close: closeOther };
+      },
+      connectOwn: () => instance.connect(),
+      get others() {
+        return others.size;
+      },
+      interruptOthers: () => {
+        for (const other of others) other.interrupt();
+      },
+      close,
+    });
   } catch (error) {
     close();
     throw error;

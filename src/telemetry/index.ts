@@ -10,9 +10,9 @@
  * that no service has open.
  */
 export { type CoreOptions, openCore, type TelemetryCore } from './core.ts';
-export type { Log } from './log.ts';
 export { LIMITS, type TelemetryLimits } from './limits.ts';
 export { type StoreConnection, serveStoreLink } from './link.ts';
+export type { Log } from './log.ts';
 export type { TelemetryStore } from './port.ts';
 export type { Requests } from './requests.ts';
 export { retentionLimits, STORE_MAX_BYTES } from './retention.ts';

@@ -28,14 +28,18 @@ export const LIMITS = {
    * writes rows into the data file ahead of a checkpoint.
    */
   commit_rows_max: 20_000,
+  /** Columns of one commit, bytes, unless a single write alone has more: a commit of wide rows takes memory until a checkpoint. */
+  commit_max_bytes: 8 * 1024 * 1024,
   /** Threads and local variables of one stored dump, rows together with its frames. Beyond: `bad_request`. */
   dump_rows_max: 100_000,
   /** Producers remembered. Beyond: those longest unheard are forgotten, and their losses kept in the total. */
   producers_max: 10_000,
   /** Memory of DuckDB in the owner process, MiB. */
   owner_memory_mib: 96,
-  /** Log of commits not yet moved into the data file, MiB; a checkpoint follows. */
+  /** Commits not yet moved into the data file, MiB of columns; a checkpoint follows, beside the next commits. */
   owner_wal_mib: 16,
+  /** Commits not yet moved into the data file, MiB of columns, at which the next one waits for that. */
+  owner_wal_max_mib: 64,
 
   /** Characters of SQL text, bytes of UTF-8. Beyond: `bad_request`. */
   sql_max_bytes: 64 * 1024,

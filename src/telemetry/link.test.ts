@@ -75,9 +75,12 @@ let folder = '';
 let core: TelemetryCore | null = null;
 const gateways: Gateway[] = [];
 
-async function start(limits: Partial<TelemetryLimits> = {}): Promise<{ core: TelemetryCore; dial: () => Gateway }> {
+async function start(
+  limits: Partial<TelemetryLimits> = {},
+  lines: string[] = [],
+): Promise<{ core: TelemetryCore; dial: () => Gateway }> {
   folder = await mkdtemp(join(tmpdir(), 'meshscope-link-'));
-  const opened = await openCore({ data_dir: folder, limits });
+  const opened = await openCore({ data_dir: folder, limits, log: { warn: (line) => lines.push(line) } });
   if (!opened.ok) throw new Error(opened.failure.message);
   const { value } = opened;
   core = value;
@@ -167,6 +170,39 @@ describe('what is asked over a link', () => {
     expect(await gateway.untilEnd(4)).toMatchObject({ text: '{"acked":1}' });
     expect([1, 2, 3].map((call) => gateway.endOf(call))).toEqual([null, null, null]);
   });
+});
+
+describe('a write whose call is over', () => {
+  test('holds its body until it is stored: whoever cancels and asks again gets no more room by that', async () => {
+    const { core: running, dial } = await start();
+    const gateway = dial();
+    const { promise: stored, resolve: store } = Promise.withResolvers<void>();
+    const { requests } = running;
+    const answer = requests.answer.bind(requests);
+    requests.answer = async (...asked) => {
+      await stored;
+      return answer(...asked);
+    };
+    const text = batch();
+    gateway.ask(1, 'ingest', text);
+    gateway.cancel(1);
+    expect(requests.bodies.heldBytes).toBe(text.length);
+    store();
+    await poll(() => requests.bodies.heldBytes).toBe(0);
+    expect(gateway.endOf(1)).toBeNull();
+  });
+});
+
+test('what nobody expected is answered, and the link goes on', async () => {
+  const lines: string[] = [];
+  const { core: running, dial } = await start({}, lines);
+  const gateway = dial();
+  running.sandbox.query = () => Promise.reject(new Error('a surprise'));
+  gateway.ask(1, 'query', '{"sql":"select 1"}');
+  expect(await gateway.untilEnd(1)).toMatchObject({ code: 'internal_error', message: expect.stringContaining('log') });
+  expect(lines).toEqual(['query failed: a surprise']);
+  gateway.ask(2, 'ingest', batch());
+  expect(await gateway.untilEnd(2)).toMatchObject({ text: '{"acked":1}' });
 });
 
 describe('bounds of a link', () => {

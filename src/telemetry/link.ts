@@ -33,9 +33,11 @@ export interface StoreConnection {
 
 interface Pending {
   readonly call: number;
+  /** Held until the work on it is over, which may be after its call: a write that has begun is finished. */
   readonly body: HeldBody;
   readonly over: AbortController;
   readonly timer: ReturnType<typeof setTimeout>;
+  isAtWork: boolean;
   text: string;
 }
 
@@ -88,7 +90,8 @@ class ServedLink {
       }
       const over = new AbortController();
       const timer = setTimeout(() => this.#finish(call), deadline_ms);
-      pending = { call, body: this.#requests.bodies.hold(this.#requests.max_bytes[method]), over, timer, text: '' };
+      const body = this.#requests.bodies.hold(this.#requests.max_bytes[method]);
+      pending = { call, body, over, timer, isAtWork: false, text: '' };
       this.#pending.set(call, pending);
     }
     const error = pending.body.take(Buffer.byteLength(part));
@@ -102,7 +105,9 @@ class ServedLink {
     const { call, over } = pending;
     const json = readJson(() => pending.text);
     pending.text = '';
+    pending.isAtWork = true;
     const answer = json.ok ? await this.#requests.answer(method, json.value, over.signal) : json;
+    pending.body.release();
     if (this.#pending.get(call) !== pending) return;
     if (!answer.ok) return this.#fault(call, answer.failure);
     const max_chars = this.#requests.limits.link_answers_max_chars;
@@ -149,7 +154,7 @@ class ServedLink {
     if (pending === undefined) return;
     this.#pending.delete(call);
     clearTimeout(pending.timer);
-    pending.body.release();
+    if (!pending.isAtWork) pending.body.release();
     pending.over.abort();
     const index = this.#outgoing.findIndex((each) => each.call === call);
     const [dropped] = index < 0 ? [] : this.#outgoing.splice(index, 1);

@@ -9,6 +9,7 @@ import {
   type Cell,
   type Counter,
   type EventBatch,
+  failure,
   type Histogram,
   Metrics,
   type Outcome,
@@ -16,6 +17,7 @@ import {
   Trace,
   VERSION,
 } from '../contract/index.ts';
+import { messageOf } from './database.ts';
 import type { TelemetryLimits } from './limits.ts';
 import type { Log } from './log.ts';
 import type { StoreHealth, TelemetryStore } from './port.ts';
@@ -62,6 +64,7 @@ export class OwnTelemetry {
   #rows: [table: string, row: readonly Cell[]][] = [];
   #seq = 0;
   #lostRows = 0;
+  #isTelling = false;
 
   constructor(ports: OwnTelemetryPorts) {
     this.#ports = ports;
@@ -91,7 +94,9 @@ export class OwnTelemetry {
     this.log = {
       warn: (message, fields) => {
         ports.log.warn(message, fields);
-        this.#trace.event('WARN', message.split(/[:;,]|\d/, 1)[0]?.trim() ?? '', message, fields);
+        // Whoever may ask need not learn where the program lies.
+        const told = { ...fields, stack: undefined };
+        this.#trace.event('WARN', message.split(/[:;,]|\d/, 1)[0]?.trim() ?? '', message, told);
       },
     };
   }
@@ -135,14 +140,33 @@ export class OwnTelemetry {
     const began_ms = performance.now();
     // Batches come by the hundred each second: a span for each would be most of what is stored.
     const span = method === 'ingest' ? null : this.#trace.span(method);
-    const outcome = await answer;
+    const outcome = await answer.catch((error: unknown) => this.#failed(method, error));
     span?.close();
     this.#requests.add(1, { method, outcome: outcome.ok ? 'ok' : outcome.failure.code });
     this.#durations.record(performance.now() - began_ms, { method });
     return outcome;
   }
 
+  /** What nobody expected is for the log; whoever asked, by HTTP or over a link, is told where to look. */
+  #failed(method: StoreMethod, error: unknown): Outcome<never> {
+    this.log.warn(`${method} failed: ${messageOf(error)}`, error instanceof Error ? { stack: error.stack } : {});
+    return failure('internal_error', 'telemetry failed; its log says why');
+  }
+
+  /** One at a time, and in order: a batch tells the losses before it, which may be told once only. */
   async #tell(store: TelemetryStore): Promise<void> {
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    try {
+      await this.#send(store);
+    } catch (error) {
+      this.log.warn(`own telemetry: ${messageOf(error)}`);
+    } finally {
+      this.#isTelling = false;
+    }
+  }
+
+  async #send(store: TelemetryStore): Promise<void> {
     this.#health = await store.health();
     // What cannot be stored now would only push out what waits.
     if (!this.#health.ok) return;

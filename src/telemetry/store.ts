@@ -255,25 +255,16 @@ export class Store {
     });
     await before;
     try {
-      await this.#writer.alone(async (connection) => {
-        await connection.run('CHECKPOINT');
-        await connection.run(`SET checkpoint_threshold = '1TiB'`);
-        this.#writer.follow(follower);
-      });
+      const end = await this.#writer.lend(follower);
+      const release = async (): Promise<void> => {
+        end();
+        free();
+      };
+      return { path: this.#path, release };
     } catch (error) {
       free();
       throw error;
     }
-    const release = async (): Promise<void> => {
-      try {
-        await this.#writer.alone(async (connection) => {
-          await connection.run(`SET checkpoint_threshold = '${this.#limits.owner_wal_mib}MiB'`);
-        });
-      } finally {
-        free();
-      }
-    };
-    return { path: this.#path, release };
   }
 
   get path(): string {

@@ -7,7 +7,8 @@
  * 3. When a commit fails it is rolled back and its writes are tried one by one, so that one cannot fail the others.
  * 4. Other work (sweeps, checkpoints) waits in the same line and runs alone, between transactions.
  * 5. After a commit, and before anybody is answered, followers are told what changed: who has seen an answer sees the rows.
- * 6. After some failures of the disk DuckDB gives a database up until it is opened again. The next work opens it, at most
+ * 6. Commits are moved into the data file beside the next ones (checkpoints.ts).
+ * 7. After some failures of the disk DuckDB gives a database up until it is opened again. The next work opens it, at most
  *    once per `reopen_interval_ms`. Whether the failed commit is in the file then, only the file knows: the producers'
  *    numbers are read again, and followers start over.
  */
@@ -15,7 +16,8 @@ import { dirname } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { failure, type Outcome, success } from '../contract/index.ts';
 import { Appenders } from './append.ts';
-import { type Database, messageOf, messageWithoutFolder, openDatabase } from './database.ts';
+import { Checkpoints } from './checkpoints.ts';
+import { type Database, messageOf, messageWithoutFolder, type OtherConnection, openDatabase } from './database.ts';
 import type { TelemetryLimits } from './limits.ts';
 import { countPacks, type Pack } from './packs.ts';
 import type { ProducerMark, ProducerState, Producers } from './producers.ts';
@@ -60,6 +62,7 @@ export class Writer {
   #writesWaiting = 0;
   #bytesWaiting = 0;
   #appenders: Appenders | null = null;
+  #checkpoints: Checkpoints | null = null;
   #running: Promise<void> | null = null;
   #closed = false;
   /** Why DuckDB has given the database up; null while it has not. */
@@ -129,7 +132,7 @@ export class Writer {
    * Runs `work` between transactions, alone on the connection; `connect` gives it another one, which may outlive it. Rejects
    * with what `work` threw.
    */
-  alone<T>(work: (connection: DuckDBConnection, connect: () => Promise<DuckDBConnection>) => Promise<T>): Promise<T> {
+  alone<T>(work: (connection: DuckDBConnection, connect: () => Promise<OtherConnection>) => Promise<T>): Promise<T> {
     if (this.#closed) return Promise.reject(new Error('telemetry is closing'));
     return new Promise((resolve, reject) => {
       const run = async (): Promise<void> => {
@@ -152,15 +155,33 @@ export class Writer {
       for (const statement of [...sql, ...internalSql]) await this.#connection.run(statement);
     });
     const bytes = sql.reduce((sum, statement) => sum + statement.length, 0);
+    // What was deleted is free for others only then.
+    this.#checkpoints?.begin();
     if (sql.length > 0) this.#tell({ kind: 'statements', rows: sql.length, bytes, sql });
+  }
+
+  /**
+   * Moves everything committed so far into the data file, which nothing changes from then on until what this gives is called.
+   * Not to be called again before that.
+   * @param follower told every change from then on
+   */
+  lend(follower: Follower): Promise<() => void> {
+    return this.alone(async () => {
+      const release = await (await this.#openCheckpoints()).hold();
+      this.follow(follower);
+      return release;
+    });
   }
 
   /** Takes nothing more, finishes what waits, moves everything into the data file and gives it up. */
   async close(): Promise<void> {
     this.#closed = true;
+    // Whoever still copies the file holds them off, and the commits that wait must not wait for that.
+    await this.#closeCheckpoints();
     while (this.#running !== null) await this.#running;
+    await this.#closeCheckpoints();
     if (this.#brokenBy === null) await this.#connection.run('CHECKPOINT').catch(() => undefined);
-    this.#giveUpDatabase();
+    await this.#giveUpDatabase();
   }
 
   get #connection(): DuckDBConnection {
@@ -168,12 +189,25 @@ export class Writer {
     return this.#database.connection;
   }
 
-  #connect(): Promise<DuckDBConnection> {
+  #connect(): Promise<OtherConnection> {
     if (this.#database === null) throw new Error('the data file is not open');
     return this.#database.connect();
   }
 
-  #giveUpDatabase(): void {
+  async #openCheckpoints(): Promise<Checkpoints> {
+    if (this.#database === null) throw new Error('the data file is not open');
+    this.#checkpoints ??= await Checkpoints.open(this.#database, this.#limits, (error) => this.#note(error));
+    return this.#checkpoints;
+  }
+
+  async #closeCheckpoints(): Promise<void> {
+    const checkpoints = this.#checkpoints;
+    this.#checkpoints = null;
+    await checkpoints?.close();
+  }
+
+  async #giveUpDatabase(): Promise<void> {
+    await this.#closeCheckpoints();
     this.#appenders?.close();
     this.#appenders = null;
     this.#database?.close();
@@ -203,11 +237,13 @@ export class Writer {
   }
 
   #takeGroup(): WaitingWrite[] {
+    const { commit_rows_max, commit_max_bytes } = this.#limits;
     const group: WaitingWrite[] = [];
-    let rows = 0;
+    let [rows, bytes] = [0, 0];
     for (let next = this.#line[0]; next?.kind === 'write'; next = this.#line[0]) {
-      if (group.length > 0 && rows + next.rows > this.#limits.commit_rows_max) break;
+      if (group.length > 0 && (rows + next.rows > commit_rows_max || bytes + next.bytes > commit_max_bytes)) break;
       rows += next.rows;
+      bytes += next.bytes;
       group.push(next);
       this.#line.shift();
     }
@@ -215,7 +251,7 @@ export class Writer {
   }
 
   async #commitTogether(group: readonly WaitingWrite[]): Promise<void> {
-    const refused = this.#brokenBy ?? (await this.#problem());
+    const refused = this.#brokenBy ?? (await this.#problem().catch(messageOf));
     const error = refused ?? (await this.#commit(group));
     if (error === null || refused !== null || group.length === 1) {
       for (const waiting of group) this.#answer(waiting, error);
@@ -227,7 +263,12 @@ export class Writer {
   async #reopen(): Promise<void> {
     if (performance.now() < this.#reopenAt_ms) return;
     this.#reopenAt_ms = performance.now() + this.#limits.reopen_interval_ms;
-    this.#giveUpDatabase();
+    if (this.#database !== null && this.#database.others > 0) {
+      // What they read is no longer there, and as long as they are open, neither is the file free.
+      this.#database.interruptOthers();
+      return;
+    }
+    await this.#giveUpDatabase();
     const opened = await openDatabase(dirname(this.#path), this.#limits);
     if (!opened.ok) {
       this.#brokenBy = messageWithoutFolder(opened.failure.message, this.#path);
@@ -266,17 +307,21 @@ export class Writer {
       const packs = fresh.flatMap(({ write }) => write.packs);
       const { rows, bytes } = countPacks(packs);
       try {
+        const checkpoints = await this.#openCheckpoints();
+        await checkpoints.room();
         await this.#transaction(async () => {
           await this.#append(packs);
           const upsert = this.#producers.upsertSql(states);
           if (upsert !== null) await this.#connection.run(upsert);
         });
       } catch (error) {
+        this.#note(error);
         this.counts.failed_commits += 1;
         this.#failedBy = messageWithoutFolder(error, this.#path);
         return this.#failedBy;
       }
       this.#failedBy = null;
+      this.#checkpoints?.committed(bytes);
       this.#producers.committed(states);
       this.counts.commits += 1;
       this.counts.rows += rows;

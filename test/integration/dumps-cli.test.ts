@@ -44,6 +44,7 @@ beforeAll(async () => {
     { name: 'stepper', command },
     { name: 'stepper-other', command: [...command.slice(0, 2), order] },
     { name: 'plain', command: ['sleep', '100000'] },
+    { name: 'over', command: ['false'] },
   ];
   writeFileSync(file, JSON.stringify({ procs }));
   site = await startSite(['up', '--file', file, '--name', 'dump-host', '--quiet']);
@@ -102,7 +103,20 @@ describe('meshscope dump PROC', () => {
     const { code, stdout, stderr } = await cli('dump', 'plain');
     expect([code, stdout]).toEqual([1, '']);
     expect(stderr).toMatch(/py-spy .*process \d+/);
+    expect(stderr).toMatch(/no Python was found in process \d+ \(\w+\)\n$/);
     expect(await count()).toEqual({ n: 0 });
+  });
+
+  it('of what has ended says so, as a live stack does, and what tells more', async () => {
+    await until(async () => (await cli('why', 'over')).code === 1, 'the end of the proc');
+    for (const action of ['dump', 'stack']) {
+      const { code, stdout, stderr } = await cli(action, 'over');
+      expect([code, stdout, stderr]).toEqual([
+        1,
+        '',
+        'meshscope: no process to look at: it has ended: process exited with code 1; "meshscope why over" tells more\n',
+      ]);
+    }
   });
 
   it.each([

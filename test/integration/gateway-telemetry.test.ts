@@ -62,6 +62,19 @@ describe('telemetry over HTTP', () => {
     expect(await telemetry.query('x')).toMatchObject({ ok: false, failure: { code: 'gateway_timeout' } });
   });
 
+  it('that has begun an answer in time may take longer for the rest', async () => {
+    const slow = createServer((_, response) => {
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': '4' }).write('[1');
+      setTimeout(() => response.end(' ]'), 600);
+    });
+    await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(slow.address() as AddressInfo).port}`;
+    const outcome = await telemetryOverHttp({ url, token: 'x', timeout_ms: 300 }).query('x');
+    expect(outcome.ok && (await outcome.value.text())).toBe('[1 ]');
+    slow.closeAllConnections();
+    await new Promise((resolve) => slow.close(resolve));
+  });
+
   it('that is not there is a proxy error that says so', async () => {
     const nowhere = telemetryOverHttp({ url: 'http://127.0.0.1:9', token: 'x' });
     const outcome = await nowhere.query('x');

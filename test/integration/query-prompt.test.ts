@@ -48,10 +48,12 @@ describe('the prompt', () => {
     );
   });
 
-  it('shows an error in one line, and goes on', async () => {
+  it('shows an error with the place that it means, and goes on', async () => {
     const { type, shows } = await prompt();
     type('select nope from actors;\r');
-    expect(await shows(/meshscope> $/)).toMatch(/\nerror: .*Referenced column "nope" not found[^\n]*\nmeshscope> $/);
+    expect(await shows(/meshscope> $/)).toMatch(
+      /\nerror: .*Referenced column "nope" not found[^\n]*\n(?:Candidate[^\n]*\n)?LINE 1: select nope from actors\n +\^\nmeshscope> $/,
+    );
     type('drop table actors;\r');
     expect(await shows(/meshscope> $/)).toMatch(/\nerror: sql: only one SELECT[^\n]*\nmeshscope> $/);
     type('select 7 as seven;\r');
@@ -69,11 +71,46 @@ describe('the prompt', () => {
     expect(await shows(/meshscope> $/)).toMatch(/display_name +VARCHAR +may be null\n/);
     type('\\d nowhere\r');
     await shows(/error: there is no table or view nowhere; \\d lists them\n/);
-    type('\\x\r');
-    await shows(/error: there is no \\x; \\\? lists what there is\n/);
+    type('\\y\r');
+    await shows(/error: there is no \\y; \\\? lists what there is\n/);
     type('\\?\r');
     await shows(/Ctrl-C +gives up/);
     type('\\q\r');
+    expect(await terminal?.ended).toBe(0);
+  });
+
+  it('shows a line for each value when rows are wide, and tables again', async () => {
+    const { type, shows } = await prompt();
+    const long = 'x'.repeat(LIMITS.cell_max_chars + 1);
+    type('\\x\r');
+    await shows(/a line for each value\nmeshscope> $/);
+    type(`select range as n, null as nothing, repeat('x', ${long.length}) as long from range(2);\r`);
+    const lines = (n: number) => `row ${n + 1}\n  n        ${n}\n  nothing  -\n  long     ${long}\n`;
+    expect(await shows(/\(2 rows/)).toContain(`;\n${lines(0)}${lines(1)}(2 rows`);
+    type('\\x\r');
+    await shows(/a line for each row\nmeshscope> $/);
+    type('select 1 as one;\r');
+    await shows(/;\none\n1\n\(1 row/);
+  });
+
+  it.each(['exit', 'quit;', ' EXIT '])('takes %j for what it means, and help too', async (word) => {
+    const { type, shows } = await prompt();
+    type('help\r');
+    await shows(/Ctrl-C +gives up[\s\S]*meshscope> $/);
+    type('select 1 as exit,\r');
+    await shows(/\.\.\.> $/);
+    type('2 as quit;\r');
+    await shows(/exit +quit\n1 +2\n[\s\S]*meshscope> $/);
+    type(`${word}\r`);
+    expect(await terminal?.ended).toBe(0);
+  });
+
+  it('finishes what runs when Ctrl-D comes meanwhile, and leaves', async () => {
+    const { type, shows } = await prompt();
+    type('select count(*) as n from range(300000000) a where a.range % 7 = 3;\r');
+    await shows(/= 3;\n/);
+    type('\x04');
+    await shows(/n\n42857143\n\(1 row/);
     expect(await terminal?.ended).toBe(0);
   });
 
@@ -127,6 +164,23 @@ describe('the prompt', () => {
     const second = await prompt({ XDG_STATE_HOME: own });
     second.type('\x1b[A\r');
     await second.shows(/r\nremembered\n\(1 row/);
+  });
+
+  it('remembers the statements of two prompts that are open at once, and of one whose terminal was closed', async () => {
+    const own = mkdtempSync(path.join(state, 'two-'));
+    const [first, second] = [await prompt({ XDG_STATE_HOME: own }), await prompt({ XDG_STATE_HOME: own })];
+    const run = async (at: Terminal, sql: string) => {
+      at.type(`${sql}\r`);
+      await at.shows(/\(1 row/);
+    };
+    await run(first, "select 'one' as r;");
+    await run(second, "select 'two' as r;");
+    await run(first, "select 'three' as r;");
+    first.kill();
+    second.type('\x04');
+    expect(await second.ended).toBe(0);
+    const lines = ['one', 'two', 'three'].map((word) => `select '${word}' as r;\n`);
+    expect(readFileSync(path.join(own, 'meshscope', 'query_history'), 'utf8')).toBe(lines.join(''));
   });
 
   it('says at the start why there is nothing to ask', async () => {

@@ -189,6 +189,54 @@ describe('values', () => {
     ]);
   });
 
+  test('made of others lose nothing: entries without names, of number-like and special names, and no order', async () => {
+    const sql = `select row(1, null) as r, struct_pack(b := 1, "1" := [{'2': 2, '1': null}], "__proto__" := 3) as s,
+      [row('x'), null] as l, array_value({'k': 1}, null) as a, {'k': 'y'}::union(n int, s struct(k varchar)) as u,
+      map {row(1): {'z': []::int[]}} as m, map {'\\xAA'::blob: 1} as mb, map {'2024-01-02'::timestamp: null} as mt,
+      map {}::map(int, int) as me, []::varchar[] as e, null::struct(a int) as n, 'null'::union(t varchar) as word,
+      '-infinity'::date as di, 'infinity'::timestamp_s as si, '-infinity'::timestamp_ms as mi, 'infinity'::timestamp_ns as ni,
+      '-infinity'::timestamptz as zi`;
+    const nested = {
+      r: '[1,null]',
+      s: '{"b":1,"1":[{"2":2,"1":null}],"__proto__":3}',
+      l: '[["x"],null]',
+      a: '[{"k":1},null]',
+      u: '{"k":"y"}',
+      m: '{"[1]":{"z":[]}}',
+      mb: '{"aa":1}',
+      mt: '{"2024-01-02T00:00:00Z":null}',
+      me: '{}',
+      e: '[]',
+    };
+    const infinite = { di: '-infinity', si: 'infinity', mi: '-infinity', ni: 'infinity', zi: '-infinity' };
+    const json = (await ask('*/*', sql)).text;
+    const entries = [
+      ...Object.entries({ ...nested, n: 'null', word: '"null"' }),
+      ...Object.entries(infinite).map(([name, text]) => [name, `"${text}"`]),
+    ].map(([name, text]) => `"${name}":${text}`);
+    expect(json.slice(0, json.indexOf(',"columns"'))).toBe(`{"rows":[{${entries.join(',')}}]`);
+    const { columns } = readArrow((await ask(ARROW, sql)).bytes);
+    for (const [name, text] of Object.entries(nested)) expect([name, columns[name]]).toEqual([name, [text]]);
+    expect([columns.n, columns.word, columns.di, columns.ni]).toEqual([[null], ['null'], [null], [null]]);
+    const csv = (await ask('text/csv', sql)).text.split('\r\n')[1];
+    const fields = [...Object.values(nested), '', 'null', ...Object.values(infinite)];
+    expect(csv).toBe(fields.map((text) => (/[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)).join(','));
+  });
+
+  test('made of others come row by row, whatever is null and however many chunks there are', async () => {
+    const sql = `select range as n, case when range % 3 = 0 then null else [range, null] end as l,
+      case when range % 5 = 0 then null else {'a': case when range % 2 = 0 then null else 'é' || repeat('y', 20) || range end} end as s,
+      case when range % 7 = 0 then null else map {range: [range]} end as m from range(5000) where range % 11 > 0`;
+    const { rows } = JSON.parse((await ask('*/*', sql)).text) as { rows: Record<string, unknown>[] };
+    const expected = Array.from({ length: 5_000 }, (_, n) => ({
+      n,
+      l: n % 3 === 0 ? null : [n, null],
+      s: n % 5 === 0 ? null : { a: n % 2 === 0 ? null : `é${'y'.repeat(20)}${n}` },
+      m: n % 7 === 0 ? null : { [n]: [n] },
+    })).filter(({ n }) => n % 11 > 0);
+    expect(rows).toEqual(expected);
+  });
+
   test('that Arrow has no room for are refused, with the column and what to do', async () => {
     const answer = await ask(ARROW, 'select 170141183460469231731687303715884105727::hugeint as z');
     expect(answer.status).toBe(400);
@@ -234,6 +282,57 @@ describe('bounds', () => {
     const { length } = await ask(ARROW, text(1_000), url);
     expect((await ask(ARROW, text(1_000 + 40_000 - length), url)).length).toBe(40_000);
     expect((await ask(ARROW, text(1_000 + 40_001 - length), url)).text).toContain('longer than 40000 bytes of Arrow');
+  });
+
+  test.each([
+    [
+      'a list',
+      40_000,
+      (chars: number) => `select [repeat('y', ${chars - 30}), 'a', null, repeat('z', 6)] as x`,
+      '["","a",null,""]',
+    ],
+    [
+      'a struct',
+      40_000,
+      (chars: number) => `select {'a': repeat('y', ${chars - 30}), 'b': 'zzzzzz'} as x`,
+      '{"a":"","b":""}',
+    ],
+    [
+      'a map',
+      40_000,
+      (chars: number) => `select map {'k': repeat('y', ${chars - 30}), 'zzzzzz': null} as x`,
+      '{"k":"","":null}',
+    ],
+  ])('characters of %s: n are answered, n + 1 refused', async (_, max, sqlOf, frame) => {
+    const url = await startOther({ sql_result_max_chars: max });
+    // The row is {"x":…}, and has a separator.
+    const fits = max - '{"x":}'.length - 1 - frame.length - 6 + 30;
+    const answer = await ask('*/*', sqlOf(fits), url);
+    expect([answer.status, answer.text.indexOf('}],"columns"') + 1 - '{"rows":['.length + 1]).toEqual([200, max]);
+    expect((await ask('*/*', sqlOf(fits + 1), url)).text).toContain(`longer than ${max} characters of JSON`);
+  });
+
+  test('a result that is far too long is refused by its bound, not by the memory of the process', async () => {
+    const many = (columns: number) => Array.from({ length: columns }, (_, i) => `1 as ${'c'.repeat(50)}${i}`).join(',');
+    for (const sql of [
+      "select repeat('x', 50000) as x from range(2000)",
+      "select repeat('x', 17000000) as x",
+      'select l from range(2000), (select list(range) as l from range(5000))',
+      `select ${many(900)} from range(2000)`,
+    ]) {
+      for (const accept of ['*/*', 'text/csv', ARROW]) {
+        const { status, text } = await ask(accept, sql);
+        // Fifty-character names are in each row of JSON, and once in the other forms.
+        const fits = sql.includes('cccc') && accept !== '*/*';
+        if (fits) expect(status).toBe(200);
+        else
+          expect([sql.slice(0, 60), accept, text]).toEqual([
+            sql.slice(0, 60),
+            accept,
+            expect.stringContaining('the result is longer'),
+          ]);
+      }
+    }
   });
 
   test('answers that nobody reads: n bytes are held, more are refused, and room comes back', async () => {

@@ -269,14 +269,15 @@ describe('limits', () => {
     const answer = await query(url, ENDLESS);
     expect([answer.status, answer.code]).toEqual([504, 'gateway_timeout']);
     expect(answer.message).toContain('300 ms');
-    expect(isAlive(victim)).toBe(false);
+    await until('it is gone', () => !isAlive(victim));
     expect(await rowsOf(url, 'select 2 as two')).toEqual([{ two: 2 }]);
   });
 
-  test('time: whatever it is at, its process is gone, and the answer out, within 250 ms of the limit', async () => {
+  test('time: whatever it is at, the answer is out, and its process gone, within 250 ms of the limit', async () => {
     const limit_ms = 700;
     const { url, sqlPids } = await start({ sql_timeout_ms: limit_ms });
-    const over_ms: number[] = [];
+    const answered_ms: number[] = [];
+    const ended_ms: number[] = [];
     for (const sql of [
       ENDLESS,
       'select count(*) from range(1000000000000) a',
@@ -285,17 +286,18 @@ describe('limits', () => {
       'select count(distinct hash(a.range) % 1000) from range(10000000) a, range(10000000) b',
     ]) {
       await rowsOf(url, 'select 1 as one');
-      const pids = sqlPids();
+      const [pid = 0] = sqlPids();
+      const begin_ms = performance.now();
       const { status, json } = await query(url, sql);
-      expect([sql, status]).toEqual([sql, 504]);
-      const { details } = json.error as unknown as { details: { limit_ms: number; ended_ms: number } };
-      expect(details.limit_ms).toBe(limit_ms);
-      expect(pids.filter(isAlive)).toEqual([]);
-      over_ms.push(details.ended_ms - limit_ms);
+      answered_ms.push(Math.round(performance.now() - begin_ms) - limit_ms);
+      expect([sql, status, json.error]).toMatchObject([sql, 504, { details: { limit_ms } }]);
+      await until('its process is gone', () => !isAlive(pid));
+      ended_ms.push(Math.round(performance.now() - begin_ms) - limit_ms);
     }
-    process.stdout.write(`processes ended ${over_ms.join(', ')} ms after their limit\n`);
-    // The middle one: a machine that is busy with other things may keep one of them from ending.
-    expect(over_ms.sort((a, b) => a - b)[2]).toBeLessThanOrEqual(250);
+    process.stdout.write(`after their limit: answers ${answered_ms.join(', ')} ms, ends ${ended_ms.join(', ')} ms\n`);
+    // The middle ones: a machine that is busy with other things may keep one of them from ending.
+    expect(answered_ms.sort((a, b) => a - b)[2]).toBeLessThanOrEqual(250);
+    expect(ended_ms.sort((a, b) => a - b)[2]).toBeLessThanOrEqual(250);
   });
 
   test('memory: the query gets an error that names the limit, and the next query runs', async () => {

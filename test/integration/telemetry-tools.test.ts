@@ -75,7 +75,7 @@ describe('compact', () => {
     expect((await readdir(join(data, 'segments'))).length).toBe(2);
     expect(await telemetry('verify')).toMatchObject({
       code: 0,
-      stdout: expect.stringMatching(/^fine: 16015 rows, .* 1 segments/),
+      stdout: expect.stringMatching(/^fine: 16015 rows, .* 1 segment\n/),
     });
     // It goes on as before, counting once.
     const opened = await Store.open(data, resolveLimits());

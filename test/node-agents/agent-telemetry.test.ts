@@ -1,5 +1,6 @@
 /** What an agent tells of its host and of itself, as it reaches a gateway. */
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,6 +18,7 @@ import { LIMITS } from '../../src/node-agents/limits.ts';
 import { type ActorStatus, CoreRows } from '../../src/node-agents/telemetry/core-rows.ts';
 import { rowsOf } from '../support/batches.ts';
 import { until } from '../support/processes.ts';
+import { pyspyBinary } from '../support/pyspy-binary.ts';
 import { type ScriptedGateway, startScriptedGateway, TOKEN } from '../support/scripted-gateway.ts';
 
 let gateway: ScriptedGateway;
@@ -259,6 +261,28 @@ describe('what an agent tells of itself', () => {
   });
 });
 
+it('tells of what it was doing when it is stopped', async () => {
+  // Not a child of this process, whose own tools are no procs.
+  const pid = Number(execFileSync('sh', ['-c', 'python3 -c "while True: pass" >/dev/null 2>&1 & echo $!']));
+  try {
+    const agent = await startAgent({ pids: [pid], env: { ...process.env, PYSPY_BIN: pyspyBinary() } });
+    const { identity: reference } = await gateway.until(() =>
+      [...gateway.nodes.values()].find(
+        ({ properties, identity }) => 'Proc' in properties && !identity.startsWith('service'),
+      ),
+    );
+    const opts = { duration_s: 60, rate_hz: 10, native: false, threads: false, nonblocking: true };
+    void gateway.call({ method: 'pyspy_profile', reference, opts });
+    const profile = () => told('spans').find(({ name }) => name === 'pyspy_profile');
+    await until(() => profile() !== undefined, 'the profile');
+    await agent.stop('enough');
+    const events = told('span_events').filter(({ id }) => id === profile()?.id);
+    expect(events.map(({ event_type }) => event_type)).toContain('close');
+  } finally {
+    process.kill(pid, 'SIGKILL');
+  }
+});
+
 describe('the telemetry of procs', () => {
   it('goes through the socket that their environment names', async () => {
     const script = fileURLToPath(new URL('../../examples/telemetry/train.py', import.meta.url));
@@ -298,6 +322,23 @@ describe('the spool of an agent', () => {
     await until(() => told('snapshots').length > 0, 'the row');
     expect(told('snapshots')).toEqual([{ snapshot_id: 'kept', snapshot_ts: 1 }]);
     expect(logged.join('\n')).toMatch(/\d+ batches of telemetry that an earlier agent left are sent now/);
+  });
+
+  it('does not keep the agent from its end where its disk hangs', async () => {
+    const spool_dir = path.join(folder, 'spool');
+    const left = path.join(spool_dir, '4194304-1-00000000-00000001');
+    mkdirSync(left, { recursive: true, mode: 0o700 });
+    const pipe = path.join(left, '00000001.ndjson');
+    execFileSync('mkfifo', [pipe]);
+    const agent = await startAgent({ spool_dir });
+    const claimed = (): string | undefined =>
+      readdirSync(spool_dir).find((name) => existsSync(path.join(spool_dir, name, '00000001.ndjson')));
+    await until(() => claimed() !== path.basename(left), 'whoever takes it over');
+    await agent.stop('enough');
+    expect(logged.join('\n')).toContain('the spool does not take its last lines: its disk hangs');
+    // Now it answers: somebody writes into what is waited for, and the rest comes to its end.
+    writeFileSync(path.join(spool_dir, claimed() ?? '', '00000001.ndjson'), '');
+    await until(() => !existsSync(spool_dir), 'the end of the spool');
   });
 
   it('is in memory, with a warning, where its folder cannot be used', async () => {

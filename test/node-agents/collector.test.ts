@@ -1,7 +1,17 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -12,7 +22,8 @@ import type { EventBatch } from '../../src/contract/index.ts';
 import { EventClient } from '../../src/node-agents/index.ts';
 import { LIMITS } from '../../src/node-agents/limits.ts';
 import { encodeRows } from '../../src/node-agents/telemetry/batch-code.ts';
-import { type Collector, SOCKET_PATH_MAX_BYTES, startCollector } from '../../src/node-agents/telemetry/collector.ts';
+import { type Collector, startCollector } from '../../src/node-agents/telemetry/collector.ts';
+import { removeStale, SOCKET_PATH_MAX_BYTES } from '../../src/node-agents/telemetry/socket-place.ts';
 import { Spool } from '../../src/node-agents/telemetry/spool.ts';
 import { rowsOf } from '../support/batches.ts';
 import { until } from '../support/processes.ts';
@@ -85,6 +96,8 @@ async function connect(): Promise<Peer> {
 }
 
 const PRODUCER = randomUUID();
+const encoded = await encodeRows({ snapshots: [['s', 1]] });
+const PACKED = encoded.ok ? encoded.value : '';
 
 function batch(seq: number, change: Record<string, unknown> = {}): Record<string, unknown> {
   return { producer: PRODUCER, seq, lost_rows: 0, tables: { snapshots: [[`s${seq}`, seq]] }, ...change };
@@ -160,6 +173,12 @@ describe('a proc at the collector', () => {
       batch(2, { tables: undefined, packed: 'AAAA' }),
       'bad_request',
       'packed: not base64 of zstd',
+    ],
+    [
+      'what is base64 but for a blank, which the store would not take',
+      batch(2, { tables: undefined, packed: ` ${PACKED}` }),
+      'bad_request',
+      'packed: not base64',
     ],
     [
       'a line that is too long',
@@ -259,6 +278,79 @@ describe('the socket', () => {
     if (started.ok) await started.value.close();
   });
 
+  it('that a killed agent left among temporary files is removed with its folder, and nothing that lives or is new', async () => {
+    const parent = path.join(folder, 'tmp');
+    mkdirSync(parent);
+    const names = ['dead', 'alive', 'empty-old', 'empty-new', 'with-more'].map((name) => `meshscope-agent-${name}`);
+    const [dead = '', alive = '', old = '', , more = ''] = names.map((name) => path.join(parent, name));
+    for (const name of names) mkdirSync(path.join(parent, name));
+    const child = spawn(process.execPath, [
+      '-e',
+      `const [a, b] = process.argv.slice(1);
+       require('net').createServer().listen(a, () => require('net').createServer().listen(b, () => console.log('up')))`,
+      path.join(dead, 'telemetry.sock'),
+      path.join(more, 'telemetry.sock'),
+    ]);
+    await once(child.stdout, 'data');
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    writeFileSync(path.join(more, 'precious'), '');
+    utimesSync(old, 1, 1);
+    const living = await startCollector({
+      spool,
+      ready: Promise.resolve(),
+      socket_path: path.join(alive, 'telemetry.sock'),
+    });
+    await removeStale(parent);
+    expect(readdirSync(parent).map((name) => name.replace('meshscope-agent-', ''))).toEqual([
+      'alive',
+      'empty-new',
+      'with-more',
+    ]);
+    expect(readdirSync(more)).toEqual(['precious']);
+    expect(existsSync(path.join(alive, 'telemetry.sock'))).toBe(true);
+    if (living.ok) await living.value.close();
+  });
+
+  it('is refused with its reason where temporary files cannot be made, and nothing is left where its path is too long', async () => {
+    const { TMPDIR } = process.env;
+    try {
+      process.env.TMPDIR = path.join(folder, 'not', 'there');
+      expect(await startCollector({ spool, ready: Promise.resolve() })).toMatchObject({
+        ok: false,
+        failure: { code: 'service_unavailable', message: expect.stringContaining('ENOENT') },
+      });
+      const long = path.join(folder, 'x'.repeat(100));
+      mkdirSync(long);
+      process.env.TMPDIR = long;
+      expect(await startCollector({ spool, ready: Promise.resolve() })).toMatchObject({
+        ok: false,
+        failure: { code: 'bad_request' },
+      });
+      expect(readdirSync(long)).toEqual([]);
+    } finally {
+      if (TMPDIR === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = TMPDIR;
+    }
+  });
+
+  it('goes to one of two that find that of a dead agent at the same time', async () => {
+    const stale = path.join(folder, 'stale.sock');
+    const child = spawn(process.execPath, [
+      '-e',
+      `require('net').createServer().listen(${JSON.stringify(stale)}, () => console.log('up'))`,
+    ]);
+    await once(child.stdout, 'data');
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const both = await Promise.all(
+      [1, 2].map(() => startCollector({ spool, ready: Promise.resolve(), socket_path: stale })),
+    );
+    expect(both.filter(({ ok }) => ok)).toHaveLength(1);
+    expect(existsSync(stale)).toBe(true);
+    for (const each of both) if (each.ok) await each.value.close();
+  });
+
   it('of a living agent is left alone, as is a file that is no socket', async () => {
     const second = await startCollector({ spool, ready: Promise.resolve(), socket_path: collector.socket_path });
     expect(second).toMatchObject({ ok: false, failure: { code: 'service_unavailable' } });
@@ -344,6 +436,34 @@ describe('the client', () => {
     sender.emit('snapshots', ['s', 2]);
     expect(await sender.flush(10_000)).toBe(true);
     expect(sent.map(({ seq, lost_rows }) => [seq, lost_rows])).toEqual([[2, 1]]);
+  });
+
+  it('comes back less and less often while there is no room for it, and says why once', async () => {
+    const server = createServer();
+    const times_ms: number[] = [];
+    server.on('connection', (socket) => {
+      times_ms.push(performance.now());
+      socket.on('error', () => {});
+      const error = { code: 'service_unavailable', message: 'no room' };
+      socket.once('data', () => socket.end(`${JSON.stringify({ error })}\n`));
+    });
+    const socket_path = path.join(folder, 'full.sock');
+    server.listen(socket_path);
+    await once(server, 'listening');
+    const troubles: string[] = [];
+    const sender = client({ socket_path, onTrouble: (message) => troubles.push(message) });
+    sender.emit('snapshots', ['s', 1]);
+    await until(() => times_ms.length === 5, 'five connections');
+    const [first = 0, , , , last = 0] = times_ms;
+    // 50, 100, 200 and 400 ms.
+    expect(last - first).toBeGreaterThan(LIMITS.client_retry_first_ms * 14);
+    expect([troubles, sender.lostRows]).toEqual([['no room'], 0]);
+    await sender.close(0);
+    server.close();
+  });
+
+  it('cannot be had without a path', () => {
+    expect(() => client({ socket_path: '' })).toThrow('socket_path: empty');
   });
 
   it('keeps so many rows while nobody takes them, and never blocks', async () => {

@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import {
   appendFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -53,13 +56,13 @@ interface Made {
   readonly spool: Spool;
   readonly sent: EventBatch[];
   readonly troubles: string[];
-  readonly orphaned: number[];
+  readonly forgotten: number[];
 }
 
 function make(options: Partial<SpoolOptions> = {}): Made {
   const sent: EventBatch[] = [];
   const troubles: string[] = [];
-  const orphaned: number[] = [];
+  const forgotten: number[] = [];
   const spool = new Spool({
     send(batch) {
       sent.push(batch);
@@ -67,11 +70,11 @@ function make(options: Partial<SpoolOptions> = {}): Made {
     },
     folder: folderOf(),
     onTrouble: (message) => troubles.push(message),
-    onOrphanedLoss: (rows) => orphaned.push(rows),
+    onForgottenLoss: (rows) => forgotten.push(rows),
     ...options,
   });
   spools.push(spool);
-  return { spool, sent, troubles, orphaned };
+  return { spool, sent, troubles, forgotten };
 }
 
 /** A batch of one row, of as many bytes as asked for, in about. */
@@ -155,6 +158,27 @@ describe('the spool', () => {
     expect(sent[1]).toEqual(sent[0]);
   });
 
+  it('sends what is not acknowledged again and again, at one pace', async () => {
+    const { ack_timeout_ms } = LIMITS;
+    Object.assign(LIMITS, { ack_timeout_ms: 30 });
+    try {
+      const { spool, sent } = make();
+      await spool.keep(batch(A, 1));
+      const from_ms = performance.now();
+      spool.linkOpened();
+      await until(() => sent.length === 9, 'eight repetitions');
+      const took_ms = performance.now() - from_ms;
+      // Were each pause twice the one before, they would add up to 255 of them.
+      expect(took_ms).toBeLessThan(30 * 200);
+      expect(new Set(sent.map((each) => JSON.stringify(each))).size).toBe(1);
+      expect(spool.resends).toBe(8);
+      spool.acknowledge(A, 1);
+      expect(spool.waiting.batches).toBe(0);
+    } finally {
+      Object.assign(LIMITS, { ack_timeout_ms });
+    }
+  });
+
   it('reads from disk what it did not keep in memory', async () => {
     const size = 100_000;
     const count = Math.ceil((LIMITS.spool_cache_max_bytes / size) * 1.5);
@@ -178,6 +202,23 @@ describe('the spool', () => {
     spool.acknowledge(producers[0] ?? '', 5);
     expect(await spool.keep(batch(A, 1))).toBe('kept');
   });
+
+  it('forgets a producer of whose loss it could only tell, and hands that loss on', async () => {
+    const { spool, forgotten } = make({ folder: null, memory_max_bytes: 1_000 });
+    // Each pushes out the one before, of which nothing but its loss is left.
+    for (let n = 0; n < LIMITS.producers_max; n += 1) await spool.keep(batch(randomUUID(), 1, 900));
+    expect([spool.counts.lost_rows, forgotten]).toEqual([LIMITS.producers_max - 1, []]);
+    expect(await spool.keep(batch(A, 1, 900))).toBe('kept');
+    expect(forgotten).toEqual([1]);
+  });
+
+  it('takes nothing any more after its end', async () => {
+    const folder = folderOf();
+    const { spool } = make({ folder });
+    await spool.close();
+    expect(await spool.keep(batch(A, 1))).toBe('full');
+    expect(readdirSync(folder)).toEqual([]);
+  });
 });
 
 describe('at the bound on disk', () => {
@@ -185,7 +226,7 @@ describe('at the bound on disk', () => {
   /** So that each file of the spool has one batch. */
   const size = Math.ceil(max_bytes / LIMITS.spool_files);
 
-  it('keeps n bytes, and at n + 1 the oldest file goes, told in the next batch of its producer', async () => {
+  it('keeps n bytes, and at n + 1 the oldest file goes, and a notice in its place tells the store', async () => {
     const { spool, sent } = make({ max_bytes });
     let seq = 0;
     for (let bytes = 0; ; ) {
@@ -198,14 +239,13 @@ describe('at the bound on disk', () => {
     }
     expect([spool.counts.lost_rows, spool.waiting.batches]).toEqual([0, seq]);
     await spool.keep(batch(A, seq + 1, size));
-    expect([spool.counts.lost_rows, spool.waiting.batches]).toEqual([1, seq]);
+    expect([spool.counts.lost_rows, spool.waiting.rows]).toEqual([1, seq]);
     expect(spool.waiting.bytes).toBeLessThanOrEqual(max_bytes);
     spool.linkOpened();
-    await until(() => sent.length === 1, 'a batch');
-    expect(sent[0]).toMatchObject({ seq: 2, lost_rows: 1 });
-    spool.acknowledge(A, 2);
-    await until(() => sent.length === 2, 'another');
-    expect(sent[1]).toMatchObject({ seq: 3, lost_rows: 0 });
+    expect(sent).toEqual([{ producer: A, seq: 1, lost_rows: 1, tables: {} }]);
+    spool.acknowledge(A, 1);
+    await until(() => sent.length === 2, 'a batch');
+    expect(sent[1]).toMatchObject({ seq: 2, lost_rows: 0 });
   });
 
   it('never drops what is under way', async () => {
@@ -217,8 +257,11 @@ describe('at the bound on disk', () => {
     spool.linkOpened();
     expect(seqs(sent)).toEqual([1, 1]);
     spool.acknowledge(A, 1);
-    await until(() => sent.length === 3, 'the next batch');
-    expect(sent[2]).toMatchObject({ seq: spool.counts.lost_rows + 2, lost_rows: spool.counts.lost_rows });
+    const { lost_rows } = spool.counts;
+    expect(sent[2]).toMatchObject({ seq: lost_rows + 1, lost_rows });
+    spool.acknowledge(A, lost_rows + 1);
+    await until(() => sent.length === 4, 'the next batch');
+    expect(sent[3]).toMatchObject({ seq: lost_rows + 2, lost_rows: 0 });
   });
 
   it('tells of losses once, also when the agent is killed before they are told', async () => {
@@ -235,8 +278,22 @@ describe('at the bound on disk', () => {
     const next = make({ max_bytes: max_bytes * 4 });
     next.spool.adopt(await adopt(parent));
     next.spool.linkOpened();
-    await until(() => next.sent.length === 1, 'a batch');
-    expect(next.sent[0]).toMatchObject({ seq: lost + 1, lost_rows: lost });
+    expect(next.sent).toEqual([{ producer: A, seq: lost, lost_rows: lost, tables: {} }]);
+    next.spool.acknowledge(A, lost);
+    await until(() => next.sent.length === 2, 'a batch');
+    expect(next.sent[1]).toMatchObject({ seq: lost + 1, lost_rows: 0 });
+  });
+
+  it('tells of the losses of a producer that says nothing more', async () => {
+    const { spool, sent } = make({ max_bytes });
+    for (const seq of [1, 2]) await spool.keep(batch(B, seq, size));
+    for (let seq = 1; seq <= LIMITS.spool_files; seq += 1) await spool.keep(batch(A, seq, size));
+    spool.linkOpened();
+    expect(sent[0]).toEqual({ producer: B, seq: 2, lost_rows: 2, tables: {} });
+    spool.acknowledge(B, 2);
+    expect(await spool.keep(batch(B, 2))).toBe('known');
+    expect(await spool.keep(batch(B, 3))).toBe('kept');
+    expect(sent.at(-1)).toMatchObject({ producer: B, seq: 3, lost_rows: 0 });
   });
 });
 
@@ -250,9 +307,11 @@ describe('without a disk', () => {
     }
     expect(spool.counts.lost_rows).toBe(0);
     await spool.keep(batch(A, seq + 1, 1_000));
-    expect([spool.counts.lost_rows, spool.waiting.batches]).toEqual([1, seq]);
+    expect([spool.counts.lost_rows, spool.waiting.rows]).toEqual([1, seq]);
     spool.linkOpened();
-    expect(sent[0]).toMatchObject({ seq: 2, lost_rows: 1 });
+    expect(sent[0]).toMatchObject({ seq: 1, lost_rows: 1 });
+    spool.acknowledge(A, 1);
+    expect(sent[1]).toMatchObject({ seq: 2, lost_rows: 0 });
     expect(await spool.close()).toBe(seq);
   });
 
@@ -266,7 +325,7 @@ describe('without a disk', () => {
     expect(seqs(sent)).toEqual([1, 2]);
   });
 
-  it('goes back to the disk when that takes batches again', async () => {
+  it('goes back to the disk when that takes batches again, with what it has taken meanwhile', async () => {
     const folder = folderOf();
     const { spool, sent, troubles } = make({ folder });
     rmSync(folder, { recursive: true });
@@ -279,7 +338,10 @@ describe('without a disk', () => {
       await spool.keep(batch(A, seq));
       return spool.isOnDisk;
     }, 'the disk');
-    expect(readdirSync(folder)).toHaveLength(1);
+    const onDisk = (): string[] =>
+      readdirSync(folder).flatMap((name) => readFileSync(path.join(folder, name), 'utf8').trim().split('\n'));
+    await until(() => onDisk().length === seq, 'all of them on disk');
+    expect(new Set(onDisk().map((line) => JSON.parse(line).seq)).size).toBe(seq);
     spool.linkOpened();
     for (let at = 1; at <= seq; at += 1) {
       await until(() => sent.length === at, 'a batch');
@@ -305,8 +367,39 @@ describe('without a disk', () => {
     for (let seq = 1; seq <= 3; seq += 1) spool.acknowledge(A, seq);
     await until(() => troubles.length > 0, 'a warning');
     await spool.keep(batch(A, 7));
-    await until(() => seqs(sent).includes(7), 'the last batch');
-    expect(sent.reduce((sum, { lost_rows }) => sum + lost_rows, 0)).toBe(7 - sent.length);
+    for (let at = 3; !seqs(sent).includes(7); at += 1) {
+      await until(() => sent.length > at, 'the next batch');
+      spool.acknowledge(A, sent[at]?.seq ?? 0);
+    }
+    const whole = sent.filter(({ packed }) => packed !== undefined).length;
+    expect([sent.reduce((sum, { lost_rows }) => sum + lost_rows, 0), whole]).toEqual([
+      spool.counts.lost_rows,
+      7 - spool.counts.lost_rows,
+    ]);
+  });
+
+  it('tries again to read what the disk does not give back at once', async () => {
+    const folder = folderOf();
+    const { spool, sent, troubles } = make({ folder });
+    const size = LIMITS.spool_cache_max_bytes / 2;
+    for (let seq = 1; seq <= 3; seq += 1) await spool.keep(batch(A, seq, size));
+    spool.linkOpened();
+    const files = readdirSync(folder).map((name) => path.join(folder, name));
+    for (const file of files) {
+      renameSync(file, `${file}.away`);
+      mkdirSync(file);
+    }
+    for (let seq = 1; sent.length === seq; seq += 1) spool.acknowledge(A, seq);
+    expect(seqs(sent)).toEqual([1, 2].slice(0, sent.length));
+    for (const file of files) {
+      rmdirSync(file);
+      renameSync(`${file}.away`, file);
+    }
+    for (let seq = sent.length + 1; seq <= 3; seq += 1) {
+      await until(() => sent.length === seq, 'the next batch');
+      spool.acknowledge(A, seq);
+    }
+    expect([seqs(sent), spool.counts.lost_rows, troubles]).toEqual([[1, 2, 3], 0, []]);
   });
 });
 
@@ -339,7 +432,7 @@ describe('what a dead agent left', () => {
     // What was acknowledged last may not have been written down: the store takes it for what it has.
     expect(seqs(sent).filter((seq) => seq > 1)).toEqual([2, 3, 4]);
     expect(seqs(sent, B)).toEqual([1, 2]);
-    await until(() => readdirSync(adopted.folders[0] ?? '').length === 0, 'an empty folder');
+    await until(() => !existsSync(adopted.folders[0] ?? ''), 'the end of its folder');
   });
 
   it('may have a torn or a spoiled line, which was never told to be safe', async () => {
@@ -371,17 +464,33 @@ describe('what a dead agent left', () => {
   });
 
   it('is taken over from so many at most', async () => {
-    for (let n = 0; n <= LIMITS.spool_adopted_max; n += 1) deadFolder(n.toString(16).padStart(8, '0'));
+    for (let n = 0; n <= LIMITS.spool_adopted_max; n += 1) {
+      writeFileSync(path.join(deadFolder(n.toString(16).padStart(8, '0')), '00000001.ndjson'), '');
+    }
     expect((await adopt(parent)).folders).toHaveLength(LIMITS.spool_adopted_max);
   });
 
-  it('counts what was lost of producers that end with it as our own', async () => {
+  it('is removed at once where there is nothing in it, so that those who are killed leave no more and more', async () => {
+    for (let n = 0; n < 3; n += 1) deadFolder(`0000000${n}`);
+    const own = folderOf();
+    expect((await adopt(parent)).folders).toEqual([]);
+    expect(readdirSync(parent)).toEqual([path.basename(own)]);
+  });
+
+  it('is told of to the end: its losses too, and those once', async () => {
     const folder = deadFolder();
     const name = path.join(folder, '00000001.ndjson');
     writeFileSync(name, `${JSON.stringify({ untold: [{ producer: A, to: 4, rows: 7 }] })}\n`);
-    const { spool, orphaned } = make();
-    spool.adopt(await adopt(parent));
-    expect(orphaned).toEqual([7]);
+    const { spool, sent } = make();
+    const adopted = await adopt(parent);
+    spool.adopt(adopted);
+    spool.linkOpened();
+    // Had the dead one sent it already, the store would have the number, and not count it again.
+    expect(sent).toEqual([{ producer: A, seq: 4, lost_rows: 7, tables: {} }]);
+    expect(await spool.keep(batch(A, 4))).toBe('known');
+    spool.acknowledge(A, 4);
+    expect(spool.waiting.batches).toBe(0);
+    await until(() => !existsSync(adopted.folders[0] ?? ''), 'the end of its folder');
   });
 });
 

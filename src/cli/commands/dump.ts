@@ -62,7 +62,14 @@ function rejectTaking(invocation: Invocation, action: string): void {
 
 async function take(invocation: Invocation, typed: string) {
   const client = createClient(invocation);
-  const answer = await client.dump(await findProc(client, typed), flag(invocation, 'locals'));
+  const reference = await findProc(client, typed);
+  let answer: string;
+  try {
+    answer = await client.dump(reference, flag(invocation, 'locals'));
+  } catch (error) {
+    if (!(error instanceof CommandError) || !error.message.startsWith('no process to look at')) throw error;
+    throw new CommandError(`${error.message}; "meshscope why ${typed}" tells more`, error.exitCode);
+  }
   const { dump_id } = readAnswer(PyspyDumpAndStoreResponse, answer, client.url);
   if (flag(invocation, 'json')) process.stdout.write(`${answer}\n`);
   else if (flag(invocation, 'quiet')) process.stdout.write(`${dump_id}\n`);

@@ -20,11 +20,9 @@ Examples
   meshscope stack trainer-3 --json | jq '.Ok.stack_traces[].frames[0].name'
 `,
   async run(invocation) {
+    const [typed = ''] = invocation.positionals;
     const client = createClient(invocation);
-    const answer = await client.stack(
-      await findProc(client, invocation.positionals[0] ?? ''),
-      flag(invocation, 'locals'),
-    );
+    const answer = await client.stack(await findProc(client, typed), flag(invocation, 'locals'));
     const result = readAnswer(PySpyResult, answer, client.url);
     if (flag(invocation, 'json')) {
       process.stdout.write(`${answer}\n`);
@@ -38,7 +36,7 @@ Examples
     }
     if ('Failed' in result) {
       const { pid, binary, exit_code, stderr } = result.Failed;
-      if (binary === '') throw new CommandError(stderr.trimEnd());
+      if (binary === '') throw new CommandError(`${stderr.trimEnd()}; "meshscope why ${typed}" tells more`);
       const how = exit_code === null ? '' : ` (exit code ${exit_code})`;
       throw new CommandError(`py-spy failed on pid ${pid}${how}:\n${stderr.trimEnd()}`);
     }

@@ -1,11 +1,11 @@
 import * as v from 'valibot';
 import { TABLES } from '../../contract/index.ts';
-import { CLIENT_HELP, CLIENT_OPTIONS, type Client, createClient, readAnswer } from '../client.ts';
+import { CLIENT_HELP, CLIENT_OPTIONS, type Client, createClient, NO_STORE, readAnswer } from '../client.ts';
 import { type Command, flag } from '../command.ts';
 import { parseExact, stringifyExact } from '../exact-json.ts';
 import { CommandError, EXIT } from '../exit.ts';
 import { LIMITS } from '../limits.ts';
-import { formatBytes, formatDuration, formatTable, oneLine } from '../render/format.ts';
+import { formatBytes, formatCount, formatDuration, formatTable, oneLine } from '../render/format.ts';
 
 export const command: Command = {
   arguments: [],
@@ -15,16 +15,17 @@ export const command: Command = {
 Usage: meshscope status [OPTIONS]
 
 The gateway and what it counts, the store and what is in it, what agents have waiting, and which producers had to drop rows.
-Exit code 1 when there is no store, when rows were lost in the last hour, or when the gateway had batches that no store
-takes.
+Exit code 1 when there is no store, when it has stored nothing for ${LIMITS.status_silence_ms / 1_000} s, when rows were lost in the last hour,
+or when the gateway had batches that no store takes; 4 when the store may not be asked with this token.
 
   --json             {"ok", "problems", "gateway", "store", "agents", "losses"}
 ${CLIENT_HELP}`,
   async run(invocation) {
     const client = createClient(invocation);
-    const status = await readStatus(client);
+    const { isRefused, ...status } = await readStatus(client);
     process.stdout.write(flag(invocation, 'json') ? `${stringifyExact(status, 2)}\n` : render(client.url, status));
-    return status.ok ? EXIT.ok : EXIT.failure;
+    if (status.ok) return EXIT.ok;
+    return isRefused ? EXIT.unauthorized : EXIT.failure;
   },
 };
 
@@ -47,6 +48,7 @@ const Store = v.object({
   rows: Count,
   lost_rows: Count,
   lost_last_hour: Count,
+  silent_us: v.nullable(Count),
   gateway_version: v.nullable(v.string()),
 });
 
@@ -78,6 +80,14 @@ interface Status {
   readonly losses: readonly v.InferOutput<typeof Loss>[];
 }
 
+/**
+ * The newest row of the tables that something is always written to: the store's own metrics, if nobody else's. What is of
+ * the future, by a clock that is wrong, does not count. Null for a store without rows.
+ */
+const SILENT_SQL = `(select epoch_us(now()) - max(newest_us) from (${['metric_gauges', 'events', 'actor_status_events']
+  .map((table) => `select max(timestamp_us) as newest_us from ${table} where timestamp_us <= epoch_us(now())`)
+  .join(' union all ')}))`;
+
 /** What was lost lately is what the service's own count has grown by, and no more than what is of producers heard lately. */
 const STORE_SQL = `with lost as (select coalesce(sum(lost_rows), 0) as rows,
     coalesce(sum(lost_rows) filter (heard_us > epoch_us(now()) - 3600000000 or heard_us is null), 0) as recent_at_most
@@ -87,6 +97,7 @@ const STORE_SQL = `with lost as (select coalesce(sum(lost_rows), 0) as rows,
       and timestamp_us <= epoch_us(now()) - 3600000000 order by timestamp_us desc limit 1)
 select ${TABLES.map(({ name }) => `(select count(*) from ${name})`).join(' + ')} as rows, lost.rows as lost_rows,
   greatest(0, least(lost.recent_at_most, lost.rows - coalesce((select rows::hugeint from before), 0))) as lost_last_hour,
+  ${SILENT_SQL} as silent_us,
   (select json_extract_string(resource_attributes_json, '$."service.version"') from metric_gauges
     where scope_name = 'meshscope.gateway' order by timestamp_us desc limit 1) as gateway_version
 from lost`;
@@ -102,7 +113,7 @@ group by host order by host limit ${LIMITS.status_agents_max}`;
 const LOSSES_SQL = `select producer, source, lost_rows, stored_rows, heard_us from telemetry_losses
 where lost_rows > 0 order by lost_rows desc limit ${LIMITS.status_losses_max}`;
 
-async function readStatus(client: Client): Promise<Status> {
+async function readStatus(client: Client): Promise<Status & { readonly isRefused: boolean }> {
   const answer = await client.text('GET', '/healthz', LIMITS.node_wait_ms);
   const gateway = readAnswer(Health, answer, client.url);
   const problems: string[] = [];
@@ -110,30 +121,40 @@ async function readStatus(client: Client): Promise<Status> {
   let store_trouble: string | null = null;
   let agents: Status['agents'] = [];
   let losses: Status['losses'] = [];
-  if (!gateway.telemetry) {
-    store_trouble = 'the gateway has none';
-    problems.push('there is no store: start "meshscope telemetry", and the gateway with --telemetry URL');
-  } else {
-    try {
-      [store = null] = await ask(client, Store, STORE_SQL);
-      losses = await ask(client, Loss, LOSSES_SQL);
-      agents = await ask(client, Agent, AGENTS_SQL);
-    } catch (error) {
-      if (!(error instanceof CommandError)) throw error;
-      store_trouble = error.message;
-      // Who may not ask does not know whether anything is wrong.
-      if (error.exitCode !== EXIT.unauthorized) problems.push(`the store does not answer: ${error.message}`);
+  let isRefused = false;
+  try {
+    // A gateway without a store is asked all the same: it knows whether there was one, and since when it is gone.
+    [store = null] = await ask(client, Store, STORE_SQL);
+    losses = await ask(client, Loss, LOSSES_SQL);
+    agents = await ask(client, Agent, AGENTS_SQL);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    store_trouble = error.message;
+    if (error.message === NO_STORE || (error.exitCode === EXIT.unauthorized && !gateway.telemetry)) {
+      store_trouble = 'the gateway has none';
+      problems.push(NO_STORE);
+    } else if (error.exitCode === EXIT.unauthorized) {
+      // Who may not ask does not know whether all is well, and is not told so.
+      isRefused = problems.length === 0;
+      store_trouble = 'not asked';
+      problems.push(`the store may not be asked: ${error.message}`);
+    } else {
+      problems.push(`the store does not answer: ${error.message}`);
     }
   }
+  if (store?.silent_us != null && store.silent_us > LIMITS.status_silence_ms * 1_000) {
+    const silent = formatDuration(store.silent_us / 1_000);
+    problems.push(`nothing has been stored for ${silent}: the logs of store and gateway say why; is its disk full?`);
+  }
   if (store !== null && store.lost_last_hour > 0) {
-    problems.push(`${store.lost_last_hour} rows were lost in the last hour`);
+    const lost = store.lost_last_hour;
+    problems.push(`${formatCount(lost, 'row')} ${lost === 1 ? 'was' : 'were'} lost in the last hour`);
   }
   if (gateway.poison_batches > 0) {
-    problems.push(
-      `${gateway.poison_batches} batches were refused for good since the gateway started; its log says why`,
-    );
+    const batches = formatCount(gateway.poison_batches, 'batch', 'batches');
+    problems.push(`since the gateway started, ${batches} could never be stored; its log says why`);
   }
-  return { ok: problems.length === 0, problems, gateway, store, store_trouble, agents, losses };
+  return { ok: problems.length === 0, problems, gateway, store, store_trouble, agents, losses, isRefused };
 }
 
 async function ask<const S extends v.GenericSchema>(client: Client, row: S, sql: string): Promise<v.InferOutput<S>[]> {
@@ -146,18 +167,26 @@ function render(url: string, { ok, problems, gateway, store, store_trouble, agen
   const ago = (time_us: number | null): string =>
     time_us === null ? '-' : `${formatDuration((now_us - time_us) / 1_000)} ago`;
   const version = store?.gateway_version ?? null;
-  const gatewayLine = [
-    `${gateway.hosts} hosts, ${gateway.links} linked, ${gateway.nodes} nodes, ${gateway.followers} followers`,
-    `batches dropped and awaited again ${gateway.dropped_batches}, refused for good ${gateway.poison_batches}`,
-  ].join('; ');
+  const { hosts, links, nodes, followers, dropped_batches, poison_batches } = gateway;
+  const meshLine = [
+    formatCount(hosts, 'host'),
+    `${links} linked`,
+    formatCount(nodes, 'node'),
+    formatCount(followers, 'follower'),
+  ];
+  const batchLine = `batches not stored: ${dropped_batches} that agents send again, ${poison_batches} refused for good`;
   const storeLine =
     store === null
       ? (store_trouble ?? 'unknown')
-      : `${store.rows} rows; lost ${store.lost_rows}, in the last hour ${store.lost_last_hour}`;
+      : [
+          `${formatCount(store.rows, 'row')}${store.silent_us === null ? '' : `, the newest ${formatDuration(store.silent_us / 1_000)} ago`}`,
+          `lost ${store.lost_rows}, in the last hour ${store.lost_last_hour}`,
+        ].join('; ');
   const parts = [
     formatTable([
       [`gateway${version === null ? '' : ` ${version}`}`, url],
-      ['', gatewayLine],
+      ['', meshLine.join(', ')],
+      ['', batchLine],
       ['store', oneLine(storeLine)],
     ]),
   ];

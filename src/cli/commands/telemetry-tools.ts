@@ -14,7 +14,7 @@ import { dataDir } from '../data-dir.ts';
 import { CommandError, EXIT, type ExitCode, usageError } from '../exit.ts';
 import { LIMITS } from '../limits.ts';
 import { createLog } from '../log.ts';
-import { formatBytes } from '../render/format.ts';
+import { formatBytes, formatCount } from '../render/format.ts';
 
 /** Which options each takes, besides `--data`. */
 const OPTIONS: Readonly<Record<string, readonly string[]>> = {
@@ -43,7 +43,7 @@ export async function runTelemetryTool(
   if (action === 'compact') {
     const log = createLog('telemetry');
     const { bytes_before, bytes_after, rows } = orEnd(await compactStore({ ...options, limits, log }));
-    process.stdout.write(`${rows} rows, ${formatBytes(bytes_before)} → ${formatBytes(bytes_after)}\n`);
+    process.stdout.write(`${formatCount(rows, 'row')}, ${formatBytes(bytes_before)} → ${formatBytes(bytes_after)}\n`);
     return EXIT.ok;
   }
   if (action === 'export') {
@@ -51,13 +51,15 @@ export async function runTelemetryTool(
     if (to === undefined) throw usageError('--to FOLDER is missing: where the tables are to be written');
     const format = readFormat(text(invocation, 'format'));
     const { tables, rows, bytes } = orEnd(await exportStore({ ...options, to: path.resolve(to), format }));
-    process.stdout.write(`${tables} tables, ${rows} rows, ${formatBytes(bytes)} in ${to}\n`);
+    process.stdout.write(`${tables} tables, ${formatCount(rows, 'row')}, ${formatBytes(bytes)} in ${to}\n`);
     return EXIT.ok;
   }
   const { findings, rows, segments, bytes } = orEnd(await verifyStore(options));
   for (const finding of findings) process.stdout.write(`${finding}\n`);
   if (findings.length > 0) return EXIT.failure;
-  process.stdout.write(`fine: ${rows} rows, ${formatBytes(bytes)}, ${segments} segments\n`);
+  process.stdout.write(
+    `fine: ${formatCount(rows, 'row')}, ${formatBytes(bytes)}, ${formatCount(segments, 'segment')}\n`,
+  );
   return EXIT.ok;
 }
 

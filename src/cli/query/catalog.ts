@@ -10,7 +10,7 @@ export const CATALOG_SQL = `select t.table_name, t.table_type, c.column_name, c.
   from information_schema.tables t join information_schema.columns c using (table_schema, table_name)
   where table_schema = 'main' order by t.table_name, c.ordinal_position`;
 
-export const COMMANDS = ['\\?', '\\d', '\\dt', '\\q'];
+export const COMMANDS = ['\\?', '\\d', '\\dt', '\\q', '\\x'];
 
 const KEYWORDS =
   `all and as asc between by case cast count cross current_timestamp date describe desc distinct else end epoch_us

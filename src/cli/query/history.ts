@@ -28,6 +28,11 @@ export function readHistory(file: string): string[] {
   }
 }
 
+/** Puts lines, newest first, before those of the file, which other prompts write too. @returns why not, or null */
+export function addHistory(file: string, lines: readonly string[]): string | null {
+  return writeHistory(file, [...new Set([...lines.map(flat), ...readHistory(file)])]);
+}
+
 /** Writes the lines, newest first, whole or not at all. @returns why not, or null */
 export function writeHistory(file: string, lines: readonly string[]): string | null {
   const written = `${file}.${process.pid}`;
@@ -52,7 +57,11 @@ function bounded(lines: readonly string[]): string[] {
   for (const line of lines.slice(0, LIMITS.history_lines_max)) {
     chars += line.length + 1;
     if (chars > LIMITS.history_max_chars) break;
-    kept.push(line.replaceAll('\n', ' '));
+    kept.push(flat(line));
   }
   return kept;
+}
+
+function flat(line: string): string {
+  return line.replaceAll('\n', ' ');
 }

@@ -12,6 +12,11 @@ export function formatBytes(bytes: number | null): string {
   return unit === 0 ? `${value} B` : `${value.toFixed(1)} ${units[unit]}`;
 }
 
+/** `1 row`, `2 rows`. @param plural default the noun with an s */
+export function formatCount(count: number, noun: string, plural = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : plural}`;
+}
+
 /** A duration in its two largest units: `1h 4m`, `3m 12s`, `15s`. */
 export function formatDuration(duration_ms: number): string {
   const seconds = Math.max(0, Math.floor(duration_ms / 1000));

@@ -2,7 +2,7 @@
  * A stack dump for people, live or stored: the threads that hold the interpreter or run come first, innermost frame on
  * top, and the values of variables below their frame where they were asked for.
  */
-import { oneLine } from './format.ts';
+import { formatCount, oneLine } from './format.ts';
 
 /** A dump as far as it is shown. One out of the store may have ids beyond what a number holds. */
 export interface ShownDump {
@@ -41,7 +41,7 @@ export interface ShownLocal {
 }
 
 export function renderStack(dump: ShownDump): string {
-  const head = `pid ${dump.pid}, ${dump.stack_traces.length} ${dump.stack_traces.length === 1 ? 'thread' : 'threads'} (${dump.capture_mode})\n`;
+  const head = `pid ${dump.pid}, ${formatCount(dump.stack_traces.length, 'thread')} (${dump.capture_mode})\n`;
   const threads = byWeight(dump.stack_traces).map(renderThread);
   const warnings = dump.warnings.map((warning) => `warning: ${oneLine(warning)}\n`).join('');
   return [head, ...threads, warnings].filter((part) => part !== '').join('\n');

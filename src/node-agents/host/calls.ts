@@ -40,18 +40,28 @@ export interface CallOptions {
 export class Calls {
   readonly #options: CallOptions;
   readonly #running = new Map<number, AbortController>();
+  readonly #answering = new Set<Promise<void>>();
+  #isClosed = false;
 
   constructor(options: CallOptions) {
     this.#options = options;
   }
 
   async answer(call: number, request: CallRequest, deadline_ms: number): Promise<void> {
-    if (this.#running.size >= LIMITS.calls_max) {
-      const message = `the agent is busy with ${LIMITS.calls_max} calls; ask again`;
+    if (this.#isClosed || this.#running.size >= LIMITS.calls_max) {
+      const busy = `the agent is busy with ${LIMITS.calls_max} calls; ask again`;
+      const message = this.#isClosed ? 'the agent is stopping' : busy;
       this.#options.send({ type: 'fault', call, error: { code: 'service_unavailable', message } });
       this.#options.onRefused?.(request);
       return;
     }
+    const answering = this.#answer(call, request, deadline_ms);
+    this.#answering.add(answering);
+    await answering;
+    this.#answering.delete(answering);
+  }
+
+  async #answer(call: number, request: CallRequest, deadline_ms: number): Promise<void> {
     const controller = new AbortController();
     this.#running.set(call, controller);
     const timer = setTimeout(() => controller.abort(), deadline_ms);
@@ -70,6 +80,13 @@ export class Calls {
   /** Ends everything that is under way: the link it came by is gone, and with it whoever asked. */
   cancelAll(): void {
     for (const controller of this.#running.values()) controller.abort();
+  }
+
+  /** Takes no more; settles when what was under way has come to its end. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.cancelAll();
+    await Promise.all(this.#answering);
   }
 
   #reply(call: number, outcome: Outcome<string>): void {

@@ -9,10 +9,8 @@ import { randomUUID } from 'node:crypto';
 import {
   failure,
   type GatewayFrame,
-  HostName,
   LINK_VERSION,
   type Outcome,
-  parseSafely,
   renderRef,
   type Span,
   success,
@@ -23,65 +21,26 @@ import {
 import { dumpConfig } from '../config/settings.ts';
 import { LIMITS } from '../limits.ts';
 import { type Link, startLink } from '../link/link.ts';
+import type { LogLevel } from '../log-level.ts';
 import { AgentMetrics } from '../telemetry/agent-metrics.ts';
 import { AgentTelemetry } from '../telemetry/agent-telemetry.ts';
 import { SOCKET_VARIABLE } from '../telemetry/collector.ts';
 import { HostEvents, type MeshPlace } from '../telemetry/host-events.ts';
-import { type MetricsAddress, type MetricsServer, startMetricsServer } from '../telemetry/metrics-server.ts';
+import { type MetricsServer, startMetricsServer } from '../telemetry/metrics-server.ts';
 import { traceCall, traceScan } from '../telemetry/traced.ts';
 import { Calls } from './calls.ts';
 import { Commands } from './commands.ts';
 import { Discovery } from './discovery.ts';
 import { RUN_MARKER, startGuardian } from './guardian.ts';
+import { type HostAgentOptions, optionsError } from './host-agent-options.ts';
 import { hostRefs } from './identity.ts';
 import type { AgentInfo } from './node-view.ts';
-import type { OutputStream } from './output-tail.ts';
 import type { ProcRecord } from './proc-record.ts';
 import type { ProcSpec } from './proc-spec.ts';
 import { identify, type ProcessIdentity } from './procfs/index.ts';
 import { Publisher } from './publisher.ts';
 import { createPySpy } from './pyspy/index.ts';
 import { ProcRegistry } from './registry.ts';
-
-export type LogLevel = 'info' | 'warn' | 'error';
-
-export interface HostAgentOptions {
-  /** Base URL of the gateway, `http(s)://…`. */
-  readonly gateway_url: string;
-  readonly token: string;
-  /** PEM texts for an https gateway: the CA to trust, certificate and key to show. Default: the CAs of the runtime, none. */
-  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
-  /** What the host is called; two agents of one gateway must differ in it. */
-  readonly host_name: string;
-  readonly version: string;
-  /** Commands to start, default none. */
-  readonly specs?: readonly ProcSpec[];
-  /** Folder that the specs' relative folders start from, default the current one. */
-  readonly base_dir?: string;
-  /** Command lines to watch for, default none. */
-  readonly watch?: readonly RegExp[];
-  /** Processes to watch, default none. */
-  readonly pids?: readonly number[];
-  /** From TERM to KILL, default 10 s. */
-  readonly terminate_grace_ms?: number;
-  /** Folder in which telemetry waits for the store and outlives the agent. Default: it waits in memory. */
-  readonly spool_dir?: string;
-  /** Bytes of it, default 256 MiB. */
-  readonly spool_max_bytes?: number;
-  /** Path of the socket at which procs hand in telemetry. Default: a new place of the system's for temporary files. */
-  readonly telemetry_socket?: string;
-  /** From one set of rows of the agent's own metrics to the next, default 10 s. */
-  readonly metrics_interval_ms?: number;
-  /** Where `/metrics` is listened for. Default: nowhere. */
-  readonly metrics_listen?: MetricsAddress;
-  /** Environment of the agent, default `process.env`. */
-  readonly env?: NodeJS.ProcessEnv;
-  readonly log: (level: LogLevel, message: string) => void;
-  /** Each line that a command writes. */
-  readonly onOutput?: (name: string, stream: OutputStream, line: string) => void;
-  /** Told once, when the gateway shows this host for the first time. */
-  readonly onReady?: () => void;
-}
 
 export interface HostAgent {
   /** Ends the commands (TERM, then KILL after the grace), says goodbye, and leaves nothing behind. */
@@ -299,12 +258,12 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
       for (const timer of timers) clearInterval(timer);
       await Promise.all([commands.stop(grace_ms), starting]);
       events.hostStopping(agent.refs, reason);
+      // What was under way tells of its end as well.
+      await Promise.all([calls.close(), pyspy.close()]);
       linked?.close();
       metrics.emitRows(telemetry);
       await telemetry.stop(link.isOpen);
       metrics.close();
-      calls.cancelAll();
-      await pyspy.close();
       publisher.close();
       await server?.close();
       await link.stop(reason);
@@ -326,16 +285,6 @@ function onFrame(frame: GatewayFrame, calls: Calls, { spool }: AgentTelemetry): 
   if (frame.type === 'call') void calls.answer(frame.call, frame.request, frame.deadline_ms);
   else if (frame.type === 'cancel') calls.cancel(frame.call);
   else if (frame.type === 'ack') spool.acknowledge(frame.producer, frame.seq);
-}
-
-function optionsError(options: HostAgentOptions): string | null {
-  const name = parseSafely(HostName, options.host_name);
-  if (!name.ok) return `host name "${options.host_name}": ${name.failure.message}`;
-  if (!URL.canParse(options.gateway_url) || !/^https?:$/.test(new URL(options.gateway_url).protocol)) {
-    return `gateway "${options.gateway_url}" is not a URL of the form http://HOST:PORT`;
-  }
-  if (!/^[\x21-\x7e]*$/.test(options.token)) return 'token: must be ASCII without spaces, as a header is';
-  return null;
 }
 
 /** Where each copy of each spec stands in the mesh of its spec. */

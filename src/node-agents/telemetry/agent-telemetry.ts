@@ -6,8 +6,8 @@
  * Nothing here tells of the sending itself, batch by batch: that would make more of it.
  */
 import { type Metrics, Trace } from '../../contract/index.ts';
-import type { LogLevel } from '../host/host-agent.ts';
 import { LIMITS } from '../limits.ts';
+import type { LogLevel } from '../log-level.ts';
 import { Batcher } from './batcher.ts';
 import { type Collector, type CollectorCounts, startCollector } from './collector.ts';
 import type { Emit } from './core-rows.ts';
@@ -40,6 +40,7 @@ export class AgentTelemetry {
   readonly #own: OwnFolder | null;
   readonly #adopting: Promise<readonly string[]>;
   #collector: Collector | null = null;
+  #isStopped = false;
 
   private constructor(options: AgentTelemetryOptions) {
     this.#options = options;
@@ -50,7 +51,7 @@ export class AgentTelemetry {
       folder: this.#own?.folder ?? null,
       max_bytes: options.spool_max_bytes,
       onTrouble: (message) => this.log('warn', message),
-      onOrphanedLoss: (rows) => this.#batcher.countLost(0, rows),
+      onForgottenLoss: (rows) => this.#batcher.countLost(0, rows),
     });
     this.#batcher = new Batcher({
       producer: options.run,
@@ -76,8 +77,10 @@ export class AgentTelemetry {
     return telemetry;
   }
 
-  /** One row of a table, in the order of its columns. */
-  readonly emit: Emit = (table, row) => this.#batcher.add(table, row);
+  /** One row of a table, in the order of its columns. After the end there is nobody to take it. */
+  readonly emit: Emit = (table, row) => {
+    if (!this.#isStopped) this.#batcher.add(table, row);
+  };
 
   /** A line for people, and a row of `events`. */
   readonly log = (level: LogLevel, message: string): void => {
@@ -114,14 +117,27 @@ export class AgentTelemetry {
    * @param isLinked whether there is a link to wait for
    */
   async stop(isLinked: boolean): Promise<void> {
+    this.#isStopped = true;
     await this.#collector?.close();
-    const claimed = await this.#adopting;
-    await this.#batcher.flush();
-    if (isLinked) await this.spool.drain(LIMITS.stop_drain_ms);
+    let isFlushed = false;
+    const flushing = this.#adopting.then(() => this.#batcher.flush());
+    void flushing.then(() => {
+      isFlushed = true;
+    });
+    await Promise.race([flushing, timeout(LIMITS.stop_disk_ms)]);
+    if (isLinked && isFlushed) await this.spool.drain(LIMITS.stop_drain_ms);
     this.#batcher.close();
+    const closed = await Promise.race([this.#close(), timeout(LIMITS.stop_disk_ms)]);
+    if (closed === undefined) this.#options.log('warn', 'the spool does not take its last lines: its disk hangs');
+    else if (closed > 0) this.#options.log('warn', `${closed} rows of telemetry were only in memory, and are lost`);
+  }
+
+  /** @returns the rows that were only in memory */
+  async #close(): Promise<number> {
+    const claimed = await this.#adopting;
     const rows = await this.spool.close();
-    if (rows > 0) this.#options.log('warn', `${rows} rows of telemetry were only in memory, and are lost`);
     if (this.#own !== null) await giveUp(this.#own.parent, [...claimed, this.#own.folder]);
+    return rows;
   }
 
   async #adopt(): Promise<readonly string[]> {
@@ -133,4 +149,8 @@ export class AgentTelemetry {
       this.log('info', `${adopted_batches} batches of telemetry that an earlier agent left are sent now`);
     return adopted.folders;
   }
+}
+
+function timeout(wait_ms: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(() => resolve(undefined), wait_ms).unref());
 }

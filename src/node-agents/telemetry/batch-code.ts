@@ -92,8 +92,11 @@ function fitting(counted: CountedBatch): Outcome<CountedBatch> {
 
 async function countRowsOf(packed: string): Promise<Outcome<number>> {
   let columns: Buffer;
+  const compressed = Buffer.from(packed, 'base64');
+  // What is no base64 is skipped over, and the store, which is strict, would refuse the batch after it was acknowledged.
+  if (compressed.toString('base64').length !== packed.length) return failure('bad_request', 'packed: not base64');
   try {
-    columns = await decompress(Buffer.from(packed, 'base64'), { maxOutputLength: PACKED_MAX_BYTES });
+    columns = await decompress(compressed, { maxOutputLength: PACKED_MAX_BYTES });
   } catch (error) {
     const why =
       (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'

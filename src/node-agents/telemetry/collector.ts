@@ -12,19 +12,16 @@
  * 4. With `service_unavailable` nothing is wrong with the batch: too many connections, producers or bytes are there. Later
  *    it will do.
  *
- * The socket belongs to whoever listens: a file that a dead agent left is replaced, that of a living one is not.
+ * The socket is for the agent's own user (socket-place.ts says where it is).
  */
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, rmdirSync, unlinkSync } from 'node:fs';
-import { createConnection, createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { chmodSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
 import { type Failure, failure, type Outcome, success } from '../../contract/index.ts';
 import { LIMITS } from '../limits.ts';
 import { checkBatch } from './batch-code.ts';
+import { socketPlace } from './socket-place.ts';
 import type { Spool } from './spool.ts';
 
-/** Longest path of a unix socket, bytes: what the kernel's address has room for. */
-export const SOCKET_PATH_MAX_BYTES = 107;
 export const SOCKET_VARIABLE = 'MESHSCOPE_TELEMETRY_SOCKET';
 
 export interface CollectorOptions {
@@ -52,13 +49,9 @@ export interface CollectorCounts {
 
 /** @returns `bad_request` for a path that cannot be a socket's, `service_unavailable` when another agent listens there */
 export async function startCollector(options: CollectorOptions): Promise<Outcome<Collector>> {
-  const made =
-    options.socket_path === undefined
-      ? path.join(mkdtempSync(path.join(tmpdir(), 'meshscope-')), 'telemetry.sock')
-      : null;
-  const socket_path = path.resolve(made ?? options.socket_path ?? '');
-  const free = await freePath(socket_path);
-  if (!free.ok) return free;
+  const place = await socketPlace(options.socket_path);
+  if (!place.ok) return place;
+  const { socket_path, remove } = place.value;
   const counts: CollectorCounts = { connections: 0, batches: 0, repeated_batches: 0, refused_lines: 0, lost_rows: 0 };
   const connections = new Set<Socket>();
   const budget = { waiting_bytes: 0 };
@@ -78,7 +71,10 @@ export async function startCollector(options: CollectorOptions): Promise<Outcome
     void serve(socket, options, counts, budget);
   });
   const listening = await listen(server, socket_path);
-  if (!listening.ok) return listening;
+  if (!listening.ok) {
+    remove();
+    return listening;
+  }
   return success({
     socket_path,
     counts,
@@ -86,7 +82,7 @@ export async function startCollector(options: CollectorOptions): Promise<Outcome
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of connections) socket.destroy();
       await closed;
-      if (made !== null) rmdirQuietly(path.dirname(made));
+      remove();
     },
   });
 }
@@ -195,61 +191,23 @@ function drained(socket: Socket): Promise<boolean> {
   });
 }
 
-/** Makes sure that nothing is at the path, or only what a dead agent left there. */
-async function freePath(socket_path: string): Promise<Outcome<null>> {
-  const bytes = Buffer.byteLength(socket_path);
-  if (bytes > SOCKET_PATH_MAX_BYTES) {
-    const message = `telemetry socket ${socket_path}: the path has ${bytes} bytes, a socket's may have ${SOCKET_PATH_MAX_BYTES}`;
-    return failure('bad_request', message);
-  }
-  try {
-    mkdirSync(path.dirname(socket_path), { recursive: true, mode: 0o700 });
-    const stat = lstatSync(socket_path, { throwIfNoEntry: false });
-    if (stat === undefined) return success(null);
-    if (!stat.isSocket())
-      return failure('bad_request', `telemetry socket ${socket_path}: there is a file that is no socket`);
-    if (await isAnswering(socket_path)) {
-      return failure('service_unavailable', `telemetry socket ${socket_path}: another agent listens there`);
-    }
-    unlinkSync(socket_path);
-    return success(null);
-  } catch (error) {
-    return failure('service_unavailable', `telemetry socket ${socket_path}: ${(error as Error).message}`);
-  }
-}
-
-function isAnswering(socket_path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection(socket_path);
-    const give = (isThere: boolean): void => {
-      socket.destroy();
-      resolve(isThere);
-    };
-    socket.once('connect', () => give(true));
-    // A full backlog is a sign of life; a refusal, of its absence.
-    socket.once('error', ({ code }: NodeJS.ErrnoException) => give(code !== 'ECONNREFUSED' && code !== 'ENOENT'));
-  });
-}
-
 function listen(server: Server, socket_path: string): Promise<Outcome<null>> {
   return new Promise((resolve) => {
     server.once('error', (error) => {
       resolve(failure('service_unavailable', `telemetry socket ${socket_path}: ${error.message}`));
     });
     server.listen(socket_path, () => {
-      // Rows can be forged by whoever may connect: the owner alone.
-      chmodSync(socket_path, 0o600);
+      try {
+        // Rows can be forged by whoever may connect: the owner alone.
+        chmodSync(socket_path, 0o600);
+      } catch (error) {
+        server.close();
+        const message = `telemetry socket ${socket_path}: ${(error as Error).message}`;
+        return resolve(failure('service_unavailable', message));
+      }
       server.removeAllListeners('error');
       server.on('error', () => {});
       resolve(success(null));
     });
   });
-}
-
-function rmdirQuietly(folder: string): void {
-  try {
-    rmdirSync(folder);
-  } catch {
-    // Somebody else put something there; it is not ours to remove.
-  }
 }

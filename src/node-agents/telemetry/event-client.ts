@@ -5,7 +5,8 @@
  *    are in no batch yet go, counted in `lost_rows` of the next.
  * 2. Up to LIMITS.client_window_batches are sent ahead of their acknowledgements, in order. When the connection breaks, or
  *    the collector is silent for too long, the client connects anew and sends again what was not acknowledged.
- * 3. A batch that the collector refuses for good is dropped and counted; the collector ends the connection after that.
+ * 3. A batch that the collector refuses for good is dropped and counted; the collector ends the connection after that. One
+ *    that it has no room for comes again, less often each time.
  */
 import { randomUUID } from 'node:crypto';
 import { createConnection, type Socket } from 'node:net';
@@ -52,11 +53,15 @@ export class EventClient {
   #failures = 0;
   #retryTimer: NodeJS.Timeout | null = null;
   #silenceTimer: NodeJS.Timeout | null = null;
+  /** Whether the collector has said why it ends this connection. */
+  #isRefused = false;
   #isClosed = false;
   #ackedRows = 0;
   #lastTrouble = '';
 
+  /** Throws a RangeError when there is no path. */
   constructor(options: EventClientOptions) {
+    if (options.socket_path === '') throw new RangeError('socket_path: empty; MESHSCOPE_TELEMETRY_SOCKET has the path');
     this.#options = options;
     this.producer = options.producer ?? randomUUID();
     this.#batcher = new Batcher({
@@ -173,9 +178,10 @@ export class EventClient {
       this.#trouble('what answers at the socket is no collector');
       return;
     }
-    this.#failures = 0;
     this.#stopSilence();
     if ('ack' in answer.output) {
+      this.#failures = 0;
+      this.#lastTrouble = '';
       const { seq } = answer.output.ack;
       const acked = this.#window.filter(({ batch }) => batch.seq <= seq);
       this.#window = this.#window.filter(({ batch }) => batch.seq > seq);
@@ -194,6 +200,7 @@ export class EventClient {
   /** Answers come in the order of the lines, so it is the first batch that was refused. */
   #refused({ code, message }: { readonly code: string; readonly message: string }): void {
     this.#trouble(message);
+    this.#isRefused = true;
     if (code === 'service_unavailable') return;
     const refused = this.#window.shift();
     if (refused !== undefined) this.#batcher.countLost(refused.rows, refused.batch.lost_rows);
@@ -203,7 +210,8 @@ export class EventClient {
     this.#isConnected = false;
     this.#stopSilence();
     if (this.#isClosed) return;
-    this.#trouble(trouble);
+    if (!this.#isRefused) this.#trouble(trouble);
+    this.#isRefused = false;
     const wait_ms = Math.min(LIMITS.client_retry_max_ms, LIMITS.client_retry_first_ms * 2 ** this.#failures);
     this.#failures = Math.min(this.#failures + 1, 20);
     this.#retryTimer = setTimeout(() => this.#connect(), wait_ms);

@@ -1,24 +1,23 @@
 /**
  * The folder of a spool, and what dead agents left in it.
  *
- * 1. Each agent has a folder of its own below the spool's, `PID-TICKS-BOOT-RANDOM`: its process by pid and start time, and
- *    the boot of the machine in which those mean something. Nobody else reads or writes them (mode 0700).
+ * 1. Each agent has a folder of its own below the spool's, by whose name it can be seen whether its owner lives
+ *    (owner-name.ts). Nobody else reads or writes it (mode 0700).
  * 2. At its end an agent gives its folder up, when there is anything left in it. At its start it looks for folders that
  *    were given up or whose owner is dead, and claims each by renaming it to a name of its own: of
- *    two that try, one succeeds. Claimed and killed, it is the next one's to claim.
+ *    two that try, one succeeds. Claimed and killed, it is the next one's to claim. A folder goes with its last file.
  * 3. What was claimed is read file by file; a line that is torn or spoiled is skipped, since it was never told to be safe.
  *    Batches of one producer, which may have outlived several agents, are sorted by their numbers.
  *
  * Folders are not to be shared between machines or pid namespaces: whose process is not to be seen is taken for dead.
  */
-import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, statSync } from 'node:fs';
 import { readdir, readFile, rename, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { failure, type Outcome, success } from '../../contract/index.ts';
-import { bootId, identify, isRunning } from '../host/procfs/index.ts';
 import { LIMITS } from '../limits.ts';
+import { isDead, nobodysName, ownName } from './owner-name.ts';
 import { readLine, type SpoolLine } from './spool-lines.ts';
 import { type Place, type SpoolFile, weightOf } from './spool-log.ts';
 
@@ -34,7 +33,7 @@ export interface AdoptedProducer {
   readonly acked: number;
   /** By number, each once. */
   readonly batches: readonly AdoptedBatch[];
-  /** Losses to be told of by the first batch above `to`. */
+  /** Losses to be told of by notices of the numbers `to`. */
   readonly untold: readonly { readonly to: number; readonly rows: number }[];
 }
 
@@ -52,26 +51,27 @@ export interface OwnFolder {
   readonly parent: string;
 }
 
-/** In place of a boot: nobody's, and where it cannot be learned. */
-const NO_BOOT = '00000000';
-const UNKNOWN_BOOT = 'ffffffff';
-const NAME = /^(\d+)-(\d+)-([0-9a-f]{8})-[0-9a-f]{8}$/;
+/** How often a folder is made anew that another agent, which ends, has just removed as empty. */
+const MAKE_TRIES = 3;
 
 /**
  * Makes the folder of this run.
  * @returns `service_unavailable` saying why batches cannot be kept there
  */
 export function makeOwnFolder(parent: string): Outcome<OwnFolder> {
-  try {
-    mkdirSync(parent, { recursive: true, mode: 0o700 });
-    const { uid, mode } = statSync(parent);
-    if (process.getuid !== undefined && uid !== process.getuid()) throw new Error('it belongs to somebody else');
-    if ((mode & 0o077) !== 0) chmodSync(parent, 0o700);
-    const folder = path.join(parent, ownName());
-    mkdirSync(folder, { mode: 0o700 });
-    return success({ folder, parent });
-  } catch (error) {
-    return failure('service_unavailable', `the spool's folder ${parent} cannot be used: ${(error as Error).message}`);
+  for (let tries = 1; ; tries += 1) {
+    try {
+      mkdirSync(parent, { recursive: true, mode: 0o700 });
+      const { uid, mode } = statSync(parent);
+      if (process.getuid !== undefined && uid !== process.getuid()) throw new Error('it belongs to somebody else');
+      if ((mode & 0o077) !== 0) chmodSync(parent, 0o700);
+      const folder = path.join(parent, ownName());
+      mkdirSync(folder, { mode: 0o700 });
+      return success({ folder, parent });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT' && tries < MAKE_TRIES) continue;
+      return failure('service_unavailable', `the spool's folder ${parent} cannot be used: ${(error as Error).message}`);
+    }
   }
 }
 
@@ -93,6 +93,8 @@ export async function adopt(parent: string, claimedName: () => string = ownName)
       // Another agent was first.
       continue;
     }
+    // Whoever was killed before it wrote anything.
+    if (await rmdir(claimed).then(isTrue, isFalse)) continue;
     folders.push(claimed);
     for (const file of await namesIn(claimed)) {
       if (file.endsWith('.ndjson')) await collected.read(path.join(claimed, file));
@@ -105,26 +107,14 @@ export async function adopt(parent: string, claimedName: () => string = ownName)
 /** Gives folders up: those that are empty are removed, the others are anybody's to take over. */
 export async function giveUp(parent: string, folders: readonly string[]): Promise<void> {
   for (const folder of folders) {
-    const left = path.join(parent, `0-0-${NO_BOOT}-${randomBytes(4).toString('hex')}`);
+    const left = path.join(parent, nobodysName());
     await rmdir(folder).catch(() => rename(folder, left).catch(() => {}));
   }
   await rmdir(parent).catch(() => {});
 }
 
-function ownName(): string {
-  const { pid, start_ticks } = identify(process.pid) ?? { pid: process.pid, start_ticks: 0 };
-  return `${pid}-${start_ticks}-${bootName()}-${randomBytes(4).toString('hex')}`;
-}
-
-function bootName(): string {
-  return (bootId() ?? '').slice(0, 8) || UNKNOWN_BOOT;
-}
-
-function isDead(name: string): boolean {
-  const [, pid, ticks, boot] = NAME.exec(name) ?? [];
-  if (pid === undefined) return false;
-  return boot !== bootName() || !isRunning({ pid: Number(pid), start_ticks: Number(ticks) });
-}
+const isTrue = (): boolean => true;
+const isFalse = (): boolean => false;
 
 async function namesIn(folder: string): Promise<string[]> {
   return (await readdir(folder).catch(() => [])).sort();
@@ -141,7 +131,7 @@ class Collected {
   async read(file_path: string): Promise<void> {
     const bytes = await readFile(file_path).catch(() => null);
     if (bytes === null) return;
-    const file: SpoolFile = { path: file_path, bytes: bytes.length, weight_bytes: 0, held: 0 };
+    const file: SpoolFile = { path: file_path, bytes: bytes.length, weight_bytes: 0, held: 0, isGone: false };
     this.#files.push(file);
     for (let offset = 0; offset < bytes.length; ) {
       const end = bytes.indexOf(10, offset);

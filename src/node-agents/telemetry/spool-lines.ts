@@ -4,8 +4,8 @@
  *     {"producer", "seq", "lost_rows", "rows", "packed", …}    an event batch and the number of its rows
  *     {"acked": {PRODUCER: SEQ, …}}                            the store has these, and what is before them
  *     {"untold": [{"producer", "to", "rows"}, …]}              all that was dropped and that the store does not know of: the
- *                                                              last such line counts. A producer's first batch above
- *                                                              `to` tells of its rows
+ *                                                              last such line counts. A notice of the number `to`
+ *                                                              tells of the rows
  */
 import * as v from 'valibot';
 import { EventBatch } from '../../contract/index.ts';

@@ -8,8 +8,9 @@
  * 3. A line that the disk does not take settles as null, and so do those of the next LIMITS.spool_retry_ms; then a new file
  *    is tried. What a failed write left behind is cut off, so that a torn line can only be the last one of a file.
  */
-import { type FileHandle, open, rm, truncate } from 'node:fs/promises';
+import { type FileHandle, open, rm, rmdir, truncate } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { LIMITS } from '../limits.ts';
 
 /** One file. `held` counts the reasons to keep it: its lines that are still needed. */
@@ -19,6 +20,7 @@ export interface SpoolFile {
   /** What its lines count in the bound of the spool. */
   weight_bytes: number;
   held: number;
+  isGone: boolean;
 }
 
 export interface Place {
@@ -52,6 +54,7 @@ export class SpoolLog {
   #isDirty = false;
   #broken_until_ms = 0;
   #isTroubled = false;
+  #isClosed = false;
   readonly #syncTimer: NodeJS.Timeout;
 
   /**
@@ -74,22 +77,25 @@ export class SpoolLog {
     return this.files.reduce((sum, file) => sum + file.weight_bytes, 0);
   }
 
-  /** @param line without its end; settles as null when the disk does not take it. The place is held. */
+  /** @param line without its end; settles as null when the disk does not take it, and after the end. The place is held. */
   append(line: string): Promise<Place | null> {
+    if (this.#isClosed) return Promise.resolve(null);
     return new Promise((placed) => {
       this.#waiting.push({ bytes: Buffer.from(`${line}\n`), placed });
       this.#running ??= this.#run();
     });
   }
 
-  async read({ file, offset, length }: Place): Promise<string> {
-    const handle = await open(file.path, 'r');
-    try {
-      const bytes = Buffer.alloc(length);
-      const { bytesRead } = await handle.read(bytes, 0, length, offset);
-      return bytes.toString('utf8', 0, bytesRead);
-    } finally {
-      await handle.close();
+  /** A line; null when the file is gone, or cannot be read however often it is tried. */
+  async read({ file, offset, length }: Place): Promise<string | null> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await readAt(file.path, offset, length);
+      } catch (error) {
+        // Anything else may pass: a want of descriptors, a disk that is away for a moment.
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT' || tries >= LIMITS.spool_reads_max) return null;
+        await sleep(LIMITS.spool_read_retry_ms, undefined, { ref: false });
+      }
     }
   }
 
@@ -106,12 +112,11 @@ export class SpoolLog {
 
   /** Removes a file, whatever is in it. */
   remove(file: SpoolFile): void {
+    file.isGone = true;
     const index = this.files.indexOf(file);
     if (index >= 0) this.files.splice(index, 1);
     if (file === this.#current?.file) this.#closeCurrent();
-    const removing = rm(file.path, { force: true })
-      .catch(() => {})
-      .finally(() => this.#removing.delete(removing));
+    const removing = removeFile(file.path, this.#folder).finally(() => this.#removing.delete(removing));
     this.#removing.add(removing);
   }
 
@@ -123,6 +128,7 @@ export class SpoolLog {
 
   /** Finishes what waits; the files stay, unless nothing in them is held. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     clearInterval(this.#syncTimer);
     while (this.#running !== null) await this.#running;
     const last = this.#current;
@@ -130,7 +136,7 @@ export class SpoolLog {
     if (last !== null) await endFile(last.handle, last.file.held > 0);
     for (const file of this.files.filter(({ held }) => held <= 0)) {
       this.files.splice(this.files.indexOf(file), 1);
-      await rm(file.path, { force: true }).catch(() => {});
+      await removeFile(file.path, this.#folder);
     }
     await Promise.all(this.#removing);
   }
@@ -173,7 +179,7 @@ export class SpoolLog {
       this.#isDirty = true;
       this.#isTroubled = false;
       // Removed meanwhile: to the next one, then.
-      if (!this.files.includes(file)) return this.#write(lines);
+      if (file.isGone) return this.#write(lines);
       const places = lines.map((line): Place => {
         const place = { file, offset: file.bytes, length: line.length };
         file.bytes += line.length;
@@ -192,7 +198,7 @@ export class SpoolLog {
   async #begin(): Promise<{ readonly file: SpoolFile; readonly handle: FileHandle }> {
     this.#number += 1;
     const name = `${String(this.#number).padStart(8, '0')}.ndjson`;
-    const file: SpoolFile = { path: path.join(this.#folder, name), bytes: 0, weight_bytes: 0, held: 0 };
+    const file: SpoolFile = { path: path.join(this.#folder, name), bytes: 0, weight_bytes: 0, held: 0, isGone: false };
     const handle = await open(file.path, 'wx', 0o600);
     this.files.push(file);
     this.#current = { file, handle };
@@ -227,4 +233,22 @@ export class SpoolLog {
 async function endFile(handle: FileHandle, isNeeded: boolean): Promise<void> {
   if (isNeeded) await handle.datasync().catch(() => {});
   await handle.close().catch(() => {});
+}
+
+async function readAt(file_path: string, offset: number, length: number): Promise<string> {
+  const handle = await open(file_path, 'r');
+  try {
+    const bytes = Buffer.alloc(length);
+    const { bytesRead } = await handle.read(bytes, 0, length, offset);
+    return bytes.toString('utf8', 0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** With the last file of a folder that was taken over, that folder goes as well. */
+async function removeFile(file_path: string, own_folder: string): Promise<void> {
+  await rm(file_path, { force: true }).catch(() => {});
+  const folder = path.dirname(file_path);
+  if (folder !== own_folder) await rmdir(folder).catch(() => {});
 }

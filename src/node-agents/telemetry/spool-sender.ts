@@ -2,12 +2,12 @@
  * What of a spool is under way to the store: of each producer one batch, of different producers up to
  * LIMITS.under_way_max, those that have waited longest first.
  *
- * Whatever is sent is fixed when it is sent first, so that a repetition is one. It is repeated when its acknowledgement is
- * late, less often each time, and on every new link.
+ * What was sent is repeated, unchanged, on every new link and for as long as its acknowledgement does not come, since the
+ * gateway forgets a batch that the store did not take. One that waits there still is passed over when it comes again.
  */
 import type { EventBatch } from '../../contract/index.ts';
 import { LIMITS } from '../limits.ts';
-import { NO_LOSS, type ProducerQueue, type SpoolEntry, type UnderWay } from './spool-queue.ts';
+import type { ProducerQueue, SpoolEntry, UnderWay } from './spool-queue.ts';
 
 export interface SpoolSenderPorts {
   /** Sends a batch; false when there is no link to send it on. */
@@ -30,10 +30,7 @@ export class SpoolSender {
 
   linkOpened(): void {
     this.#isLinked = true;
-    for (const each of this.#underWay) {
-      each.repeats = 0;
-      this.#send(each);
-    }
+    for (const each of this.#underWay) this.#send(each);
     this.pump();
   }
 
@@ -52,8 +49,9 @@ export class SpoolSender {
       queue.isReady = false;
       const [entry] = queue.entries;
       if (entry === undefined || queue.under_way !== null) continue;
-      const underWay: UnderWay = { entry, batch: null, told: NO_LOSS, repeats: 0, timer: null };
+      const underWay: UnderWay = { entry, batch: null, timer: null };
       queue.under_way = underWay;
+      if (entry === queue.notice) queue.notice = null;
       this.#underWay.add(underWay);
       if (entry.batch === null) void this.#load(underWay);
       else this.#begin(underWay, entry.batch);
@@ -81,12 +79,7 @@ export class SpoolSender {
   }
 
   #begin(underWay: UnderWay, batch: EventBatch): void {
-    const { queue } = underWay.entry;
-    if (queue.untold.rows > 0 && batch.seq > queue.untold.to) {
-      underWay.told = queue.untold;
-      queue.untold = NO_LOSS;
-    }
-    underWay.batch = underWay.told.rows === 0 ? batch : { ...batch, lost_rows: batch.lost_rows + underWay.told.rows };
+    underWay.batch = batch;
     this.counts.sends += 1;
     this.#send(underWay);
   }
@@ -99,12 +92,9 @@ export class SpoolSender {
     if (!this.#isLinked) return;
     const again = (): void => {
       this.counts.resends += 1;
-      underWay.repeats += 1;
       this.#send(underWay);
     };
-    // What a slow store has waiting already is not to be multiplied.
-    const wait_ms = Math.min(LIMITS.ack_timeout_ms * 2 ** underWay.repeats, LIMITS.ack_timeout_max_ms);
-    underWay.timer = setTimeout(again, wait_ms).unref();
+    underWay.timer = setTimeout(again, LIMITS.ack_timeout_ms).unref();
   }
 }
 

@@ -9,9 +9,9 @@ import { mkdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { COLUMN_TYPES, type Column, TABLES, type Table } from '../../contract/index.ts';
-import type { Log } from '../log.ts';
 import { messageOf } from '../database.ts';
 import { INTERNAL_SCHEMA, quoteIdentifier, quoteText } from '../ddl.ts';
+import type { Log } from '../log.ts';
 import { sha256, sync } from './files.ts';
 import {
   type Damaged,

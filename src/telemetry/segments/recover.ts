@@ -16,7 +16,6 @@ import { mkdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { failure, type Outcome, success, TABLES } from '../../contract/index.ts';
-import type { Log } from '../log.ts';
 import {
   DATA_FILE,
   type Database,
@@ -27,6 +26,7 @@ import {
   problemOfOpening,
 } from '../database.ts';
 import type { TelemetryLimits } from '../limits.ts';
+import type { Log } from '../log.ts';
 import { namesIn, setAside } from './files.ts';
 import { emptyManifest, type Manifest, readManifest, segmentFolder, writeManifest } from './manifest.ts';
 import { rebuild } from './rebuild.ts';

@@ -14,6 +14,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
+import type { OtherConnection } from '../database.ts';
 import { type Manifest, type Segment, segmentFolder, tableFile, writeManifest } from './manifest.ts';
 import { catchUp, inTransaction, lastSealedRow, noteSql, readCounts } from './sealing.ts';
 import { readShape, schemaKey } from './shape.ts';
@@ -24,7 +25,7 @@ export const SEGMENTS_FOLDER = 'segments';
 
 /** Runs `work` while nobody else writes; `connect` gives one more connection to the same data file. */
 export type Alone = <T>(
-  work: (connection: DuckDBConnection, connect: () => Promise<DuckDBConnection>) => Promise<T>,
+  work: (connection: DuckDBConnection, connect: () => Promise<OtherConnection>) => Promise<T>,
 ) => Promise<T>;
 
 export interface Sealed {
@@ -86,34 +87,29 @@ export class Segments {
       await catchUp(connection, this.#manifest);
       const opened = await connect();
       try {
-        await opened.run('BEGIN TRANSACTION READ ONLY');
+        await opened.connection.run('BEGIN TRANSACTION READ ONLY');
         // The first read fixes what the transaction sees.
-        await producerFacts(opened);
+        await producerFacts(opened.connection);
         return opened;
       } catch (error) {
-        opened.closeSync();
+        opened.close();
         throw error;
       }
     });
     const before = this.#manifest;
-    let isOpen = true;
-    // Between commits as well: what its transaction held back is cleaned up then, which a checkpoint must not meet.
-    const end = (): void => {
-      if (isOpen) reader.closeSync();
-      isOpen = false;
-    };
     try {
-      const next = await this.#write(reader, all, contract);
+      const next = await this.#write(reader.connection, all, contract);
       if (next === null) return { rows: 0 };
       this.#manifest = await writeManifest(this.folder, next.manifest);
       const { store_id, seals, sealed_rows } = this.#manifest;
       await alone(async (connection) => {
-        end();
+        // Between commits: what its transaction held back is cleaned up then.
+        reader.close();
         await inTransaction(connection, noteSql(store_id, seals, sealed_rows));
       });
       return { rows: next.rows };
     } finally {
-      if (isOpen) await alone(async () => end()).catch(end);
+      await alone(async () => reader.close()).catch(() => reader.close());
       if (all && this.#manifest !== before) await this.#removeFolders(before.segments);
     }
   }

@@ -10,7 +10,7 @@
  *     FLOAT, DOUBLE                    float32, float64, those that are not finite included
  *     DATE                             date32
  *     TIMESTAMP, …_S, …_MS, WITH TIME ZONE   timestamp(us, UTC); TIMESTAMP_NS: timestamp(ns, UTC); infinities are null
- *     everything else                  utf8, of its JSON rendering without quotes (render-text.ts)
+ *     everything else                  utf8, of its JSON rendering without quotes (render.ts)
  */
 import {
   DuckDBDateValue,
@@ -26,7 +26,8 @@ import {
   type DuckDBValue,
 } from '@duckdb/node-api';
 import { type Field, i16, i32, table, text, u8 } from './flatbuffer.ts';
-import { renderText } from './render-text.ts';
+import { renderText } from './render.ts';
+import type { Room } from './room.ts';
 
 /** Arrow's type of a column: its number among the types, and its parameters. */
 export interface ArrowType {
@@ -42,10 +43,13 @@ export interface ArrowColumn {
   take(): { readonly nulls: number; readonly buffers: readonly Uint8Array[] };
 }
 
-/** @param rows_max rows that are added at most before they are taken */
-export function arrowColumn(type: DuckDBType, rows_max: number): ArrowColumn {
+/**
+ * @param rows_max rows that are added at most before they are taken
+ * @param textRoom of the bytes of texts; adding throws NoRoom when there are more
+ */
+export function arrowColumn(type: DuckDBType, rows_max: number, textRoom: Room): ArrowColumn {
   const make = FIXED[type.typeId];
-  return make === undefined ? new TextColumn(rows_max) : new FixedColumn(make(type), rows_max);
+  return make === undefined ? new TextColumn(rows_max, textRoom) : new FixedColumn(make(type), rows_max);
 }
 
 interface FixedKind {
@@ -276,11 +280,13 @@ class TextColumn implements ArrowColumn {
   readonly type: ArrowType = { number: UTF8, parameters: table() };
   readonly #validity: Validity;
   readonly #rowsMax: number;
+  readonly #room: Room;
   #texts: Buffer[] = [];
   #offsets: Int32Array;
 
-  constructor(rows_max: number) {
+  constructor(rows_max: number, room: Room) {
     this.#rowsMax = rows_max;
+    this.#room = room;
     this.#validity = new Validity(rows_max);
     this.#offsets = new Int32Array(rows_max + 1);
   }
@@ -289,6 +295,7 @@ class TextColumn implements ArrowColumn {
     const rendered = renderText(value);
     const row = this.#texts.length;
     const bytes = Buffer.from(rendered ?? '');
+    this.#room.take(bytes.length);
     this.#validity.note(row, rendered !== null);
     this.#texts.push(bytes);
     this.#offsets[row + 1] = (this.#offsets[row] ?? 0) + bytes.length;

@@ -14,6 +14,8 @@
 import type { DuckDBDataChunk, DuckDBType } from '@duckdb/node-api';
 import { type ArrowColumn, arrowColumn } from './arrow-columns.ts';
 import { type Field, flatbuffer, i16, i64, table, text, u8 } from './flatbuffer.ts';
+import { plainColumn } from './render-nested.ts';
+import { Room } from './room.ts';
 
 /** Rows of one record batch: as many as have BATCH_CELLS values together, within these two bounds. */
 export const BATCH_ROWS_MAX = 16_384;
@@ -28,28 +30,41 @@ const END = new Uint8Array([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
 /** Makes the stream of one result, chunk by chunk. */
 export class ArrowStream {
   readonly #names: readonly string[];
+  readonly #types: readonly DuckDBType[];
+  readonly #maxBytes: number;
+  /** Of all that is complete. */
+  readonly #room: Room;
+  /** Of texts, complete or not: so that long ones are noticed before a batch is full. */
+  readonly #textRoom: Room;
   readonly #columns: readonly ArrowColumn[];
   readonly #batchRows: number;
   readonly #parts: Uint8Array[] = [];
   #rows = 0;
-  /** Bytes that are complete. */
-  size_bytes = 0;
 
-  constructor(names: readonly string[], types: readonly DuckDBType[]) {
+  /**
+   * @param max_bytes of the stream
+   * @throws NoRoom, as the other methods do, when it is longer
+   */
+  constructor(names: readonly string[], types: readonly DuckDBType[], max_bytes: number) {
     this.#names = names;
+    this.#types = types;
+    this.#maxBytes = max_bytes;
+    this.#room = new Room(max_bytes);
+    this.#textRoom = new Room(max_bytes);
     const rows = Math.floor(BATCH_CELLS / Math.max(1, types.length));
     this.#batchRows = Math.min(BATCH_ROWS_MAX, Math.max(BATCH_ROWS_MIN, rows));
-    this.#columns = types.map((type) => arrowColumn(type, this.#batchRows));
+    this.#columns = types.map((type) => arrowColumn(type, this.#batchRows, this.#textRoom));
     this.#push(message(SCHEMA, schema(names, this.#columns), []));
   }
 
   /** @throws RangeError, naming the column, for a value that its type has no room for */
   add(chunk: DuckDBDataChunk): void {
-    const vectors = this.#columns.map((_, index) => chunk.getColumnVector(index));
+    const nestedRoom = new Room(this.#maxBytes);
+    const values = this.#types.map((type, index) => plainColumn(chunk, index, type, nestedRoom));
     for (let row = 0; row < chunk.rowCount; row++) {
       for (const [index, column] of this.#columns.entries()) {
         try {
-          column.add(vectors[index]?.getItem(row) ?? null);
+          column.add(values[index]?.(row) ?? null);
         } catch (error) {
           throw error instanceof RangeError
             ? new RangeError(`column ${JSON.stringify(this.#names[index])}: ${error.message}`)
@@ -90,8 +105,8 @@ export class ArrowStream {
 
   #push(parts: readonly Uint8Array[]): void {
     for (const part of parts) {
+      this.#room.take(part.length);
       this.#parts.push(part);
-      this.size_bytes += part.length;
     }
   }
 }

@@ -3,13 +3,13 @@
  *
  * 1. The service sends `open`, once. The process copies the data file into its own folder, opens the copy and locks itself
  *    in, and answers `opened` or `failed`.
- * 2. The service sends `changes` (what was committed since) whenever the process is at rest, and `query`, one at a time,
- *    always after the changes that precede it. The process answers a query with `started`, `spent` if it should not be kept, then `rows` or `refused`.
- *    `rows` has the first part of the whole answer; the service asks for each of the others by `next`, so that no message is
- *    large, and the process forgets the rest when something else is asked of it. It answers
- *    changes with `applied`; the service sends no further changes before that, unless a query needs them, so that they do not pile up
- *    in the channel.
- * 3. A process that has become unusable answers `failed` and ends. One whose channel closes ends at once, so it never
+ * 2. The service sends `changes` (what was committed since) whenever the process is at rest. The process answers `applied`;
+ *    the service sends no further changes before that, unless a query needs them, so that they do not pile up in the channel.
+ * 3. The service sends `query`, one at a time, always after the changes that precede it. The process answers `started`,
+ *    `spent` if it should not be kept, then `rows` or `refused`. `rows` has the first part of the whole answer; the service
+ *    asks for each of the others by `next`, so that no message is large, and the process forgets the rest when something
+ *    else is asked of it.
+ * 4. A process that has become unusable answers `failed` and ends. One whose channel closes ends at once, so it never
  *    outlives the service.
  */
 import type { TelemetryLimits } from '../limits.ts';

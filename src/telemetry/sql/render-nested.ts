@@ -8,6 +8,7 @@
  */
 import {
   type DuckDBArrayType,
+  type DuckDBDataChunk,
   type DuckDBListType,
   type DuckDBMapType,
   type DuckDBStructType,
@@ -32,15 +33,47 @@ const NESTED: ReadonlySet<DuckDBTypeId> = new Set([
   DuckDBTypeId.UNION,
 ]);
 
-export function isNested(type: DuckDBType): boolean {
+function isNested(type: DuckDBType): boolean {
   return NESTED.has(type.typeId);
+}
+
+/**
+ * The reader of a column, or null where it is not nested.
+ *
+ * @param room that the texts must fit into; reading throws NoRoom when they do not
+ */
+export function nestedColumn(chunk: DuckDBDataChunk, index: number, type: DuckDBType, room: Room): NestedReader | null {
+  if (!isNested(type)) return null;
+  return nestedReader(duckdb.data_chunk_get_vector(chunk.chunk, index), chunk.rowCount, type, room);
+}
+
+/**
+ * The values of a column for the forms that are not JSON: those of nested types are their JSON texts, without the quotes of
+ * a union's text.
+ */
+export function plainColumn(
+  chunk: DuckDBDataChunk,
+  index: number,
+  type: DuckDBType,
+  room: Room,
+): (row: number) => DuckDBValue {
+  const nested = nestedColumn(chunk, index, type, room);
+  if (nested === null) {
+    const vector = chunk.getColumnVector(index);
+    return (row) => vector.getItem(row) as DuckDBValue;
+  }
+  return (row) => {
+    const json = nested(row);
+    if (json === 'null') return null;
+    return json.startsWith('"') ? (JSON.parse(json) as string) : json;
+  };
 }
 
 /**
  * @param rows of the vector
  * @param room that the texts must fit into; reading throws NoRoom when they do not
  */
-export function nestedReader(vector: duckdb.Vector, rows: number, type: DuckDBType, room: Room): NestedReader {
+function nestedReader(vector: duckdb.Vector, rows: number, type: DuckDBType, room: Room): NestedReader {
   // A list without items has a vector without memory.
   if (rows === 0) return () => 'null';
   const read = readerOf(vector, rows, type, room);
@@ -106,7 +139,12 @@ function structReader(vector: duckdb.Vector, rows: number, type: DuckDBStructTyp
 }
 
 /** A map is a list of structs of two entries. */
-function mapReader(vector: duckdb.Vector, rows: number, { keyType, valueType }: DuckDBMapType, room: Room): NestedReader {
+function mapReader(
+  vector: duckdb.Vector,
+  rows: number,
+  { keyType, valueType }: DuckDBMapType,
+  room: Room,
+): NestedReader {
   const rangeOf = listRanges(vector, rows);
   const size = duckdb.list_vector_get_size(vector);
   const pairs = duckdb.list_vector_get_child(vector);
@@ -114,14 +152,20 @@ function mapReader(vector: duckdb.Vector, rows: number, { keyType, valueType }: 
   const keyVector = duckdb.struct_vector_get_child(pairs, 0);
   const keys = isNested(keyType) ? null : DuckDBVector.create(keyVector, size, keyType);
   const nestedKey = nestedReader(keyVector, size, keyType, room);
+  const keyOf = (index: number): string => {
+    if (keys !== null) return took(JSON.stringify(renderText(keys.getItem(index) as DuckDBValue)), room);
+    const key = nestedKey(index);
+    const quoted = JSON.stringify(key);
+    room.take(quoted.length - key.length);
+    return quoted;
+  };
   const value = nestedReader(duckdb.struct_vector_get_child(pairs, 1), size, valueType, room);
   return (row) => {
     const [start, length] = rangeOf(row);
-    room.take(2 + length);
+    room.take(1 + Math.max(1, 2 * length));
     let text = '';
     for (let index = start; index < start + length; index += 1) {
-      const key = keys === null ? nestedKey(index) : (renderText(keys.getItem(index) as DuckDBValue) ?? 'null');
-      text += `${index === start ? '' : ','}${took(JSON.stringify(key), room)}:${value(index)}`;
+      text += `${index === start ? '' : ','}${keyOf(index)}:${value(index)}`;
     }
     return `{${text}}`;
   };
@@ -135,7 +179,7 @@ function listRanges(vector: duckdb.Vector, rows: number): (row: number) => reado
 }
 
 function array(start: number, length: number, item: NestedReader, room: Room): string {
-  room.take(2 + length);
+  room.take(1 + Math.max(1, length));
   let text = '';
   for (let index = start; index < start + length; index += 1) text += `${index === start ? '' : ','}${item(index)}`;
   return `[${text}]`;

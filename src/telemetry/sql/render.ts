@@ -41,10 +41,12 @@ export function renderValue(value: DuckDBValue): string {
       .join(',')}}`;
   }
   if (value instanceof DuckDBMapValue) {
-    return `{${value.entries.map(({ key, value: item }) => renderEntry(String(key), item)).join(',')}}`;
+    return `{${value.entries.map(({ key, value: item }) => renderEntry(renderText(key) ?? 'null', item)).join(',')}}`;
   }
   if (value instanceof DuckDBUnionValue || value instanceof DuckDBVariantValue) return renderValue(value.value);
   if (value instanceof DuckDBBlobValue) return `"${Buffer.from(value.bytes).toString('hex')}"`;
+  // The binding writes most infinities as the moments that stand for them.
+  if ('isFinite' in value && !value.isFinite) return isNegative(value) ? '"-infinity"' : '"infinity"';
   // By its microseconds, since the value's own text is in the time zone of the process.
   if (value instanceof DuckDBTimestampTZValue) return isoTimestamp(new DuckDBTimestampValue(value.micros));
   if (
@@ -62,16 +64,20 @@ function renderEntry(key: string, value: DuckDBValue): string {
   return `${JSON.stringify(key)}:${renderValue(value)}`;
 }
 
-/** Infinities and years that ISO 8601 has no plain form for stay as DuckDB writes them. */
+function isNegative(value: object): boolean {
+  const [count] = Object.values(value) as (number | bigint)[];
+  return count !== undefined && count < 0;
+}
+
+/** Years that ISO 8601 has no plain form for stay as DuckDB writes them. */
 function isoTimestamp(value: { toString(): string }): string {
   const [, date, time] = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)$/.exec(String(value)) ?? [];
   return date === undefined ? JSON.stringify(String(value)) : `"${date}T${time}Z"`;
 }
 
-/** As plain text, for the forms that have no types of their own for it.
- *
- * The JSON rendering of a value (render.ts), texts without their quotes, and doubles that are not finite by their names.
- * Null stays null.
+/**
+ * One value as plain text, for the forms that have no types of their own for it: its JSON, texts without their quotes, and
+ * doubles that are not finite by their names. Null stays null.
  */
 export function renderText(value: DuckDBValue): string | null {
   if (value === null || typeof value === 'string') return value;

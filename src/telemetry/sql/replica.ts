@@ -24,8 +24,7 @@ import type { Change } from '../writer.ts';
 import { checkTree, statementParts } from './check.ts';
 import { CheckedTexts, Parser, SpareConnection } from './connections.ts';
 import type { Format } from './formats.ts';
-import { readArrow, readCsv, tooLarge, tooManyRows } from './read-result.ts';
-import { renderRows } from './render.ts';
+import { readResult } from './read-result.ts';
 
 const CATALOG = 'telemetry';
 
@@ -178,35 +177,15 @@ export class Replica {
   }
 
   async #read(statement: DuckDBPreparedStatement, format: Format): Promise<Outcome<Uint8Array>> {
-    const { sql_rows_max, sql_result_max_chars } = this.#limits;
     const names = Array.from({ length: statement.columnCount }, (_, index) => statement.columnName(index));
-    const twice = names.find((name, index) => names.indexOf(name) !== index);
-    if (twice !== undefined) {
-      return failure('bad_request', `sql: two columns are named ${JSON.stringify(twice)}; rename one with AS`);
-    }
-    const result = await statement.stream();
-    if (format === 'csv') return await readCsv(result, names, this.#limits);
-    if (format === 'arrow') return await readArrow(result, names, this.#limits);
-    const parts: string[] = [];
-    let chars = 0;
-    for (
-      let chunk = await result.fetchChunk();
-      chunk !== null && chunk.rowCount > 0;
-      chunk = await result.fetchChunk()
-    ) {
-      for (const row of renderRows(chunk, names)) {
-        if (parts.length >= sql_rows_max) {
-          return tooManyRows(this.#limits);
-        }
-        chars += row.length + 1;
-        if (chars > sql_result_max_chars) {
-          return tooLarge('JSON', this.#limits);
-        }
-        parts.push(row);
+    const seen = new Set<string>();
+    for (const name of names) {
+      if (seen.has(name)) {
+        return failure('bad_request', `sql: two columns are named ${JSON.stringify(name)}; rename one with AS`);
       }
+      seen.add(name);
     }
-    const columns = names.map((name, index) => ({ name, type: String(result.columnType(index)) }));
-    return success(Buffer.from(`{"rows":[${parts.join(',')}],"columns":${JSON.stringify(columns)}}`));
+    return await readResult(await statement.stream(), names, format, this.#limits);
   }
 
   /** DuckDB's message as a user may see it: without the copy's folder, native stack traces, and advice nobody can follow. */

@@ -13,7 +13,12 @@ export class Room {
 
   /** @throws NoRoom when that is more than is left */
   take(size: number): void {
+    this.need(size);
     this.#left -= size;
-    if (this.#left < 0) throw new NoRoom();
+  }
+
+  /** @throws NoRoom when that is more than is left; takes nothing */
+  need(size: number): void {
+    if (size > this.#left) throw new NoRoom();
   }
 }

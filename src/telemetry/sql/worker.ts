@@ -25,6 +25,12 @@ const ENTRY = fileURLToPath(
 /** The shell sets the limit of the data segment, for which Node has no call, and becomes the process. */
 const LAUNCH = 'ulimit -d "$0" 2>/dev/null; ulimit -c 0 2>/dev/null; exec "$@"';
 
+/**
+ * DuckDB's allocator: one pool for all threads, and what is free goes back to the system. As it comes, each thread keeps what
+ * it once had, which counts in the data segment: after a few large results, a query could have a third of its memory.
+ */
+const ALLOCATOR = 'narenas:1,retain:false,dirty_decay_ms:1000,muzzy_decay_ms:0';
+
 type Answer = (message: FromWorker) => void;
 
 export class SqlWorker {
@@ -37,9 +43,9 @@ export class SqlWorker {
   #pending: Answer | null = null;
   #backlog: Change[] = [];
   #backlogRows = 0;
-  /** Of what the process was told last. */
-  #lossesVersion = 0;
   #backlogBytes = 0;
+  /** Of the losses that the process was told of last. */
+  #lossesVersion = 0;
   /** Messages with changes that the process has not answered yet. */
   #applying = 0;
   #opened = false;
@@ -62,11 +68,17 @@ export class SqlWorker {
         String(limits.sql_process_memory_mib * 1024),
         process.execPath,
         '--max-old-space-size=256',
+        '--expose-gc',
         '--disable-warning=ExperimentalWarning',
         ENTRY,
       ],
-      // An empty environment and a folder of its own: nothing to find there.
-      { cwd: folder, env: { HOME: folder }, stdio: ['ignore', 'ignore', 'ignore', 'ipc'], serialization: 'advanced' },
+      // A folder of its own, and no environment but what is meant for it: nothing to find there.
+      {
+        cwd: folder,
+        env: { HOME: folder, DUCKDB_JE_MALLOC_CONF: ALLOCATOR },
+        stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+        serialization: 'advanced',
+      },
     );
     this.#ended = new Promise((resolve) => {
       this.#child.once('error', (error) => this.#end(`cannot be started: ${error.message}`, resolve));
@@ -121,9 +133,10 @@ export class SqlWorker {
   /**
    * Runs one query; the caller has one at a time running.
    * @param signal aborted when nobody waits for the answer any more: the process is killed
-   * @returns `gateway_timeout` when it was killed at `sql_timeout_ms` (its details say when its process had ended); `bad_request` when refused, or when it brought its
+   * @returns `gateway_timeout` when it was stopped at `sql_timeout_ms`; `bad_request` when refused, or when it brought its
    *          process down, which only its use of memory can do; `internal_error` when the engine failed on it; `not started`
-   *          when the process ended before it, or could not take over the changes that precede it
+   *          when the process ended before it, or could not take over the changes that precede it. A process that is
+   *          killed here has not ended yet: `kill` waits for that
    */
   async run(sql: string, format: Format, signal?: AbortSignal): Promise<Outcome<QueryAnswer> | 'not started'> {
     const { sql_timeout_ms, sql_process_memory_mib } = this.#limits;
@@ -132,7 +145,7 @@ export class SqlWorker {
     this.#flush();
     this.#answering = true;
     // Nobody waits for an abandoned query any more, but it would hold its process until its time limit.
-    const abandon = (): void => void this.#child.kill('SIGKILL');
+    const abandon = (): void => this.#strike();
     signal?.addEventListener('abort', abandon, { once: true });
     if (signal?.aborted) abandon();
     this.#started = false;
@@ -152,19 +165,16 @@ export class SqlWorker {
     signal?.removeEventListener('abort', abandon);
     this.#answering = false;
     const isWhole = parts.length > 0 && missing_bytes === 0;
-    if (signal?.aborted && answer !== 'timeout' && !isWhole) {
-      await this.kill();
-      return failure('gateway_timeout', 'sql: stopped, since its client went away');
-    }
     if (answer === 'timeout') {
-      await this.kill();
-      const details = { limit_ms: sql_timeout_ms, ended_ms: Math.round(performance.now() - begin_ms) };
-      return failure('gateway_timeout', `sql: stopped at its time limit of ${sql_timeout_ms} ms`, details);
+      this.#strike();
+      const message = `sql: stopped at its time limit of ${sql_timeout_ms} ms; ask for less, or over fewer rows`;
+      return failure('gateway_timeout', message, { limit_ms: sql_timeout_ms });
     }
+    if (signal?.aborted && !isWhole) return failure('gateway_timeout', 'sql: stopped, since its client went away');
     this.#push();
     if (isWhole) return success({ format, size_bytes: parts.reduce((sum, part) => sum + part.length, 0), parts });
     if (answer.kind === 'refused') return failure('bad_request', answer.message);
-    await this.stop();
+    this.#strike();
     if (!this.#started) return 'not started';
     if (answer.kind === 'failed' && answer.reason === 'engine') {
       return failure('internal_error', `sql: the engine failed on this query: ${answer.message}`);
@@ -175,8 +185,7 @@ export class SqlWorker {
 
   /** Kills the process and waits for its end. Its copy is removed behind that: a large one takes its time. */
   async kill(): Promise<void> {
-    this.#store.unfollow(this.#follow);
-    this.#child.kill('SIGKILL');
+    this.#strike();
     await this.#ended;
     this.#removed ??= rm(this.#folder, { recursive: true, force: true }).catch(() => undefined);
   }
@@ -185,6 +194,12 @@ export class SqlWorker {
   async stop(): Promise<void> {
     await this.kill();
     await this.#removed;
+  }
+
+  /** Kills the process, which is of no use from here on, and does not wait for its end. */
+  #strike(): void {
+    this.#child.kill('SIGKILL');
+    this.#giveUp();
   }
 
   async #open(): Promise<Outcome<null>> {
