@@ -107,7 +107,7 @@ async function storeProducers(url: string, token: string, count: number): Promis
   };
 }
 
-/** Where another agent may take the place of the simulated one: whatever sends a batch and tells when it is stored. */
+/** The link alone: an agent that has nothing else to do, and keeps nothing. */
 async function linkProducers(url: string, token: string, count: number): Promise<Opened> {
   const agent = new SimulatedAgent(url, token, 'bench-telemetry', newCounts());
   await agent.dial();

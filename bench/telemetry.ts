@@ -7,7 +7,9 @@
  * 2. `store`: rows per second of producers that send as fast as they are answered, for so many seconds, beside DuckDB's bare
  *    appender on the same rows; the owner's event loop and memory meanwhile.
  * 3. `points`: the latency of point queries while the store is idle, takes 50,000 rows per second, and all it can.
- * 4. `gateway`: rows per second over the link of one agent, through a gateway.
+ * 4. `gateway`: rows per second over the link of one agent, through a gateway, of batches that are encoded already.
+ * 5. `producer`: rows per second from programs that tell them to the store that has them: client, collector, spool on disk,
+ *    link, gateway, store; and what that costs the agent's event loop.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -18,13 +20,14 @@ import { parseArgs } from 'node:util';
 import { TABLES } from '../src/contract/index.ts';
 import { TOKEN as GATEWAY_TOKEN } from '../test/support/gateway.ts';
 import { Connection } from './http-connection.ts';
+import type { LoopDelay } from './loop-delay.ts';
 import { atEnd, type Forked, forkProcess, memoryOf, progress, runBenchmark } from './processes.ts';
 import { benchBareAppender } from './telemetry-bare.ts';
+import type { EmitJob, EmitResult } from './telemetry-emit.ts';
 import type { IngestJob, IngestResult } from './telemetry-load.ts';
-import type { LoopDelay } from './telemetry-owner.ts';
 import { answered, benchQueries, type Times, timesOf } from './telemetry-queries.ts';
 
-const PARTS = ['queries', 'store', 'points', 'gateway'];
+const PARTS = ['queries', 'store', 'points', 'gateway', 'producer'];
 const PACED_ROWS_PER_S = 50_000;
 const POINT_PAUSE_MS = 10;
 const ACTORS = 1_000;
@@ -57,6 +60,7 @@ await runBenchmark(async () => {
   if (parts.includes('store')) await store();
   if (parts.includes('points')) await points();
   if (parts.includes('gateway')) await gateway();
+  if (parts.includes('producer')) await producer();
 });
 
 function number(text: string, name: string): number {
@@ -158,6 +162,48 @@ async function gateway(): Promise<void> {
   await owner.kill();
 }
 
+async function producer(): Promise<void> {
+  progress('producer: 10 s of load');
+  const bare = await benchBareAppender(await temporaryFolder(), 3);
+  const owner = await startOwner();
+  const gateway = forkProcess(fileOf('telemetry-gateway.ts'), [owner.url, owner.token]);
+  const url = (await gateway.ask('url')) as string;
+  const agent = forkProcess(fileOf('telemetry-agent.ts'), [url, GATEWAY_TOKEN, await temporaryFolder()]);
+  const socket_path = (await agent.ask('socket')) as string;
+  const emit = startJobs<EmitJob, EmitResult>('telemetry-emit.ts');
+  const untilStored = async (rows: number): Promise<void> => {
+    // What the parts tell of themselves comes on top, and is so little that it does not matter here.
+    while ((await storedRows(owner)) < rows) await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  const warmUp = await emit({ socket_path, clients: producers, seconds: 2 });
+  await untilStored(warmUp.rows);
+  const before = await storedRows(owner);
+  await agent.ask('delay');
+  const began_ms = performance.now();
+  const result = await emit({ socket_path, clients: producers, seconds: 10 });
+  await untilStored(before + result.rows);
+  const took_s = (performance.now() - began_ms) / 1_000;
+  const delay = (await agent.ask('delay')) as LoopDelay;
+  await checkCount(owner);
+  const rate = result.rows / took_s;
+  console.log(`\nproducer, ${producers} programs, from telling a row to the store that has it`);
+  console.log(
+    `  ${thousands(rate)} rows/s over ${took_s.toFixed(1)} s; ${(rate / bare.values).toFixed(2)} times the bare appender, values`,
+  );
+  console.log(`  safe on the agent's disk after p50 ${ms(result.p50_ms)}, p99 ${ms(result.p99_ms)}`);
+  console.log(`  event loop of the agent: p50 ${ms(delay.p50_ms)}, p99 ${ms(delay.p99_ms)}, max ${ms(delay.max_ms)}`);
+  await agent.kill();
+  await gateway.kill();
+  await owner.kill();
+}
+
+async function storedRows(owner: Owner): Promise<number> {
+  const http = await Connection.open(owner.url, owner.token);
+  const { rows_stored } = JSON.parse((await http.get('/healthz')).body.toString()) as { rows_stored: number };
+  http.close();
+  return rows_stored;
+}
+
 /** Asks for one actor after the other, one query at a time, until `over` settles. */
 async function pointTimes(http: Connection, over: Promise<unknown>): Promise<Times> {
   let isOver = false;
@@ -205,9 +251,14 @@ async function startOwner(): Promise<Owner> {
 }
 
 function startLoad(): (job: IngestJob) => Promise<IngestResult> {
-  const forked = forkProcess(fileOf('telemetry-load.ts'));
+  return startJobs('telemetry-load.ts');
+}
+
+/** A process that does one job after the other. */
+function startJobs<Job, Result extends object>(file: string): (job: Job) => Promise<Result> {
+  const forked = forkProcess(fileOf(file));
   return async (job) => {
-    const result = (await forked.ask(job)) as IngestResult | { readonly error: string };
+    const result = (await forked.ask(job)) as Result | { readonly error: string };
     if ('error' in result) throw new Error(result.error);
     return result;
   };

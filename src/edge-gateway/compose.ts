@@ -54,8 +54,8 @@ export interface ComposedGateway {
   readonly hub: MeshHub;
   /** To be called once, when the runtime listens: starts the snapshots and gives the gateway's URL. `scheme` is `http`. */
   open(port: number, scheme?: 'http' | 'https'): string;
-  /** Ends links and timers. Listening is the runtime's to end. */
-  close(): void;
+  /** Ends timers and the agents' links at once, then, the last rows of its own sent, the store's. Listening is the runtime's to end. */
+  close(): Promise<void>;
 }
 
 /** What is told of an allowed host that is none. */
@@ -104,10 +104,11 @@ export function compose(options: ServeOptions, upgradeLink: UpgradeLink, sha256:
       snapshots = new Snapshots({ mesh: hub, telemetry, log, interval_ms: options.snapshot_interval_ms });
       return url;
     },
-    close() {
+    async close() {
       snapshots?.close();
-      own.close();
       hub.close();
+      // By way of the store's link, where the store has dialled in.
+      await own.close();
       store?.close();
     },
   };

@@ -15,7 +15,7 @@ import {
   type Row,
   Trace,
 } from '../contract/index.ts';
-import { OWN_ROWS_INTERVAL_MS, OWN_ROWS_MAX, OWN_TEXT_MAX_CHARS } from './limits.ts';
+import { CLOSE_WAIT_MS, OWN_ROWS_INTERVAL_MS, OWN_ROWS_MAX, OWN_TEXT_MAX_CHARS } from './limits.ts';
 import type { Log, MeshCounts, Observer, Sha256, Telemetry } from './ports.ts';
 import { RowSender } from './row-sender.ts';
 import type { TableRow } from './snapshot-rows.ts';
@@ -69,6 +69,8 @@ export class OwnTelemetry implements Observer {
   #dropped = 0;
   #sender: RowSender | null = null;
   #timer: ReturnType<typeof setInterval> | null = null;
+  /** The last sending. */
+  #sending: Promise<void> = Promise.resolve();
   #isSending = false;
 
   constructor({ version, log, counts, sha256 }: OwnTelemetryOptions) {
@@ -131,7 +133,10 @@ export class OwnTelemetry implements Observer {
   start(telemetry: Telemetry, actor: string, interval_ms = OWN_ROWS_INTERVAL_MS): void {
     this.#telemetry = telemetry;
     this.#sender = new RowSender({ telemetry, log: this.log, what: 'own telemetry' });
-    this.#timer = setInterval(() => void this.#send(), interval_ms);
+    this.#timer = setInterval(() => {
+      // One that takes longer than the pause is not joined by others.
+      if (!this.#isSending) this.#sending = this.#send();
+    }, interval_ms);
     const mesh = this.#id('actor mesh', actor);
     const shape = JSON.stringify({ inner: { labels: [], sizes: [] } });
     this.#actorId = this.#id('actor', actor);
@@ -140,20 +145,26 @@ export class OwnTelemetry implements Observer {
     for (const status of ['Created', 'Initializing', 'Idle']) this.#status(status);
   }
 
-  /** Sends what there is, once, without waiting for it. */
-  close(): void {
+  /** Sends what there is, once; settles when the store has it or cannot take it, after CLOSE_WAIT_MS at the latest. */
+  async close(): Promise<void> {
     if (this.#timer === null) return;
     clearInterval(this.#timer);
     this.#timer = null;
     this.#status('Stopping');
     this.#status('Stopped', 'gateway closed');
-    void this.#send();
+    const sent = this.#sending.then(() => this.#send());
     this.#sender?.close();
+    let late: ReturnType<typeof setTimeout> | undefined;
+    const wait = new Promise<void>((resolve) => {
+      late = setTimeout(resolve, CLOSE_WAIT_MS);
+    });
+    await Promise.race([sent, wait]);
+    clearTimeout(late);
   }
 
   async #send(): Promise<void> {
     const [sender, telemetry] = [this.#sender, this.#telemetry];
-    if (sender === null || telemetry === null || this.#isSending) return;
+    if (sender === null || telemetry === null) return;
     this.#isSending = true;
     try {
       // Without a store nothing is taken from the counters, so nothing is lost but the newest lines.

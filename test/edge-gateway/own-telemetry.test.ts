@@ -24,7 +24,7 @@ const ACTOR = 'mesh_admin.local@tcp://127.0.0.1:1';
 
 const opened: OwnTelemetry[] = [];
 afterEach(() => {
-  for (const each of opened.splice(0)) each.close();
+  for (const each of opened.splice(0)) void each.close();
 });
 
 function open(): OwnTelemetry {
@@ -98,8 +98,7 @@ describe('what is sent', () => {
     const telemetry = new Taking();
     own.start(telemetry, ACTOR, 5);
     await until(() => telemetry.rows('actors').length > 0);
-    own.close();
-    await until(() => telemetry.rows('actor_status_events').length === 5);
+    await own.close();
     const [actor] = telemetry.rows('actors');
     const statuses = telemetry.rows('actor_status_events');
     expect(statuses.map((row) => row[3])).toEqual(['Created', 'Initializing', 'Idle', 'Stopping', 'Stopped']);

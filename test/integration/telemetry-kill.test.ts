@@ -7,13 +7,12 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, expect, it } from 'vitest';
 import { EventClient } from '../../src/node-agents/index.ts';
-import { type RunningCli, startCli } from '../support/cli.ts';
+import { bundleCli } from '../support/bundled-cli.ts';
+import { MAIN, type RunningCli, startCli } from '../support/cli.ts';
 import { isThere, until } from '../support/processes.ts';
 
-const QUICK_REDIAL = fileURLToPath(new URL('../support/quick-redial.ts', import.meta.url));
 const KILLS = 50;
 /** Rows that each client has on their way, at most. */
 const AHEAD_ROWS = 2_000;
@@ -49,16 +48,17 @@ async function startSite(): Promise<Site> {
   folder = mkdtempSync(path.join(tmpdir(), 'meshscope-kill-'));
   isOver = false;
   const data = path.join(folder, 'data');
-  // Parts start a hundred times here.
+  // Gateway and agent start fifty times here.
   const NODE_COMPILE_CACHE = path.join(folder, 'compiled');
+  const bundled = await bundleCli(folder);
   const env = { MESHSCOPE_TOKEN: TOKEN, MESHSCOPE_DATA: data, NODE_COMPILE_CACHE };
-  const start = (args: readonly string[], more: Record<string, string> = {}): RunningCli => {
-    const part = startCli(args, { ...env, ...more });
+  const start = (args: readonly string[], main = bundled): RunningCli => {
+    const part = startCli(args, env, undefined, main);
     parts.push(part);
     return part;
   };
   const storePort = await freePort();
-  const store = start(['telemetry', '--port', String(storePort)]);
+  const store = start(['telemetry', '--port', String(storePort)], MAIN);
   const storeUrl = `http://127.0.0.1:${storePort}`;
   await until(
     () =>
@@ -92,7 +92,7 @@ async function startSite(): Promise<Site> {
         '--telemetry-socket',
         socket_path,
       ];
-      const agent = start(args, { NODE_OPTIONS: `--import ${QUICK_REDIAL}` });
+      const agent = start(args);
       await agent.says(/connected to/);
       return agent;
     },

@@ -35,8 +35,8 @@ export interface RunningCli {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Starts a command; the test that did so ends it. */
-export function startCli(args: readonly string[], env: Environment = {}, cwd?: string): RunningCli {
-  const child = spawn(process.execPath, [MAIN, ...args], {
+export function startCli(args: readonly string[], env: Environment = {}, cwd?: string, main = MAIN): RunningCli {
+  const child = spawn(process.execPath, [main, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,

@@ -37,15 +37,16 @@ export async function serveDeno(options: ServeOptions): Promise<Outcome<RunningG
     const { host: hostname, port } = options;
     server = deno.serve({ hostname, port, signal: cut.signal, onListen: () => {}, onError: failed }, handle);
   } catch (error) {
-    gateway.close();
+    await gateway.close();
     return listenFailure(options, error);
   }
   const { port } = server.addr;
   const close = async () => {
-    gateway.close();
+    const ended = gateway.close();
     const timer = setTimeout(() => cut.abort(), CLOSE_WAIT_MS);
     await server.shutdown();
     clearTimeout(timer);
+    await ended;
   };
   return success({ url: gateway.open(port), port, hub, close });
 }

@@ -50,7 +50,7 @@ export async function serveNode(options: NodeServeOptions): Promise<Outcome<Runn
   serveLinks(server, (request, env) => app.fetch(request, env));
   const listening = await listen(server, options);
   if (!listening.ok) {
-    gateway.close();
+    await gateway.close();
     return listening;
   }
   // Without a listener, a connection that cannot be accepted would end the process.
@@ -58,7 +58,7 @@ export async function serveNode(options: NodeServeOptions): Promise<Outcome<Runn
   const { port } = server.address() as AddressInfo;
   const url = gateway.open(port, tls === null ? 'http' : 'https');
   const close = async () => {
-    gateway.close();
+    const ended = gateway.close();
     await new Promise<void>((resolve) => {
       server.close(() => resolve());
       server.closeIdleConnections();
@@ -66,6 +66,7 @@ export async function serveNode(options: NodeServeOptions): Promise<Outcome<Runn
         for (const socket of connections) socket.destroy();
       }, CLOSE_WAIT_MS).unref();
     });
+    await ended;
   };
   return success({ url, port, hub, close });
 }

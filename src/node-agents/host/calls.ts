@@ -57,8 +57,7 @@ export class Calls {
     }
     const answering = this.#answer(call, request, deadline_ms);
     this.#answering.add(answering);
-    await answering;
-    this.#answering.delete(answering);
+    await answering.finally(() => this.#answering.delete(answering));
   }
 
   async #answer(call: number, request: CallRequest, deadline_ms: number): Promise<void> {
@@ -86,7 +85,7 @@ export class Calls {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.cancelAll();
-    await Promise.all(this.#answering);
+    await Promise.allSettled(this.#answering);
   }
 
   #reply(call: number, outcome: Outcome<string>): void {
