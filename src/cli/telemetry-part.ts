@@ -11,18 +11,18 @@ export interface TelemetryPart {
 /**
  * Settles when the service is ready.
  *
+ * @param args its command line, the port aside
  * @param stopping ends a service that is still starting: a large store takes its time to open
  */
 export async function startTelemetryPart(
-  dataFolder: string,
+  args: readonly string[],
   env: Readonly<Record<string, string>>,
   log: CliLog,
   stopping: Promise<unknown>,
 ): Promise<TelemetryPart> {
   // One malloc arena: the store's threads would otherwise each keep memory that is free but not given back.
   const childEnv = { ...env, MALLOC_ARENA_MAX: '1' };
-  const start = (port: string): ChildPart =>
-    startChildPart(['telemetry', '--data', dataFolder, '--port', port], childEnv);
+  const start = (port: string): ChildPart => startChildPart([...args, '--port', port], childEnv);
   let part = start('0');
   let isReady = false;
   stopping.then(() => {

@@ -11,14 +11,23 @@ import { chmod, mkdir, realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { failure, type Outcome, success } from '../contract/index.ts';
-import { contractShape, INTERNAL_DDL, SHAPE_SQL, TABLES_DDL } from './ddl.ts';
+import { contractShape, INTERNAL_DDL, quoteText, SHAPE_SQL, TABLES_DDL } from './ddl.ts';
 import type { TelemetryLimits } from './limits.ts';
 
 export const DATA_FILE = 'telemetry.duckdb';
 /** Endings of what DuckDB keeps beside the data file: commits that are not in it yet. */
 export const LOG_ENDINGS = ['.wal', '.wal.checkpoint', '.wal.recovery'];
+/** Ending of the folder that DuckDB keeps beside it while it needs more memory than it may have. */
+export const TEMPORARY_ENDING = '.tmp';
 /** Bytes of one block of the data file: 29 mostly small tables would waste most of DuckDB's usual 256 KiB. */
 export const BLOCK_BYTES = 16_384;
+/**
+ * Rows of one row group of the data file. A checkpoint writes the last one of each table anew, in which wide rows count: of
+ * DuckDB's usual 122,880 rows of 1 kB it would take more memory than there is, and 12 seconds.
+ */
+export const ROW_GROUP_ROWS = 8_192;
+/** Name of the data file's catalogue. */
+export const CATALOG = 'telemetry';
 
 const ownedHere = new Set<string>();
 
@@ -96,23 +105,34 @@ export async function openDatabase(
 }
 
 async function openFile(path: string, limits: TelemetryLimits, options: OpenOptions): Promise<Outcome<Database>> {
-  let instance: DuckDBInstance;
+  const instance = await DuckDBInstance.create(':memory:', {
+    // One writer appends; more threads would only hold memory.
+    threads: '1',
+    memory_limit: `${limits.owner_memory_mib}MiB`,
+    checkpoint_threshold: `${limits.owner_wal_mib}MiB`,
+    temp_directory: `${path}${TEMPORARY_ENDING}`,
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+  });
+  const connect = async (): Promise<DuckDBConnection> => {
+    const connection = await instance.connect();
+    await connection.run(`USE ${CATALOG}`);
+    return connection;
+  };
+  const attach = [`BLOCK_SIZE ${BLOCK_BYTES}`, `ROW_GROUP_SIZE ${ROW_GROUP_ROWS}`];
+  if (options.read_only === true) attach.push('READ_ONLY');
+  let connection: DuckDBConnection;
   try {
-    instance = await DuckDBInstance.create(path, {
-      // One writer appends; more threads would only hold memory.
-      threads: '1',
-      memory_limit: `${limits.owner_memory_mib}MiB`,
-      checkpoint_threshold: `${limits.owner_wal_mib}MiB`,
-      default_block_size: String(BLOCK_BYTES),
-      autoinstall_known_extensions: 'false',
-      autoload_known_extensions: 'false',
-      ...(options.read_only === true ? { access_mode: 'READ_ONLY' } : {}),
-    });
+    // Attached, since the size of row groups can be told in no other way.
+    const first = await instance.connect();
+    await first.run(`ATTACH ${quoteText(path)} AS ${CATALOG} (${attach.join(', ')})`);
+    await first.run(`USE ${CATALOG}`);
+    connection = first;
   } catch (error) {
+    instance.closeSync();
     const message = messageOf(error);
     return openFailure('service_unavailable', problemOf(message), openError(path, message));
   }
-  const connection = await instance.connect();
   let isClosed = false;
   const close = (): void => {
     if (isClosed) return;
@@ -139,14 +159,14 @@ async function openFile(path: string, limits: TelemetryLimits, options: OpenOpti
       path,
       connection,
       connect: async () => {
-        const other = await instance.connect();
+        const other = await connect();
         others.add(other);
         const closeOther = (): void => {
           if (others.delete(other)) other.closeSync();
         };
         return { connection: other, close: closeOther };
       },
-      connectOwn: () => instance.connect(),
+      connectOwn: connect,
       get others() {
         return others.size;
       },

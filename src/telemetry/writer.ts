@@ -17,7 +17,14 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import { failure, type Outcome, success } from '../contract/index.ts';
 import { Appenders } from './append.ts';
 import { Checkpoints } from './checkpoints.ts';
-import { type Database, messageOf, messageWithoutFolder, type OtherConnection, openDatabase } from './database.ts';
+import {
+  CATALOG,
+  type Database,
+  messageOf,
+  messageWithoutFolder,
+  type OtherConnection,
+  openDatabase,
+} from './database.ts';
 import type { TelemetryLimits } from './limits.ts';
 import { countPacks, type Pack } from './packs.ts';
 import type { ProducerMark, ProducerState, Producers } from './producers.ts';
@@ -333,7 +340,7 @@ export class Writer {
   }
 
   async #append(packs: readonly Pack[]): Promise<void> {
-    this.#appenders ??= new Appenders(this.#connection);
+    this.#appenders ??= new Appenders(this.#connection, CATALOG);
     try {
       for (const { tables } of packs) for (const table of tables) await this.#appenders.append(table);
       this.#appenders.flush();

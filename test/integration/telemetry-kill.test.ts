@@ -40,6 +40,8 @@ interface Site {
   readonly url: string;
   readonly socket_path: string;
   readonly startGateway: () => Promise<RunningCli>;
+  /** An agent that has only just been started. */
+  readonly launchAgent: () => RunningCli;
   readonly startAgent: () => Promise<RunningCli>;
   readonly query: (sql: string) => Promise<Record<string, number>[]>;
 }
@@ -50,7 +52,7 @@ async function startSite(): Promise<Site> {
   const data = path.join(folder, 'data');
   // Gateway and agent start fifty times here.
   const NODE_COMPILE_CACHE = path.join(folder, 'compiled');
-  const bundled = await bundleCli(folder);
+  const bundled = await bundleCli(path.join(folder, 'bundled'));
   const env = { MESHSCOPE_TOKEN: TOKEN, MESHSCOPE_DATA: data, NODE_COMPILE_CACHE };
   const start = (args: readonly string[], main = bundled): RunningCli => {
     const part = startCli(args, env, undefined, main);
@@ -79,7 +81,7 @@ async function startSite(): Promise<Site> {
       await gateway.says(/listening on/);
       return gateway;
     },
-    async startAgent() {
+    launchAgent() {
       const spool = path.join(folder, 'spool');
       const args = [
         'agent',
@@ -92,7 +94,10 @@ async function startSite(): Promise<Site> {
         '--telemetry-socket',
         socket_path,
       ];
-      const agent = start(args);
+      return start(args);
+    },
+    async startAgent() {
+      const agent = site.launchAgent();
       await agent.says(/connected to/);
       return agent;
     },
@@ -185,6 +190,12 @@ it(`loses and doubles nothing while the agent is killed ${KILLS} times`, { timeo
     await until(() => acked(writers) > before, 'rows that the agent took');
     await someMoment(60);
     await kill(agent);
+    if (count % 2 === 0) {
+      // Another is killed on its way, perhaps while it takes over what this one left.
+      const early = site.launchAgent();
+      await someMoment(300);
+      await kill(early);
+    }
     agent = await site.startAgent();
   }
   await checkAll(site, writers);

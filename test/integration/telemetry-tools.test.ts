@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { RETENTION_HELP } from '../../src/cli/retention-options.ts';
 import { TABLES } from '../../src/contract/index.ts';
 import { resolveLimits, type TelemetryLimits } from '../../src/telemetry/limits.ts';
 import { retentionLimits, STORE_MAX_BYTES } from '../../src/telemetry/retention.ts';
@@ -218,6 +219,7 @@ test('compact, export and verify refuse a store that is in use, naming the proce
 test('--retention and --max-bytes: what they mean, and what they refuse', async () => {
   expect(retentionLimits({ retention_ms: 0 })).toMatchObject({ core_window_ms: 0, pyspy_window_ms: 0 });
   expect(resolveLimits(retentionLimits({ max_bytes: STORE_MAX_BYTES }))).toEqual(resolveLimits());
+  expect(RETENTION_HELP).toContain(`Default ${STORE_MAX_BYTES / 2 ** 20}M`);
   expect(retentionLimits({ max_bytes: STORE_MAX_BYTES / 2 }).trace_max_bytes).toBe(200 * 2 ** 20);
   for (const args of [
     ['--retention', '5'],

@@ -2,30 +2,27 @@ import {
   EXPORT_FORMATS,
   openCore,
   retentionLimits,
-  STORE_MAX_BYTES,
   startTelemetry,
   type TelemetryLimits,
 } from '../../telemetry/index.ts';
-import { type Command, type Invocation, text } from '../command.ts';
+import { type Command, text } from '../command.ts';
 import { dataDir, ensureDataDir, ensureToken } from '../data-dir.ts';
 import { CommandError, usageError } from '../exit.ts';
 import { readHttpUrl } from '../http-url.ts';
 import { runUntilStopped, tellReady, watchLifecycle } from '../lifecycle.ts';
-import { LIMITS } from '../limits.ts';
 import { type Address, isPortTaken, LISTEN_OPTIONS, portTaken, readAddress } from '../listen.ts';
 import { type CliLog, createLog } from '../log.ts';
+import { RETENTION_HELP, RETENTION_OPTIONS, readRetention } from '../retention-options.ts';
 import { dialGateway, readDialToken, type StoreDial } from '../store-dial.ts';
 import { DIAL_TLS_HELP, readDialTls, TLS_OPTIONS } from '../tls-options.ts';
 import { runTelemetryTool } from './telemetry-tools.ts';
 
 const PORT_DEFAULT = 1730;
-const UNITS_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 export const command: Command = {
   arguments: ['ACTION?'],
   options: {
-    retention: { type: 'string' },
-    'max-bytes': { type: 'string' },
+    ...RETENTION_OPTIONS,
     to: { type: 'string' },
     format: { type: 'string' },
     data: { type: 'string' },
@@ -50,10 +47,7 @@ cannot reach it: then it needs no open port, and listens only when --port or --h
   --host ADDR        address to listen on, default 127.0.0.1
   --insecure         allow an address that other machines can reach, without TLS
   --data DIR         folder of the store and the token (MESHSCOPE_DATA, default .meshscope)
-  --retention AGE    age at which rows go: 90s, 30m, 12h, 7d; 0 is never. Default 24h, captures 1h, stored dumps 30d
-  --max-bytes SIZE   what the store may hold before compression, as in 500M or 4G; beyond, the oldest rows go.
-                     Default ${STORE_MAX_BYTES / 1024 ** 2}M
-  --dial URL         the gateway to dial, which was started without --telemetry
+${RETENTION_HELP}  --dial URL         the gateway to dial, which was started without --telemetry
   --token-file FILE  with --dial: file of a token of the role "store"; default MESHSCOPE_TOKEN, then the data folder's
 ${DIAL_TLS_HELP}
 Of a store that no service has open
@@ -65,7 +59,7 @@ Of a store that no service has open
 `,
   async run(invocation) {
     const [action] = invocation.positionals;
-    const limits = readRetention(invocation);
+    const limits = retentionLimits(readRetention(invocation));
     if (action !== undefined) return runTelemetryTool(action, invocation, limits);
     for (const name of ['to', 'format']) {
       if (text(invocation, name) !== undefined) throw usageError(`--${name} is for "meshscope telemetry export"`);
@@ -110,30 +104,4 @@ async function startService(dir: string, address: Address | null, log: CliLog, l
   const service = await startTelemetry({ data_dir: dir, ...address, token: ensureToken(dir), log, limits });
   if (service.ok) return service.value;
   throw isPortTaken(service.failure) ? await portTaken(address) : new CommandError(service.failure.message);
-}
-
-function readRetention(invocation: Invocation): Partial<TelemetryLimits> {
-  return retentionLimits({
-    retention_ms: readAge(text(invocation, 'retention')),
-    max_bytes: readBytes(text(invocation, 'max-bytes')),
-  });
-}
-
-function readAge(given: string | undefined): number | undefined {
-  if (given === undefined) return undefined;
-  if (given === '0') return 0;
-  const [, count = '', unit = ''] = /^([1-9]\d{0,8})([smhd])$/.exec(given) ?? [];
-  const age_ms = Number(count) * (UNITS_MS[unit] ?? 0);
-  if (age_ms > 0 && age_ms <= LIMITS.retention_max_days * 86_400_000) return age_ms;
-  throw usageError(`--retention ${given}: must be like 90s, 30m, 12h or 7d, up to ten years, or 0 for never`);
-}
-
-function readBytes(given: string | undefined): number | undefined {
-  if (given === undefined) return undefined;
-  const [, count = '', unit = ''] = /^(\d{1,9})([MG])$/i.exec(given) ?? [];
-  const bytes = Number(count) * 1024 ** (unit.toUpperCase() === 'G' ? 3 : 2);
-  if (bytes >= LIMITS.store_min_bytes && bytes <= Number.MAX_SAFE_INTEGER) return bytes;
-  throw usageError(
-    `--max-bytes ${given}: must be a size of at least ${LIMITS.store_min_bytes / 1024 ** 2}M, as in 500M or 4G`,
-  );
 }

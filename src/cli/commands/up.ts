@@ -19,6 +19,7 @@ import { runUntilStopped, tellReady, watchLifecycle } from '../lifecycle.ts';
 import { LIMITS } from '../limits.ts';
 import { readAddress } from '../listen.ts';
 import { createLog } from '../log.ts';
+import { RETENTION_HELP, RETENTION_OPTIONS, readRetention } from '../retention-options.ts';
 import { startTelemetryPart, type TelemetryPart } from '../telemetry-part.ts';
 import { dialOwnTls, readServeTls } from '../tls-options.ts';
 import { tokensPlace } from '../token-store.ts';
@@ -28,7 +29,7 @@ const DEMO_FILE = fileURLToPath(new URL('../../../examples/demo/mesh.json', impo
 export const command: Command = {
   arguments: [],
   takesCommand: true,
-  options: { ...GATEWAY_OPTIONS, ...AGENT_OPTIONS },
+  options: { ...GATEWAY_OPTIONS, ...AGENT_OPTIONS, ...RETENTION_OPTIONS },
   help: `meshscope up: everything on this machine: gateway, telemetry, and an agent with your command.
 
 Usage: meshscope up [OPTIONS] [-- CMD...]
@@ -36,7 +37,7 @@ Usage: meshscope up [OPTIONS] [-- CMD...]
 Without a command, a file or something to watch it runs a demonstration: procs that are busy, blocked and alternating,
 one with children of its own, and one that fails after a while. Ctrl-C ends everything.
 
-${GATEWAY_HELP}${AGENT_HELP}
+${GATEWAY_HELP}${RETENTION_HELP}${AGENT_HELP}
 Examples
   meshscope up
   meshscope up --procs 4 -- python3 train.py --lr 0.1
@@ -48,6 +49,8 @@ Examples
     const anonymous = readAnonymous(invocation, address);
     const allowed_hosts = readAllowedHosts(invocation);
     const settings = readAgentSettings(invocation);
+    // Here already, so that a wrong one is told before anything starts.
+    readRetention(invocation);
     const dir = dataDir(text(invocation, 'data'));
     ensureDataDir(dir);
     const token = ensureToken(dir);
@@ -62,7 +65,7 @@ Examples
 
     let telemetry: TelemetryPart;
     try {
-      telemetry = await startTelemetryPart(dir, env, log, lifecycle.stopping);
+      telemetry = await startTelemetryPart(telemetryArguments(invocation, dir), env, log, lifecycle.stopping);
     } catch (error) {
       if (isStopping) return EXIT.ok;
       throw error;
@@ -124,6 +127,16 @@ Examples
     return code;
   },
 };
+
+/** The telemetry service's command line, its port aside. */
+function telemetryArguments(invocation: Invocation, dir: string): string[] {
+  const args = ['telemetry', '--data', dir];
+  for (const name of Object.keys(RETENTION_OPTIONS)) {
+    const value = text(invocation, name);
+    if (value !== undefined) args.push(`--${name}=${value}`);
+  }
+  return args;
+}
 
 const AGENT_VALUES = [
   'name',

@@ -24,6 +24,7 @@ import {
   type OpenOptions,
   openDatabase,
   problemOfOpening,
+  TEMPORARY_ENDING,
 } from '../database.ts';
 import type { TelemetryLimits } from '../limits.ts';
 import type { Log } from '../log.ts';
@@ -180,5 +181,7 @@ async function removeOrphans(data_dir: string, folder: string, manifest: Manifes
   }
   for (const name of await namesIn(data_dir)) {
     if (name.startsWith(COMPACT_FILE)) await rm(join(data_dir, name), { force: true });
+    // A killed one's; this one makes its own when it needs it.
+    if (name === DATA_FILE + TEMPORARY_ENDING) await rm(join(data_dir, name), { recursive: true, force: true });
   }
 }

@@ -12,7 +12,7 @@ import { access, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { failure, type Outcome, success, TABLES } from '../../contract/index.ts';
-import { BLOCK_BYTES, type Database, messageOf } from '../database.ts';
+import { BLOCK_BYTES, CATALOG, type Database, messageOf, ROW_GROUP_ROWS } from '../database.ts';
 import { INTERNAL_DDL, INTERNAL_SCHEMA, quoteIdentifier, quoteText, TABLES_DDL } from '../ddl.ts';
 import { resolveLimits, type TelemetryLimits } from '../limits.ts';
 import type { Log } from '../log.ts';
@@ -68,9 +68,10 @@ async function rewrite({ connection, path, close }: Database, signal: AbortSigna
   const fresh = join(dirname(path), COMPACT_FILE);
   for (const ending of ['', '.wal']) await rm(fresh + ending, { force: true });
   try {
-    const catalog = String((await connection.runAndReadAll('SELECT current_database()')).getRows()[0]?.[0]);
     await connection.run('CHECKPOINT');
-    await connection.run(`ATTACH ${quoteText(fresh)} AS fresh (BLOCK_SIZE ${BLOCK_BYTES})`);
+    await connection.run(
+      `ATTACH ${quoteText(fresh)} AS fresh (BLOCK_SIZE ${BLOCK_BYTES}, ROW_GROUP_SIZE ${ROW_GROUP_ROWS})`,
+    );
     await connection.run('USE fresh');
     for (const statement of [...TABLES_DDL, ...INTERNAL_DDL]) await connection.run(statement);
     let rows = 0;
@@ -80,13 +81,13 @@ async function rewrite({ connection, path, close }: Database, signal: AbortSigna
     ];
     for (const [index, name] of names.entries()) {
       signal?.throwIfAborted();
-      const from = `${quoteIdentifier(catalog)}.${name}`;
+      const from = `${CATALOG}.${name}`;
       await connection.run(`INSERT INTO fresh.${name} BY NAME SELECT * FROM ${from}`);
       const written = await count(connection, `fresh.${name}`);
       if (written !== (await count(connection, from))) throw new Error(`${name}: ${written} rows were copied, not all`);
       if (index < TABLES.length) rows += written;
     }
-    await connection.run(`USE ${quoteIdentifier(catalog)}`);
+    await connection.run(`USE ${CATALOG}`);
     await connection.run('CHECKPOINT fresh');
     await connection.run('DETACH fresh');
     if (await isThere(`${fresh}.wal`)) throw new Error('the new data file is not whole');
