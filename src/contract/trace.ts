@@ -41,7 +41,7 @@ export class Trace {
    */
   event(level: TraceLevel, name: string, message: string, fields: Fields = {}, parent: Span | null = null): void {
     const { add, process_id, target } = this.#options;
-    const told = JSON.stringify({ message, process_id, ...fields });
+    const told = jsonOf({ message, process_id, ...fields });
     add('events', [name, target, level, told, nowUs(), parent?.id ?? null, '', 'main', target, null, null]);
   }
 
@@ -49,7 +49,7 @@ export class Trace {
   span(name: string, fields: Fields = {}, parent: Span | null = null): Span {
     const { add, process_id, target } = this.#options;
     const id = randomId();
-    const told = JSON.stringify(fields);
+    const told = jsonOf(fields);
     add('spans', [process_id, id, name, target, 'INFO', told, nowUs(), parent?.id ?? null, 'main', null, null]);
     add('span_events', [process_id, id, nowUs(), 'enter']);
     let isOpen = true;
@@ -73,6 +73,15 @@ export class Trace {
     } finally {
       span.close();
     }
+  }
+}
+
+/** Whatever is in them: a log line must not fail for a field that JSON cannot hold. */
+function jsonOf(fields: Fields): string {
+  try {
+    return JSON.stringify(fields, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+  } catch (error) {
+    return JSON.stringify({ message: String(fields.message ?? ''), fields_unreadable: String(error) });
   }
 }
 

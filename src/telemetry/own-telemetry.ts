@@ -40,6 +40,11 @@ const AT_PRESENT = {
   producers: 'Producers remembered',
   lost_rows: 'Rows that producers say they had to drop, over the life of the data file',
   database_bytes: 'Size of the data file and its log',
+  unsealed_rows: 'Rows that are in no sealed segment yet',
+  segments: 'Sealed segments',
+  segment_bytes: 'Size of the sealed segments',
+  damaged_files: 'Files of segments that were found damaged',
+  disk_free_bytes: 'Free space of the disk that the store is on, when it was last looked at',
 } as const satisfies Partial<Record<keyof StoreHealth, string>>;
 
 export interface OwnTelemetryPorts {

@@ -119,6 +119,18 @@ describe('the rows of metrics', () => {
 });
 
 describe('the rows of a trace', () => {
+  it('never fail for fields that JSON cannot hold', () => {
+    const told: unknown[] = [];
+    const add: AddRow = (_, row) => told.push(row[3]);
+    const trace = new Trace({ process_id: 'p1', target: 'meshscope.test', add });
+    const circle: Record<string, unknown> = {};
+    circle.self = circle;
+    trace.event('INFO', 'x', 'one', { big: 2n ** 64n });
+    trace.event('INFO', 'x', 'two', { circle });
+    expect(told[0]).toBe('{"message":"one","process_id":"p1","big":"18446744073709551616"}');
+    expect(JSON.parse(String(told[1]))).toMatchObject({ message: 'two' });
+  });
+
   it('fit their tables; a span is entered, left and closed once, and events name it', async () => {
     const tables: Record<string, (readonly unknown[])[]> = {};
     const add: AddRow = (table, row) => {
