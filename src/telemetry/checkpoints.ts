@@ -68,6 +68,11 @@ export class Checkpoints {
       });
   }
 
+  /** Resolves when none is under way. */
+  async idle(): Promise<void> {
+    await this.#running;
+  }
+
   /** Waits until the log may grow. After a checkpoint that failed it may: what fails is told by the commits. */
   async room(): Promise<void> {
     if (this.#logBytes < this.#limits.owner_wal_max_mib * MIB) return;

@@ -13,6 +13,7 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { failure, type Outcome, success } from '../contract/index.ts';
 import { contractShape, INTERNAL_DDL, quoteText, SHAPE_SQL, TABLES_DDL } from './ddl.ts';
 import type { TelemetryLimits } from './limits.ts';
+import { isWantOfMemory, memorySteps } from './memory.ts';
 
 export const DATA_FILE = 'telemetry.duckdb';
 /** Endings of what DuckDB keeps beside the data file: commits that are not in it yet. */
@@ -34,6 +35,8 @@ const ownedHere = new Set<string>();
 export interface Database {
   readonly path: string;
   readonly connection: DuckDBConnection;
+  /** What DuckDB got, and needed to open the file, MiB. */
+  readonly memory_mib: number;
   /** One more connection, for work beside the writer's that may take long. */
   connect(): Promise<OtherConnection>;
   /** One more connection, of which whoever closes the database knows, and which is closed before it. */
@@ -92,15 +95,20 @@ export async function openDatabase(
       `${path} is already open in this process; close it there first`,
     );
   }
-  ownedHere.add(path);
+  let opened: Outcome<Database> = openFailure('internal_error', 'other', `telemetry: cannot open ${path}`);
   try {
-    const opened = await openFile(path, limits, options);
-    if (!opened.ok) ownedHere.delete(path);
+    // The log of wide rows may take more memory than usual to be moved into the file.
+    for (const memory_mib of memorySteps(limits)) {
+      ownedHere.add(path);
+      opened = await openFile(path, { ...limits, owner_memory_mib: memory_mib }, options).catch((error: unknown) => {
+        const message = messageOf(error);
+        return openFailure('internal_error', problemOf(message), `telemetry: cannot open ${path}: ${message}`);
+      });
+      if (opened.ok || !isWantOfMemory(opened.failure.message)) return opened;
+    }
     return opened;
-  } catch (error) {
-    ownedHere.delete(path);
-    const message = messageOf(error);
-    return openFailure('internal_error', problemOf(message), `telemetry: cannot open ${path}: ${message}`);
+  } finally {
+    if (!opened.ok) ownedHere.delete(path);
   }
 }
 
@@ -121,14 +129,13 @@ async function openFile(path: string, limits: TelemetryLimits, options: OpenOpti
   };
   const attach = [`BLOCK_SIZE ${BLOCK_BYTES}`, `ROW_GROUP_SIZE ${ROW_GROUP_ROWS}`];
   if (options.read_only === true) attach.push('READ_ONLY');
-  let connection: DuckDBConnection;
+  const connection = await instance.connect();
   try {
     // Attached, since the size of row groups can be told in no other way.
-    const first = await instance.connect();
-    await first.run(`ATTACH ${quoteText(path)} AS ${CATALOG} (${attach.join(', ')})`);
-    await first.run(`USE ${CATALOG}`);
-    connection = first;
+    await connection.run(`ATTACH ${quoteText(path)} AS ${CATALOG} (${attach.join(', ')})`);
+    await connection.run(`USE ${CATALOG}`);
   } catch (error) {
+    connection.closeSync();
     instance.closeSync();
     const message = messageOf(error);
     return openFailure('service_unavailable', problemOf(message), openError(path, message));
@@ -158,6 +165,7 @@ async function openFile(path: string, limits: TelemetryLimits, options: OpenOpti
     return success({
       path,
       connection,
+      memory_mib: limits.owner_memory_mib,
       connect: async () => {
         const other = await connect();
         others.add(other);

@@ -34,8 +34,12 @@ export const LIMITS = {
   dump_rows_max: 100_000,
   /** Producers remembered. Beyond: those longest unheard are forgotten, and their losses kept in the total. */
   producers_max: 10_000,
-  /** Memory of DuckDB in the owner process, MiB. */
+  /** Memory of DuckDB in the owner process, MiB. Beyond: what needs it fails, and is tried again with four times as much. */
   owner_memory_mib: 96,
+  /** Most of it that is tried, MiB. Beyond: what needs it fails. */
+  owner_memory_max_mib: 1_024,
+  /** Time after which it is as little again as at first, milliseconds, when nothing has needed more. */
+  owner_memory_calm_ms: 600_000,
   /** Commits not yet moved into the data file, MiB of columns; a checkpoint follows, beside the next commits. */
   owner_wal_mib: 16,
   /** Commits not yet moved into the data file, MiB of columns, at which the next one waits for that. */

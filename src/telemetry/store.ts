@@ -199,6 +199,8 @@ export class Store {
       });
       this.#bytesSinceSweep -= bytes;
       await this.#segments.prune(floors);
+      // Until then, what was deleted takes room.
+      await this.#writer.checkpointed();
     });
   }
 
@@ -206,12 +208,12 @@ export class Store {
     const problem = await this.#disk.problem();
     if (problem !== null) throw new Error(problem);
     const alone: Alone = (work) => this.#writer.alone(work);
-    const { owner_memory_mib, seal_memory_mib } = this.#limits;
+    const { seal_memory_mib } = this.#limits;
     const before = this.#unsealed;
     // Rows that are committed while the sealing begins are counted again, which only brings the next one forward.
     this.#unsealed = NOTHING_UNSEALED;
     try {
-      await this.#setMemory(owner_memory_mib + seal_memory_mib);
+      await this.#writer.useExtraMemory(seal_memory_mib);
       return await this.#segments.seal(alone, { all });
     } catch (error) {
       const { rows, bytes } = this.#unsealed;
@@ -220,13 +222,8 @@ export class Store {
       this.#sealNotBefore_ms = performance.now() + this.#limits.seal_interval_ms;
       throw error;
     } finally {
-      // What is held more than that goes with the next commits; then the next sealing sets it.
-      await this.#setMemory(owner_memory_mib).catch(() => undefined);
+      await this.#writer.useExtraMemory(0).catch(() => undefined);
     }
-  }
-
-  #setMemory(mib: number): Promise<void> {
-    return this.#writer.alone(async (connection) => void (await connection.run(`SET memory_limit = '${mib}MiB'`)));
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

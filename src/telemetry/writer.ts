@@ -26,6 +26,7 @@ import {
   openDatabase,
 } from './database.ts';
 import type { TelemetryLimits } from './limits.ts';
+import { Memory } from './memory.ts';
 import { countPacks, type Pack } from './packs.ts';
 import type { ProducerMark, ProducerState, Producers } from './producers.ts';
 
@@ -77,6 +78,9 @@ export class Writer {
   #reopenAt_ms = 0;
   /** Why the last commit failed; null when it did not. */
   #failedBy: string | null = null;
+  readonly #memory: Memory;
+  /** What DuckDB was told last, MiB. */
+  #memory_mib: number;
   readonly counts = { commits: 0, batches: 0, duplicates: 0, rows: 0, failed_commits: 0 };
 
   /**
@@ -94,6 +98,9 @@ export class Writer {
     this.#path = database.path;
     this.#producers = producers;
     this.#limits = limits;
+    this.#memory = new Memory(limits);
+    this.#memory_mib = database.memory_mib;
+    this.#memory.opened(database.memory_mib);
   }
 
   get writesWaiting(): number {
@@ -167,6 +174,11 @@ export class Writer {
     if (sql.length > 0) this.#tell({ kind: 'statements', rows: sql.length, bytes, sql });
   }
 
+  /** Resolves when no checkpoint is under way. */
+  async checkpointed(): Promise<void> {
+    await this.#checkpoints?.idle();
+  }
+
   /**
    * Moves everything committed so far into the data file, which nothing changes from then on until what this gives is called.
    * Not to be called again before that.
@@ -178,6 +190,23 @@ export class Writer {
       this.follow(follower);
       return release;
     });
+  }
+
+  /** Lets DuckDB have so much memory on top of its own, MiB, until it is told otherwise. */
+  useExtraMemory(mib: number): Promise<void> {
+    this.#memory.extra_mib = mib;
+    return this.alone(() => this.#setMemory());
+  }
+
+  async #setMemory(): Promise<void> {
+    const { mib } = this.#memory;
+    if (mib === this.#memory_mib) return;
+    // It may hold more than that, and give it back later: with the next commits.
+    const isSet = await this.#connection.run(`SET memory_limit = '${mib}MiB'`).then(
+      () => true,
+      () => false,
+    );
+    if (isSet) this.#memory_mib = mib;
   }
 
   /** Takes nothing more, finishes what waits, moves everything into the data file and gives it up. */
@@ -282,6 +311,8 @@ export class Writer {
       return;
     }
     this.#database = opened.value;
+    this.#memory_mib = opened.value.memory_mib;
+    this.#memory.opened(opened.value.memory_mib);
     try {
       await this.#producers.load(this.#connection);
     } catch (error) {
@@ -314,15 +345,12 @@ export class Writer {
       const packs = fresh.flatMap(({ write }) => write.packs);
       const { rows, bytes } = countPacks(packs);
       try {
-        const checkpoints = await this.#openCheckpoints();
-        await checkpoints.room();
         await this.#transaction(async () => {
           await this.#append(packs);
           const upsert = this.#producers.upsertSql(states);
           if (upsert !== null) await this.#connection.run(upsert);
         });
       } catch (error) {
-        this.#note(error);
         this.counts.failed_commits += 1;
         this.#failedBy = messageWithoutFolder(error, this.#path);
         return this.#failedBy;
@@ -352,6 +380,9 @@ export class Writer {
 
   async #transaction(work: () => Promise<void>): Promise<void> {
     try {
+      const checkpoints = await this.#openCheckpoints();
+      await checkpoints.room();
+      await this.#setMemory();
       await this.#connection.run('BEGIN');
       await work();
       await this.#connection.run('COMMIT');
@@ -364,6 +395,7 @@ export class Writer {
   }
 
   #note(error: unknown): void {
+    this.#memory.failed(messageOf(error));
     if (!/^FATAL|database has been invalidated/i.test(messageOf(error))) return;
     this.#brokenBy = messageWithoutFolder(error, this.#path);
   }

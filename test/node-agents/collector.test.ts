@@ -281,29 +281,33 @@ describe('the socket', () => {
   it('that a killed agent left among temporary files is removed with its folder, and nothing that lives or is new', async () => {
     const parent = path.join(folder, 'tmp');
     mkdirSync(parent);
-    const names = ['dead', 'alive', 'empty-old', 'empty-new', 'with-more'].map((name) => `meshscope-agent-${name}`);
-    const [dead = '', alive = '', old = '', , more = ''] = names.map((name) => path.join(parent, name));
+    const names = ['dead', 'alive', 'empty-old', 'empty-new', 'with-more', 'dead-new'].map(
+      (name) => `meshscope-agent-${name}`,
+    );
+    const [dead = '', alive = '', old = '', , more = '', fresh = ''] = names.map((name) => path.join(parent, name));
     for (const name of names) mkdirSync(path.join(parent, name));
     const child = spawn(process.execPath, [
       '-e',
-      `const [a, b] = process.argv.slice(1);
-       require('net').createServer().listen(a, () => require('net').createServer().listen(b, () => console.log('up')))`,
-      path.join(dead, 'telemetry.sock'),
-      path.join(more, 'telemetry.sock'),
+      `let left = process.argv.length - 1;
+       for (const at of process.argv.slice(1)) {
+         require('net').createServer().listen(at, () => --left === 0 && console.log('up'));
+       }`,
+      ...[dead, more, fresh].map((each) => path.join(each, 'telemetry.sock')),
     ]);
     await once(child.stdout, 'data');
     child.kill('SIGKILL');
     await once(child, 'exit');
     writeFileSync(path.join(more, 'precious'), '');
-    utimesSync(old, 1, 1);
     const living = await startCollector({
       spool,
       ready: Promise.resolve(),
       socket_path: path.join(alive, 'telemetry.sock'),
     });
+    for (const each of [dead, alive, old, more]) utimesSync(each, 1, 1);
     await removeStale(parent);
     expect(readdirSync(parent).map((name) => name.replace('meshscope-agent-', ''))).toEqual([
       'alive',
+      'dead-new',
       'empty-new',
       'with-more',
     ]);

@@ -4,7 +4,7 @@
  * A socket whose owner was killed stays, and so does the folder around it. Nobody answers there, and the next collector
  * removes it: the socket at its own path, and the folders of others of the same user.
  */
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, type Stats, statSync, unlinkSync } from 'node:fs';
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -16,8 +16,8 @@ export const SOCKET_PATH_MAX_BYTES = 107;
 
 const FOLDER_PREFIX = 'meshscope-agent-';
 const SOCKET_NAME = 'telemetry.sock';
-/** An empty folder may be about to have its socket. */
-const EMPTY_AGE_MS = 60_000;
+/** A folder that is new may be about to have its socket, and a socket its listener. */
+const STALE_AGE_MS = 60_000;
 
 export interface SocketPlace {
   readonly socket_path: string;
@@ -42,17 +42,14 @@ export async function socketPlace(asked: string | undefined): Promise<Outcome<So
   return place;
 }
 
-/** Removes the folders of collectors that were killed: ours, with a socket at which nobody answers, or with nothing. */
+/** Removes the folders of collectors that were killed: ours, not new, with a socket at which nobody answers, or with nothing. */
 export async function removeStale(parent: string): Promise<void> {
   for (const folder of foldersIn(parent)) {
     const socket_path = path.join(folder, SOCKET_NAME);
     const stat = lstatSync(socket_path, { throwIfNoEntry: false });
-    if (stat === undefined) {
-      quietly(() => Date.now() - statSync(folder).mtimeMs > EMPTY_AGE_MS && rmdirSync(folder));
-    } else if (stat.isSocket() && !(await isAnswering(socket_path))) {
-      quietly(() => unlinkSync(socket_path));
-      quietly(() => rmdirSync(folder));
-    }
+    if (stat !== undefined && (!stat.isSocket() || (await isAnswering(socket_path)))) continue;
+    if (stat !== undefined) quietly(() => unlinkSync(socket_path));
+    quietly(() => rmdirSync(folder));
   }
 }
 
@@ -63,7 +60,8 @@ function foldersIn(parent: string): string[] {
       .map((name) => path.join(parent, name))
       .filter((folder) => {
         const stat = lstatSync(folder, { throwIfNoEntry: false });
-        return stat?.isDirectory() === true && stat.uid === process.getuid?.();
+        const isOurs = stat?.isDirectory() === true && stat.uid === process.getuid?.();
+        return isOurs && Date.now() - stat.mtimeMs > STALE_AGE_MS;
       })
       .slice(0, LIMITS.collector_stale_max);
   } catch {

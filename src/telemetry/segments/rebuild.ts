@@ -27,6 +27,9 @@ import {
 import { inTransaction, noteSql, REBUILDING } from './sealing.ts';
 import { damagedFolder } from './segments.ts';
 
+/** Bytes of rows that are taken over in one transaction, before compression, unless one row group has more. */
+const PART_BYTES = 16 * 1024 * 1024;
+
 /** @returns the manifest as it is now: without the files that turned out to be damaged */
 export async function rebuild(
   connection: DuckDBConnection,
@@ -108,16 +111,41 @@ async function loadFile(
   if (table === undefined) return 0;
   const columns = manifest.schemas[segment.schema]?.[file.table];
   if (columns === undefined) return { reason: 'the manifest does not say which columns it has' };
-  const reader = await connection.runAndReadAll(loadSql(table, columns, path));
-  const rows = Number(reader.getRows()[0]?.[0]);
-  return rows === file.rows ? rows : { reason: `the file has ${rows} rows, not ${file.rows}` };
+  const parts = await partsOf(connection, path);
+  const rows = parts.at(-1)?.[1] ?? 0;
+  // Before a row is in the table: what is in it is sealed.
+  if (rows !== file.rows) return { reason: `the file has ${rows} rows, not ${file.rows}` };
+  for (const part of parts) await connection.run(loadSql(table, columns, path, part));
+  return rows;
 }
 
-function loadSql(table: Table, columns: readonly ShapeColumn[], path: string): string {
+/** The row groups of a file, those that follow one another and are small together as one: the numbers of their rows. */
+async function partsOf(connection: DuckDBConnection, path: string): Promise<(readonly [from: number, to: number])[]> {
+  const reader = await connection.runAndReadAll(
+    `SELECT any_value(row_group_num_rows), sum(total_uncompressed_size) FROM parquet_metadata(${quoteText(path)})
+     GROUP BY row_group_id ORDER BY row_group_id`,
+  );
+  const parts: [number, number][] = [];
+  let bytes = PART_BYTES;
+  let end = 0;
+  for (const [count, size] of reader.getRows().map((row) => row.map(Number)) as [number, number][]) {
+    const last = parts.at(-1);
+    if (last === undefined || bytes + size > PART_BYTES) {
+      parts.push([end, end + count]);
+      bytes = 0;
+    } else last[1] += count;
+    bytes += size;
+    end += count;
+  }
+  return parts;
+}
+
+function loadSql(table: Table, columns: readonly ShapeColumn[], path: string, [from, to]: readonly number[]): string {
   const names = table.columns.map((column) => quoteIdentifier(column.name)).join(', ');
   const values = table.columns.map((column) => valueSql(column, columns));
   return `INSERT INTO main.${quoteIdentifier(table.name)} (${names})
-    SELECT ${values.join(', ')} FROM read_parquet(${quoteText(path)})`;
+    SELECT ${values.join(', ')} FROM read_parquet(${quoteText(path)}, file_row_number = true)
+    WHERE file_row_number >= ${from} AND file_row_number < ${to}`;
 }
 
 function valueSql(column: Column, columns: readonly ShapeColumn[]): string {

@@ -5,18 +5,8 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import { INTERNAL_SCHEMA, quoteIdentifier, quoteText } from '../ddl.ts';
 import { sha256, sync } from './files.ts';
 import { PRODUCERS_FILE, type Segment, type SegmentFile, segmentFolder } from './manifest.ts';
-import { CAPTURE_TIMES, DUMP_TIMES, dataBytesSql, type ShapeTable, timeOf } from './shape.ts';
-
-/** One Parquet row group, which the writer holds in memory: rows, fewer where they are wide, and no fewer than DuckDB takes at a time. */
-const ROW_GROUP_ROWS_MAX = 20_480;
-const ROW_GROUP_ROWS_MIN = 2_048;
-const ROW_GROUP_BYTES = 16 * 1024 * 1024;
-
-function parquet(rows: number, data_bytes: number): string {
-  const fitting = Math.floor((ROW_GROUP_BYTES * rows) / Math.max(1, data_bytes));
-  const group = Math.min(ROW_GROUP_ROWS_MAX, Math.max(ROW_GROUP_ROWS_MIN, fitting));
-  return `(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${group})`;
-}
+import { CAPTURE_TIMES, DUMP_TIMES, type ShapeTable, timeOf } from './shape.ts';
+import { slicesOf, slicesSql } from './slices.ts';
 
 export interface RowsToSeal {
   readonly table: ShapeTable;
@@ -57,6 +47,10 @@ export async function writeSegment(
   }
 }
 
+function parquet(row_group_rows: number): string {
+  return `(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${row_group_rows})`;
+}
+
 async function writeTable(
   reader: DuckDBConnection,
   folder: string,
@@ -65,19 +59,18 @@ async function writeTable(
 ): Promise<SegmentFile> {
   const path = join(folder, `${table.name}.parquet`);
   const from = `FROM main.${quoteIdentifier(table.name)} WHERE rowid > ${after}`;
-  const [counted = []] = (await reader.runAndReadAll(`SELECT count(*), ${dataBytesSql(table)} ${from}`)).getRows();
+  const slices = await slicesOf(reader, table, after);
   // What was copied must be what is noted as sealed, or a row would be there twice or never.
-  if (Number(counted[0]) !== rows) {
-    throw new Error(`${table.name}: ${counted[0]} rows behind row ${after}, expected ${rows}`);
+  if (slices.rows !== rows) {
+    throw new Error(`${table.name}: ${slices.rows} rows behind row ${after}, expected ${rows}`);
   }
-  const data_bytes = Number(counted[1]);
-  await reader.run(`COPY (SELECT * ${from}) TO ${quoteText(path)} ${parquet(rows, data_bytes)}`);
+  await reader.run(`COPY (${slicesSql(table.name, slices)}) TO ${quoteText(path)} ${parquet(slices.row_group_rows)}`);
   const [time_min_us, time_max_us] = await timesOf(reader, table, from, present);
   return {
     table: table.name,
     rows,
     ...(await fileFacts(path)),
-    data_bytes,
+    data_bytes: slices.data_bytes,
     time_min_us,
     time_max_us,
   };
@@ -108,7 +101,7 @@ async function timesOf(
 
 async function writeProducers(reader: DuckDBConnection, folder: string): Promise<Segment['producers']> {
   const path = join(folder, PRODUCERS_FILE);
-  await reader.run(`COPY (SELECT * FROM ${INTERNAL_SCHEMA}.producers) TO ${quoteText(path)} ${parquet(1, 1)}`);
+  await reader.run(`COPY (SELECT * FROM ${INTERNAL_SCHEMA}.producers) TO ${quoteText(path)} ${parquet(2_048)}`);
   return { ...(await producerFacts(reader)), ...(await fileFacts(path)) };
 }
 
