@@ -26,6 +26,7 @@ const SCOPE = 'meshscope.telemetry';
 /** Upper ends of the buckets of durations, milliseconds. */
 const DURATIONS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
 const NS_PER_MS = 1e6;
+const DELAY_RESOLUTION_MS = 5;
 
 /** What the store counts since it was opened, and what it has at present. */
 const SINCE_START = {
@@ -61,7 +62,7 @@ export class OwnTelemetry {
   readonly #requests: Counter;
   readonly #durations: Histogram;
   readonly #producer = randomUUID();
-  readonly #delay = monitorEventLoopDelay({ resolution: 5 });
+  readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   #timer: NodeJS.Timeout | undefined;
   #store: TelemetryStore | null = null;
   /** Asked for before the metrics are looked at, since it comes later than they can wait. */
@@ -94,7 +95,10 @@ export class OwnTelemetry {
     const bytes = { help: 'Resident memory of the process', unit: 'By' };
     metrics.gauge('telemetry.process_rss_bytes', bytes, () => process.memoryUsage.rss());
     const delay = { help: 'Delay of the event loop, 99th percentile since the last interval', unit: 'ms' };
-    metrics.gauge('telemetry.event_loop_delay_ms', delay, () => this.#delay.percentile(99) / NS_PER_MS);
+    metrics.gauge('telemetry.event_loop_delay_ms', delay, () =>
+      // The histogram counts the resolution in, and is not a number while nothing was seen.
+      Math.max(0, (this.#delay.percentile(99) || 0) / NS_PER_MS - DELAY_RESOLUTION_MS),
+    );
     this.#delay.enable();
     this.log = {
       warn: (message, fields) => {

@@ -216,7 +216,7 @@ describe('what an agent tells of itself', () => {
       'host.name': 'teller',
       'service.version': '1.2.3',
     });
-    expect(told('metric_histograms')[0]).toMatchObject({ name: 'calls.duration', temporality: 'delta', count: 1 });
+    expect(told('metric_histograms')[0]).toMatchObject({ name: 'calls.duration_ms', temporality: 'delta', count: 1 });
   });
 
   it('does not grow by being told', async () => {

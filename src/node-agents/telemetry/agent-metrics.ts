@@ -99,7 +99,7 @@ export class AgentMetrics {
     this.linkOpens = registry.counter('link.opens', { help: 'Links to the gateway that were opened' });
     this.#calls = registry.counter('calls', { help: 'Calls of the gateway, by method and outcome' });
     this.#refused = registry.counter('calls.refused', { help: 'Calls that were refused for want of room, by method' });
-    this.#durations = registry.histogram('calls.duration', {
+    this.#durations = registry.histogram('calls.duration_ms', {
       help: 'How long stacks, profiles and configurations took, by method',
       unit: 'ms',
       bounds: DURATION_BOUNDS_MS,
@@ -108,7 +108,7 @@ export class AgentMetrics {
     this.#delay = monitorEventLoopDelay({ resolution: 20 });
     this.#delay.enable();
     registry.gauge(
-      'event_loop.delay',
+      'event_loop.delay_ms',
       { help: 'Delay of the event loop since the last look, by quantile', unit: 'ms' },
       () => {
         const readings = [0.5, 0.99].map((quantile): [Attributes, number] => [
