@@ -16,7 +16,7 @@ it.each(Object.entries(listDocuments()))('assets/%s is what a gateway has in mem
 });
 
 /** Paths of ours, beside those that every client of a mesh admin API knows. */
-const ADDED_PATHS = ['/SKILL.md', '/healthz', '/v1/events', '/v1/link', '/v1/openapi.json', '/v1/store'];
+const ADDED_PATHS = ['/metrics', '/SKILL.md', '/healthz', '/v1/events', '/v1/link', '/v1/openapi.json', '/v1/store'];
 
 it('lists the twelve paths that clients know and ours, each with the refusals that can occur', () => {
   const { paths } = OPENAPI_DOCUMENT as {
