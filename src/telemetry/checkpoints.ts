@@ -1,11 +1,12 @@
 /**
  * Checkpoints: moving what was committed from the log into the data file.
  *
- * 1. DuckDB would do it within the COMMIT that finds the log too long, and whoever waits for that commit would wait for it.
- *    So its own threshold is out of reach here, and a connection of its own does it beside commits, as soon as
- *    `owner_wal_mib` were committed since the last.
- * 2. Commits wait for it once `owner_wal_max_mib` are in the log alone: that is what memory and a start after a crash must
- *    take.
+ * 1. DuckDB would do it within the COMMIT that finds the log too long, and whoever waits for that commit would wait for it. So
+ *    its own threshold is out of reach here, and a connection of its own does it after the commit was answered, as soon as
+ *    `owner_wal_mib` were committed since the last: little, since the next commit waits for it. (It could begin beside it, but
+ *    would then wait for the lock of its table, and this process with it.)
+ * 2. At `owner_wal_max_mib` in the log, commits wait whatever holds checkpoints off: that is what memory and a start after a
+ *    crash must take.
  * 3. While somebody holds them off, to copy the data file, there are none: commits go into the log, which leaves the file as
  *    it is.
  */
@@ -73,8 +74,9 @@ export class Checkpoints {
     await this.#running;
   }
 
-  /** Waits until the log may grow. After a checkpoint that failed it may: what fails is told by the commits. */
+  /** Waits until a commit may begin. After a checkpoint that failed it may: what fails is told by the commits. */
   async room(): Promise<void> {
+    await this.#running;
     if (this.#logBytes < this.#limits.owner_wal_max_mib * MIB) return;
     await this.#held?.over;
     this.begin();

@@ -64,7 +64,7 @@ export async function openCore(options: CoreOptions): Promise<Outcome<TelemetryC
     return failure('internal_error', `telemetry: cannot use data directory ${data_dir}: ${messageOf(error)}`);
   }
   sandbox.warm(warm_processes);
-  const sweep = (now_ms = Date.now()): Promise<void> => store.sweep(now_ms);
+  const sweep = (now_ms?: number): Promise<void> => store.sweep(now_ms);
   const stopUpkeep = startUpkeep(store, limits, log);
   const close = async (): Promise<void> => {
     own.close();

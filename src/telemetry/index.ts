@@ -6,7 +6,7 @@
  *                                        └─► sql/sandbox.ts ─► worker.ts ═► worker-entry.ts ─► replica.ts
  *                                                              user SQL, in processes that can die
  *
- * upkeep.ts seals what was committed (segments/) and sweeps what is over its bound (retention.ts); tools/ works on a store
+ * maintenance.ts seals what was committed (segments/) and sweeps what is over its bound (retention/); tools/ works on a store
  * that no service has open.
  */
 export { type CoreOptions, openCore, type TelemetryCore } from './core.ts';
@@ -15,7 +15,7 @@ export { type StoreConnection, serveStoreLink } from './link.ts';
 export type { Log } from './log.ts';
 export type { TelemetryStore } from './port.ts';
 export type { Requests } from './requests.ts';
-export { retentionLimits, STORE_MAX_BYTES } from './retention.ts';
+export { retentionLimits, STORE_MAX_BYTES } from './retention/settings.ts';
 export { startTelemetry, type TelemetryOptions, type TelemetryService } from './service.ts';
 export { compactStore } from './tools/compact.ts';
 export { EXPORT_FORMATS, type ExportFormat, exportStore } from './tools/export.ts';

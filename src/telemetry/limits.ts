@@ -32,7 +32,7 @@ export const LIMITS = {
   commit_max_bytes: 8 * 1024 * 1024,
   /** Threads and local variables of one stored dump, rows together with its frames. Beyond: `bad_request`. */
   dump_rows_max: 100_000,
-  /** Producers remembered. Beyond: those longest unheard are forgotten, and their losses kept in the total. */
+  /** Producers remembered. Beyond: those longest unheard are forgotten by the next sweep, which comes early when there are a tenth more, and their losses kept in the total. */
   producers_max: 10_000,
   /** Memory of DuckDB in the owner process, MiB. Beyond: what needs it fails, and is tried again with four times as much. */
   owner_memory_mib: 96,
@@ -40,9 +40,9 @@ export const LIMITS = {
   owner_memory_max_mib: 1_024,
   /** Time after which it is as little again as at first, milliseconds, when nothing has needed more. */
   owner_memory_calm_ms: 600_000,
-  /** Commits not yet moved into the data file, MiB of columns; a checkpoint follows, beside the next commits. */
-  owner_wal_mib: 16,
-  /** Commits not yet moved into the data file, MiB of columns, at which the next one waits for that. */
+  /** Commits not yet moved into the data file, MiB of columns; a checkpoint follows, for which the next commit waits. */
+  owner_wal_mib: 4,
+  /** The same while the data file is being copied, MiB. Beyond: commits wait for the end of that. */
   owner_wal_max_mib: 64,
 
   /** Characters of SQL text, bytes of UTF-8. Beyond: `bad_request`. */
@@ -99,9 +99,9 @@ export const LIMITS = {
   seal_max_bytes: 256 * 1024 * 1024,
   /** Age of the oldest row that is not sealed, milliseconds, at which the next sealing begins. */
   seal_interval_ms: 60_000,
-  /** Memory of DuckDB in the owner process while it seals, MiB on top of its own. Beyond: sealing fails, and is tried again. */
+  /** Memory of DuckDB in the owner process while it seals or sweeps, MiB on top of its own. Beyond: tried again with `owner_memory_max_mib`. */
   seal_memory_mib: 256,
-  /** Sealed segments. Beyond: the next sealing writes all rows into one that replaces them. */
+  /** Sealed segments. Beyond: the next sealing writes all rows into one that replaces them; if that fails, it is tried again after a quarter as many. */
   segments_max: 256,
   /** Room on the disk of the data folder, bytes. Below: ingestion pauses with `service_unavailable`; everything else goes on. */
   disk_free_min_bytes: 128 * 1024 * 1024,
@@ -113,6 +113,10 @@ export const LIMITS = {
   /** Pause between retention sweeps, milliseconds: a tenth of the shortest window, between these two, and no longer than it. */
   sweep_interval_min_ms: 30_000,
   sweep_interval_max_ms: 300_000,
+  /** Step of the system's clock ahead that sweeps by age follow at once, milliseconds. Beyond: only when it has lasted. */
+  clock_step_max_ms: 300_000,
+  /** How long, milliseconds. */
+  clock_doubt_ms: 3_600_000,
   /** Columns committed since the last sweep, bytes, after which the next one begins: a tenth of what the groups may have. */
   sweep_after_bytes: 200 * 1024 * 1024,
   /** Age at which messages and status changes go, milliseconds. In this and the other windows, 0 is never. */
@@ -148,6 +152,10 @@ export const LIMITS = {
   snapshots_keep_max: 512,
   /** Rows of captures kept together, the newest captures' and at least one capture's. */
   snapshot_rows_keep_max: 5_000_000,
+  /** Time after which rows go that belong to no capture or dump, milliseconds since a sweep saw them first. */
+  unfinished_window_ms: 3_600_000,
+  /** Captures, or dumps, of which there are such rows and that are remembered. Beyond: their rows go at once. */
+  unfinished_max: 10_000,
   /** Stored dumps kept, the newest. */
   dumps_keep_max: 1_000,
   /** Rows of stored dumps kept together, the newest dumps' and at least one dump's. */

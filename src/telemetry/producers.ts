@@ -116,6 +116,17 @@ export class Producers {
     return [...shown, { producer: null, source: null, lost_rows: rest, ...unknown }];
   }
 
+  get count(): number {
+    return this.#states.size;
+  }
+
+  /** When the last one was heard, microseconds since the epoch; null when none was. */
+  get lastHeard_us(): number | null {
+    let last: number | null = null;
+    for (const { heard_us } of this.#states.values()) last = Math.max(last ?? 0, heard_us);
+    return last;
+  }
+
   /** The producers beyond the newest `keep_max`, longest unheard first. */
   excess(keep_max: number): string[] {
     const surplus = this.#states.size - keep_max;

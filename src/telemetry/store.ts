@@ -16,19 +16,17 @@ import {
   StoreDumpRequest,
   success,
 } from '../contract/index.ts';
-import { databaseBytes, messageOf, messageWithoutFolder } from './database.ts';
+import { databaseBytes, messageOf } from './database.ts';
 import { DiskGuard } from './disk.ts';
 import { dumpRows } from './dump-rows.ts';
 import type { TelemetryLimits } from './limits.ts';
 import type { Log } from './log.ts';
+import { Maintenance } from './maintenance.ts';
 import { packRows, packsOf } from './packs.ts';
 import type { StoreHealth } from './port.ts';
 import { type Loss, Producers } from './producers.ts';
-import { sweepStatements } from './retention.ts';
-import { readFloors } from './segments/floors.ts';
 import { type OpenedStore, openStoreFiles } from './segments/recover.ts';
-import { lastSealedRow, readCounts, sealedRowsSql } from './segments/sealing.ts';
-import type { Alone, Sealed, Segments } from './segments/segments.ts';
+import type { Sealed, Segments } from './segments/segments.ts';
 import { type Follower, Writer } from './writer.ts';
 
 /** A body can be wrong in a million places, and an issue takes more memory than what it is about. */
@@ -39,8 +37,6 @@ export interface CopyLease {
   readonly path: string;
   release(): Promise<void>;
 }
-
-const NOTHING_UNSEALED = { rows: 0, bytes: 0, since_ms: 0 };
 
 export class Store {
   readonly #path: string;
@@ -54,28 +50,23 @@ export class Store {
 
   readonly #segments: Segments;
   readonly #disk: DiskGuard;
-  readonly #log: Log;
-  /** The last sealing or sweep: they follow one another. */
-  #upkeep: Promise<unknown> = Promise.resolve();
-  #isClosing = false;
-  #unsealed: { rows: number; bytes: number; since_ms: number } = NOTHING_UNSEALED;
-  #bytesSinceSweep = 0;
-  #sealNotBefore_ms = 0;
+  readonly #maintenance: Maintenance;
 
   private constructor({ database, segments }: OpenedStore, producers: Producers, limits: TelemetryLimits, log: Log) {
     this.#path = database.path;
     this.#producers = producers;
     this.#limits = limits;
     this.#segments = segments;
-    this.#log = log;
     this.#disk = new DiskGuard(dirname(database.path), limits);
     this.#writer = new Writer(database, producers, limits, () => this.#disk.problem());
-    this.#writer.follow((change) => {
-      if (change === 'lost' || change.kind !== 'insert') return;
-      const { rows, bytes, since_ms } = this.#unsealed;
-      const from_ms = rows === 0 ? performance.now() : since_ms;
-      this.#unsealed = { rows: rows + change.rows, bytes: bytes + change.bytes, since_ms: from_ms };
-      this.#bytesSinceSweep += change.bytes;
+    this.#maintenance = new Maintenance({
+      path: database.path,
+      writer: this.#writer,
+      producers,
+      segments,
+      disk: this.#disk,
+      limits,
+      log,
     });
   }
 
@@ -101,7 +92,7 @@ export class Store {
       throw error;
     }
     if (isRebuilt) {
-      await store.sweep(Date.now()).catch((error) => log.warn(`retention sweep failed: ${messageOf(error)}`));
+      await store.sweep().catch((error) => log.warn(`retention sweep failed: ${messageOf(error)}`));
     }
     return success(store);
   }
@@ -150,92 +141,21 @@ export class Store {
     return stored.ok ? success({ dump_id: parsed.output.dump_id }) : stored;
   }
 
-  /**
-   * Puts every row that is in no segment yet into one (segments/segments.ts), beside the commits. Rejects with what the disk
-   * or DuckDB said; the rows stay where they are then.
-   * @param all every row there is, into one segment that replaces the others. Default: when there are too many
-   */
-  seal(all = this.#segments.totals.segments >= this.#limits.segments_max): Promise<Sealed> {
-    return this.#inTurn(() => this.#seal(all));
+  /** What the store does by itself; see maintenance.ts. */
+  seal(all?: boolean): Promise<Sealed> {
+    return this.#maintenance.seal(all);
   }
 
-  /** Whether enough rows have come, or the oldest has waited long enough, for the next sealing. */
+  sweep(given_ms?: number): Promise<void> {
+    return this.#maintenance.sweep(given_ms);
+  }
+
   get isSealDue(): boolean {
-    const { rows, bytes, since_ms } = this.#unsealed;
-    const { seal_rows_max, seal_max_bytes, seal_interval_ms } = this.#limits;
-    if (rows === 0 || performance.now() < this.#sealNotBefore_ms) return false;
-    return rows >= seal_rows_max || bytes >= seal_max_bytes || performance.now() - since_ms >= seal_interval_ms;
+    return this.#maintenance.isSealDue;
   }
 
-  /** Whether so much has come since the last sweep that the next one should not wait for its time. */
   get isSweepDue(): boolean {
-    return this.#bytesSinceSweep >= this.#limits.sweep_after_bytes;
-  }
-
-  /**
-   * Seals, then deletes what is over its bound at `now_ms`, then the segments' files that hold nothing else. Rejects with what
-   * DuckDB said, having deleted nothing.
-   */
-  sweep(now_ms: number): Promise<void> {
-    return this.#inTurn(async () => {
-      // What cannot be sealed, because the disk is full, may be deleted all the same: it is over its bound.
-      await this.#seal(false).catch((error) => this.#log.warn(`sealing failed: ${this.#said(error)}`));
-      const bytes = this.#bytesSinceSweep;
-      const floors = await this.#writer.alone(async (connection) => {
-        await this.#segments.catchUp(connection);
-        const deletions = await sweepStatements(connection, this.#limits, this.#segments.rowBytes(), now_ms * 1000);
-        const excess = this.#producers.excess(this.#limits.producers_max);
-        const internal = excess.length === 0 ? [] : this.#producers.forgetSql(excess);
-        const tables = [...new Set(deletions.map((deletion) => deletion.table))];
-        for (const [table, count] of await readCounts(connection, tables)) {
-          internal.push(sealedRowsSql(table, await lastSealedRow(connection, table, count)));
-        }
-        await this.#writer.runStatements(
-          deletions.map((deletion) => deletion.sql),
-          internal,
-        );
-        this.#producers.forgotten(excess);
-        return await readFloors(connection, this.#segments.manifest);
-      });
-      this.#bytesSinceSweep -= bytes;
-      await this.#segments.prune(floors);
-      // Until then, what was deleted takes room.
-      await this.#writer.checkpointed();
-    });
-  }
-
-  async #seal(all: boolean): Promise<Sealed> {
-    const problem = await this.#disk.problem();
-    if (problem !== null) throw new Error(problem);
-    const alone: Alone = (work) => this.#writer.alone(work);
-    const { seal_memory_mib } = this.#limits;
-    const before = this.#unsealed;
-    // Rows that are committed while the sealing begins are counted again, which only brings the next one forward.
-    this.#unsealed = NOTHING_UNSEALED;
-    try {
-      await this.#writer.useExtraMemory(seal_memory_mib);
-      return await this.#segments.seal(alone, { all });
-    } catch (error) {
-      const { rows, bytes } = this.#unsealed;
-      this.#unsealed = { rows: rows + before.rows, bytes: bytes + before.bytes, since_ms: before.since_ms };
-      // What failed would fail again at once.
-      this.#sealNotBefore_ms = performance.now() + this.#limits.seal_interval_ms;
-      throw error;
-    } finally {
-      await this.#writer.useExtraMemory(0).catch(() => undefined);
-    }
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#isClosing) return Promise.reject(new Error('telemetry is closing'));
-    const turn = this.#upkeep.then(work);
-    this.#upkeep = turn.catch(() => undefined);
-    return turn;
-  }
-
-  /** One line. */
-  #said(error: unknown): string {
-    return messageWithoutFolder(error, this.#path).split('\n')[0] ?? '';
+    return this.#maintenance.isSweepDue;
   }
 
   /**
@@ -288,7 +208,7 @@ export class Store {
       producers,
       lost_rows,
       database_bytes: await databaseBytes(this.#path),
-      unsealed_rows: this.#unsealed.rows,
+      unsealed_rows: this.#maintenance.unsealedRows,
       ...this.#segments.totals,
       disk_free_bytes: this.#disk.freeBytes,
     };
@@ -306,9 +226,7 @@ export class Store {
 
   /** Finishes what waits, seals it, moves everything into the data file and gives the file up. */
   async close(): Promise<void> {
-    const sealing = this.seal(false).catch((error) => this.#log.warn(`sealing failed: ${this.#said(error)}`));
-    this.#isClosing = true;
-    await sealing;
+    await this.#maintenance.close();
     await this.#writer.close();
   }
 }

@@ -2,7 +2,7 @@
 import { messageOf } from './database.ts';
 import type { TelemetryLimits } from './limits.ts';
 import type { Log } from './log.ts';
-import { sweepIntervalMs } from './retention.ts';
+import { sweepIntervalMs } from './retention/settings.ts';
 import type { Store } from './store.ts';
 
 /** Longest time between two looks at what is due, milliseconds. */
@@ -22,7 +22,7 @@ export function startUpkeep(store: Store, limits: TelemetryLimits, log: Log): ()
     if (store.isSealDue) await store.seal().catch((error) => warn('sealing', error));
     if (performance.now() < nextSweep_ms && !store.isSweepDue) return;
     nextSweep_ms = performance.now() + sweepInterval_ms;
-    await store.sweep(Date.now()).catch((error) => warn('retention sweep', error));
+    await store.sweep().catch((error) => warn('retention sweep', error));
   };
   const timer = setInterval(
     () => {

@@ -7,14 +7,14 @@
  * 3. When a commit fails it is rolled back and its writes are tried one by one, so that one cannot fail the others.
  * 4. Other work (sweeps, checkpoints) waits in the same line and runs alone, between transactions.
  * 5. After a commit, and before anybody is answered, followers are told what changed: who has seen an answer sees the rows.
- * 6. Commits are moved into the data file beside the next ones (checkpoints.ts).
+ * 6. Between commits, what they put into the log is moved into the data file (checkpoints.ts).
  * 7. After some failures of the disk DuckDB gives a database up until it is opened again. The next work opens it, at most
  *    once per `reopen_interval_ms`. Whether the failed commit is in the file then, only the file knows: the producers'
  *    numbers are read again, and followers start over.
  */
 import { dirname } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { failure, type Outcome, success } from '../contract/index.ts';
+import { failure, type Outcome } from '../contract/index.ts';
 import { Appenders } from './append.ts';
 import { Checkpoints } from './checkpoints.ts';
 import {
@@ -28,7 +28,8 @@ import {
 import type { TelemetryLimits } from './limits.ts';
 import { Memory } from './memory.ts';
 import { countPacks, type Pack } from './packs.ts';
-import type { ProducerMark, ProducerState, Producers } from './producers.ts';
+import type { ProducerState, Producers } from './producers.ts';
+import { type WaitingWrite, type Write, WriteLine } from './write-line.ts';
 
 /**
  * What one commit changed, enough to bring a copy of the store up to date: the packs as they were appended, since others
@@ -41,23 +42,6 @@ export type Change =
 /** Told every change, in order; `lost` when there may have been one that nobody knows. */
 export type Follower = (change: Change | 'lost') => void;
 
-export interface Write {
-  readonly packs: readonly Pack[];
-  /** The batch's place among its producer's batches; null for rows that belong to no producer. */
-  readonly mark: ProducerMark | null;
-}
-
-type Waiting =
-  | {
-      readonly kind: 'write';
-      readonly write: Write;
-      readonly rows: number;
-      readonly bytes: number;
-      readonly answer: (outcome: Outcome<null>) => void;
-    }
-  | { readonly kind: 'alone'; readonly run: () => Promise<void>; readonly refuse: (error: Error) => void };
-type WaitingWrite = Extract<Waiting, { kind: 'write' }>;
-
 export class Writer {
   /** Null while it could not be opened again. */
   #database: Database | null;
@@ -66,9 +50,7 @@ export class Writer {
   readonly #limits: TelemetryLimits;
   readonly #problem: () => Promise<string | null>;
   readonly #followers = new Set<Follower>();
-  readonly #line: Waiting[] = [];
-  #writesWaiting = 0;
-  #bytesWaiting = 0;
+  readonly #line: WriteLine;
   #appenders: Appenders | null = null;
   #checkpoints: Checkpoints | null = null;
   #running: Promise<void> | null = null;
@@ -98,13 +80,14 @@ export class Writer {
     this.#path = database.path;
     this.#producers = producers;
     this.#limits = limits;
+    this.#line = new WriteLine(limits);
     this.#memory = new Memory(limits);
     this.#memory_mib = database.memory_mib;
     this.#memory.opened(database.memory_mib);
   }
 
   get writesWaiting(): number {
-    return this.#writesWaiting;
+    return this.#line.writes;
   }
 
   /** Why nothing can be written, or could not when it was last tried; null otherwise. */
@@ -123,23 +106,9 @@ export class Writer {
   /** @returns success after the commit; `service_unavailable` when the line is full or the commit failed */
   write(write: Write): Promise<Outcome<null>> {
     if (this.#closed) return Promise.resolve(failure('service_unavailable', 'telemetry is closing'));
-    const { writes_waiting_max, writes_waiting_max_bytes } = this.#limits;
-    if (this.#writesWaiting >= writes_waiting_max) {
-      const message = `telemetry has ${writes_waiting_max} writes waiting; send again later`;
-      return Promise.resolve(failure('service_unavailable', message));
-    }
-    const { rows, bytes } = countPacks(write.packs);
-    // One alone always may, however large it is.
-    if (this.#bytesWaiting > 0 && this.#bytesWaiting + bytes > writes_waiting_max_bytes) {
-      const message = `telemetry has ${this.#bytesWaiting} bytes of writes waiting, at most ${writes_waiting_max_bytes} may; send again later`;
-      return Promise.resolve(failure('service_unavailable', message));
-    }
-    return new Promise((answer) => {
-      this.#writesWaiting += 1;
-      this.#bytesWaiting += bytes;
-      this.#line.push({ kind: 'write', write, rows, bytes, answer });
-      this.#wake();
-    });
+    const stored = this.#line.addWrite(write);
+    this.#wake();
+    return stored;
   }
 
   /**
@@ -157,7 +126,7 @@ export class Writer {
           reject(error);
         }
       };
-      this.#line.push({ kind: 'alone', run, refuse: reject });
+      this.#line.addWork({ kind: 'alone', run, refuse: reject });
       this.#wake();
     });
   }
@@ -253,47 +222,33 @@ export class Writer {
   #wake(): void {
     this.#running ??= this.#work().finally(() => {
       this.#running = null;
-      if (this.#line.length > 0) this.#wake();
+      if (this.#line.next !== null) this.#wake();
     });
   }
 
   async #work(): Promise<void> {
     // Requests that arrive in the same turn of the loop share the first commit.
     await new Promise((resolve) => setImmediate(resolve));
-    for (let next = this.#line[0]; next !== undefined; next = this.#line[0]) {
+    for (let { next } = this.#line; next !== null; next = this.#line.next) {
       if (this.#brokenBy !== null) await this.#reopen();
       if (next.kind === 'alone') {
         this.#line.shift();
         if (this.#brokenBy === null) await next.run();
         else next.refuse(new Error(this.#brokenBy));
       } else {
-        await this.#commitTogether(this.#takeGroup());
+        await this.#commitTogether(this.#line.takeGroup());
       }
     }
-  }
-
-  #takeGroup(): WaitingWrite[] {
-    const { commit_rows_max, commit_max_bytes } = this.#limits;
-    const group: WaitingWrite[] = [];
-    let [rows, bytes] = [0, 0];
-    for (let next = this.#line[0]; next?.kind === 'write'; next = this.#line[0]) {
-      if (group.length > 0 && (rows + next.rows > commit_rows_max || bytes + next.bytes > commit_max_bytes)) break;
-      rows += next.rows;
-      bytes += next.bytes;
-      group.push(next);
-      this.#line.shift();
-    }
-    return group;
   }
 
   async #commitTogether(group: readonly WaitingWrite[]): Promise<void> {
     const refused = this.#brokenBy ?? (await this.#problem().catch(messageOf));
     const error = refused ?? (await this.#commit(group));
     if (error === null || refused !== null || group.length === 1) {
-      for (const waiting of group) this.#answer(waiting, error);
+      for (const waiting of group) this.#line.answer(waiting, error);
       return;
     }
-    for (const waiting of group) this.#answer(waiting, this.#brokenBy ?? (await this.#commit([waiting])));
+    for (const waiting of group) this.#line.answer(waiting, this.#brokenBy ?? (await this.#commit([waiting])));
   }
 
   async #reopen(): Promise<void> {
@@ -322,12 +277,6 @@ export class Writer {
     this.#brokenBy = null;
     this.#failedBy = null;
     for (const follower of [...this.#followers]) follower('lost');
-  }
-
-  #answer(waiting: WaitingWrite, error: string | null): void {
-    this.#writesWaiting -= 1;
-    this.#bytesWaiting -= waiting.bytes;
-    waiting.answer(error === null ? success(null) : failure('service_unavailable', `telemetry cannot store: ${error}`));
   }
 
   /** Commits the writes that are new; an error text when that failed, with nothing changed. */

@@ -16,11 +16,12 @@ import {
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DuckDBInstance } from '@duckdb/node-api';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Row, TABLES } from '../../src/contract/index.ts';
 import { resolveLimits, type TelemetryLimits } from '../../src/telemetry/limits.ts';
-import { sweepIntervalMs } from '../../src/telemetry/retention.ts';
+import { sweepIntervalMs } from '../../src/telemetry/retention/settings.ts';
 import { openStoreFiles } from '../../src/telemetry/segments/recover.ts';
+import { Segments } from '../../src/telemetry/segments/segments.ts';
 import { Store } from '../../src/telemetry/store.ts';
 import {
   batch,
@@ -247,9 +248,48 @@ describe('sealing', () => {
     await close(await open());
     expect(await read(IDS)).toEqual([[1], [2], [3], [4]]);
   });
+
+  test('a merge that fails: the new rows are sealed all the same, and it is tried again later', async () => {
+    const store = await open({ segments_max: 2 });
+    const producer = randomUUID();
+    const seal = async (seq: number): Promise<number> => {
+      await ingest(store, producer, seq, [statusRow(seq)]);
+      await store.seal();
+      return (await manifest()).segments.length;
+    };
+    expect([await seal(1), await seal(2)]).toEqual([1, 2]);
+    // Stands for a disk that has room for a row, and not for all.
+    const { seal: original } = Segments.prototype;
+    const failing = vi.spyOn(Segments.prototype, 'seal').mockImplementation(function (this: Segments, alone, options) {
+      return options?.all === true ? Promise.reject(new Error('No space left')) : original.call(this, alone, options);
+    });
+    expect(await seal(3)).toBe(3);
+    expect(said).toEqual(['merging segments failed: No space left']);
+    failing.mockRestore();
+    expect(await seal(4)).toBe(1);
+    await close(store);
+    await rm(join(folder.path, 'telemetry.duckdb'));
+    await close(await open());
+    expect(await read(IDS)).toEqual([[1], [2], [3], [4]]);
+  });
 });
 
 describe('opening after a crash', () => {
+  test('what the manifest does not name any more is removed: a file, and what memory could not hold', async () => {
+    const store = await open();
+    await ingest(store, randomUUID(), 1, [statusRow(1)]);
+    await close(store);
+    const left = ['segments/00000001/spans.parquet', 'telemetry.duckdb.tmp-1/duckdb_temp_block-1.block'];
+    await mkdir(join(folder.path, 'telemetry.duckdb.tmp-1'));
+    for (const name of left) await writeFile(join(folder.path, name), 'left');
+    await close(await open());
+    expect(await readdir(join(folder.path, 'segments/00000001'))).toEqual([
+      'actor_status_events.parquet',
+      'meshscope-producers.parquet',
+    ]);
+    expect(await names(/tmp/)).toEqual([]);
+  });
+
   test('a sealing that the data file did not note: its rows are sealed once', async () => {
     const store = await open();
     await ingest(store, randomUUID(), 1, [statusRow(1), statusRow(2)]);
@@ -350,7 +390,7 @@ describe('a data file that cannot be used', () => {
     const before = await read(TABLES.map(({ name }) => `SELECT count(*) FROM ${name}`).join(' UNION ALL '));
     await DAMAGE[kind]?.(join(folder.path, 'telemetry.duckdb'));
     const again = await open();
-    expect(said.at(-1)).toContain('filling the data file from 1 segments');
+    expect(said.at(-1)).toContain('filling the data file from 1 segment');
     expect(await again.health()).toMatchObject({ ok: true, lost_rows: 4, producers: 1 });
     expect(again.losses()).toMatchObject([{ producer, source: 'agent gpu-7', stored_rows: 30 }]);
     await ingest(again, producer, 2, [statusRow(99)]);
@@ -608,6 +648,64 @@ describe('retention', () => {
     await close(third);
     expect(await read('SELECT count(*)::INTEGER FROM pyspy_frames')).toEqual([[0]]);
     expect((await manifest()).segments.flatMap((segment) => segment.files)).toEqual([]);
+  });
+
+  test('rows of what never became whole go some time after a sweep saw them, those beyond n at once', async () => {
+    const store = await open({ unfinished_window_ms: 60_000, unfinished_max: 2 });
+    const whole = dumpRequest();
+    await store.storeDump(whole);
+    const half = async (seq: number, ...ids: string[]): Promise<void> => {
+      const tables = {
+        children: ids.map((id) => [id, 'root', 'host:a', 0, false, false]),
+        pyspy_stack_traces: ids.map((id) => [id, 1, 2, null, null, true, false]),
+      };
+      expect((await store.ingest({ producer, seq, lost_rows: 0, tables })).ok).toBe(true);
+    };
+    const producer = randomUUID();
+    const left = async (): Promise<unknown[]> => {
+      const lease = await store.lend(() => undefined);
+      execFileSync('cp', [lease.path, join(folder.path, 'copy.duckdb')]);
+      await lease.release();
+      return (await read('SELECT DISTINCT snapshot_id FROM children ORDER BY 1', 'copy.duckdb')).flat();
+    };
+    await half(1, 'a', 'b');
+    await store.sweep(now_ms);
+    expect(await left()).toEqual(['a', 'b']);
+    // One of them becomes whole meanwhile.
+    await store.ingest({ producer, seq: 2, lost_rows: 0, tables: { snapshots: [['b', now_us]] } });
+    await half(3, 'c');
+    await store.sweep(now_ms + 59_999);
+    expect(await left()).toEqual(['a', 'b', 'c']);
+    await store.sweep(now_ms + 60_000);
+    expect(await left()).toEqual(['b', 'c']);
+    await half(4, 'd', 'e');
+    await store.sweep(now_ms + 60_001);
+    expect(await left()).toHaveLength(3);
+    await close(store);
+    const [[dumps]] = (await read('SELECT count(DISTINCT dump_id)::INTEGER FROM pyspy_stack_traces')) as [[number]];
+    expect(dumps).toBe(3);
+    expect(await read(`SELECT count(*)::INTEGER FROM pyspy_frames WHERE dump_id = '${whole.dump_id}'`)).toEqual([[2]]);
+  });
+
+  test('without room, what is not whole goes at the second sweep that sees it, not at the first', async () => {
+    const store = await open({ snapshot_rows_keep_max: 1 });
+    const tables = { children: ['x', 'y'].map((id) => [id, 'root', 'host:a', 0, false, false]) };
+    await store.ingest({ producer: randomUUID(), seq: 1, lost_rows: 0, tables });
+    await store.sweep(now_ms);
+    await store.sweep(now_ms + 1);
+    await close(store);
+    expect(await read('SELECT count(*)::INTEGER FROM children')).toEqual([[0]]);
+  });
+
+  test('producers beyond a tenth more than are remembered make a sweep due', async () => {
+    const store = await open({ producers_max: 10 });
+    for (let count = 1; count <= 11; count++) await ingest(store, randomUUID(), 1, [statusRow(count)]);
+    expect(store.isSweepDue).toBe(false);
+    await ingest(store, randomUUID(), 1, [statusRow(12)]);
+    expect(store.isSweepDue).toBe(true);
+    await store.sweep(now_ms);
+    expect((await store.health()).producers).toBe(10);
+    expect(store.isSweepDue).toBe(false);
   });
 
   test('actors beyond their bound: those that nothing refers to go first, then the oldest', async () => {

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RETENTION_HELP } from '../../src/cli/retention-options.ts';
 import { TABLES } from '../../src/contract/index.ts';
 import { resolveLimits, type TelemetryLimits } from '../../src/telemetry/limits.ts';
-import { retentionLimits, STORE_MAX_BYTES } from '../../src/telemetry/retention.ts';
+import { retentionLimits, STORE_MAX_BYTES } from '../../src/telemetry/retention/settings.ts';
 import { Store } from '../../src/telemetry/store.ts';
 import { compactStore } from '../../src/telemetry/tools/compact.ts';
 import { exportStore } from '../../src/telemetry/tools/export.ts';
@@ -200,6 +200,13 @@ describe('verify', () => {
       stderr: expect.stringContaining('there is no store in'),
     });
   });
+});
+
+test('verify takes the data file of a release that sealed nothing for what it is', async () => {
+  await fill([5]);
+  await rowsIn('DROP TABLE meshscope.sealing', join(data, 'telemetry.duckdb'));
+  await rm(join(data, 'segments'), { recursive: true });
+  expect(await verifyStore({ data_dir: data })).toMatchObject({ ok: true, value: { findings: [] } });
 });
 
 test('compact, export and verify refuse a store that is in use, naming the process', async () => {

@@ -15,14 +15,14 @@ export async function readFloors(connection: DuckDBConnection, manifest: Manifes
   let dump: Floor | null = null;
   for (const table of TABLES) {
     if (!names.has(table.name)) continue;
-    const isRow = table.columns.some((column) => column.name === 'timestamp_us');
-    const oldest = isRow ? 'min(timestamp_us)' : '0';
+    const isRow = table.rows_go === 'age' || table.rows_go === 'number';
+    const oldest = isRow ? `min(${table.time_column})` : '0';
     const [rows, first] = await read(`SELECT count(*), ${oldest} FROM main.${quoteIdentifier(table.name)}`);
     if (Number(rows) === 0) {
       floors.set(table.name, 'none');
     } else if (isRow) {
       floors.set(table.name, Number(first));
-    } else if (table.group === 'snapshot') {
+    } else if (table.rows_go === 'capture') {
       capture ??= floorOf(await read(`SELECT min(first_us) FROM (${CAPTURE_TIMES})`));
       floors.set(table.name, capture);
     } else {

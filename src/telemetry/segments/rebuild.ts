@@ -9,8 +9,9 @@ import { mkdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { COLUMN_TYPES, type Column, TABLES, type Table } from '../../contract/index.ts';
-import { messageOf } from '../database.ts';
+import { type Database, messageOf } from '../database.ts';
 import { INTERNAL_SCHEMA, quoteIdentifier, quoteText } from '../ddl.ts';
+import type { TelemetryLimits } from '../limits.ts';
 import type { Log } from '../log.ts';
 import { sha256, sync } from './files.ts';
 import {
@@ -30,13 +31,18 @@ import { damagedFolder } from './segments.ts';
 /** Bytes of rows that are taken over in one transaction, before compression, unless one row group has more. */
 const PART_BYTES = 16 * 1024 * 1024;
 
-/** @returns the manifest as it is now: without the files that turned out to be damaged */
+/**
+ * @param limits of memory: nobody else needs it yet
+ * @returns the manifest as it is now: without the files that turned out to be damaged
+ */
 export async function rebuild(
-  connection: DuckDBConnection,
+  { connection, memory_mib }: Database,
   folder: string,
   manifest: Manifest,
+  limits: TelemetryLimits,
   log: Log,
 ): Promise<Manifest> {
+  await connection.run(`SET memory_limit = '${Math.max(memory_mib, limits.owner_memory_max_mib)}MiB'`);
   const internal = ['sealing', 'sealed', 'producers', 'forgotten'].map((name) => `${INTERNAL_SCHEMA}.${name}`);
   await inTransaction(connection, [
     ...TABLES.map(({ name }) => `DELETE FROM main.${quoteIdentifier(name)}`),
@@ -57,9 +63,7 @@ export async function rebuild(
         }
         continue;
       }
-      log.warn(
-        `telemetry: segment ${segment.number}, ${file.table}: ${rows.reason}; its ${file.rows} rows are left out`,
-      );
+      log.warn(`segment ${segment.number}, ${file.table}: ${rows.reason}; its ${file.rows} rows are left out`);
       damaged.push({
         segment: segment.number,
         table: file.table,
@@ -77,6 +81,8 @@ export async function rebuild(
   const written = await writeManifest(folder, next);
   await inTransaction(connection, noteSql(manifest.store_id, manifest.seals, sealed_rows));
   await connection.run('CHECKPOINT');
+  // If it cannot give that up now, it does with the first commits.
+  await connection.run(`SET memory_limit = '${memory_mib}MiB'`).catch(() => undefined);
   return written;
 }
 
@@ -174,7 +180,7 @@ async function loadProducers(
     const path = join(segmentFolder(folder, number), PRODUCERS_FILE);
     const problem = await fileProblem(path, producers);
     if (problem !== null) {
-      log.warn(`telemetry: segment ${number}, producers: ${problem}; older ones are taken`);
+      log.warn(`segment ${number}, producers: ${problem}; older ones are taken`);
       continue;
     }
     await inTransaction(connection, [

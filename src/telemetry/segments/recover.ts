@@ -9,7 +9,7 @@
  *    the data file is what there is, and is sealed anew.
  * 3. A manifest that counts one sealing more than the data file: the crash came between the two, and the data file is told.
  *    More than one: the data file is an older one, put back, and is filled anew. Fewer: the segments are the older ones.
- * 4. Folders that the manifest does not name, and what tools left unfinished, are removed.
+ * 4. Folders and files that the manifest does not name, and what tools left unfinished, are removed.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
@@ -24,12 +24,19 @@ import {
   type OpenOptions,
   openDatabase,
   problemOfOpening,
-  TEMPORARY_ENDING,
+  TEMPORARY_NAME,
 } from '../database.ts';
 import type { TelemetryLimits } from '../limits.ts';
 import type { Log } from '../log.ts';
 import { namesIn, setAside } from './files.ts';
-import { emptyManifest, type Manifest, readManifest, segmentFolder, writeManifest } from './manifest.ts';
+import {
+  emptyManifest,
+  type Manifest,
+  PRODUCERS_FILE,
+  readManifest,
+  segmentFolder,
+  writeManifest,
+} from './manifest.ts';
 import { rebuild } from './rebuild.ts';
 import { catchUp, inTransaction, noteSql, REBUILDING, readCounts, readSealing } from './sealing.ts';
 import { SEGMENTS_FOLDER, Segments } from './segments.ts';
@@ -55,12 +62,12 @@ export async function openStoreFiles(
   const database = opened.value;
   try {
     const folder = join(dirname(database.path), SEGMENTS_FOLDER);
-    const { manifest, isRebuilt } = await agree(database, folder, log);
+    const { manifest, isRebuilt } = await agree(database, folder, limits, log);
     if (manifest === null) {
       // Set aside meanwhile, so that the next opening finds none and rebuilds.
       return await openStoreFiles(data_dir, limits, log);
     }
-    await removeOrphans(dirname(database.path), folder, manifest);
+    await removeOrphans(database, folder, manifest);
     return success({ database, segments: new Segments(folder, manifest), isRebuilt });
   } catch (error) {
     database.close();
@@ -90,7 +97,7 @@ async function openOrReplace(data_dir: string, limits: TelemetryLimits, log: Log
     if (read.kind !== 'manifest' || read.manifest.segments.length === 0) return opened;
     const target = await setAside(path, LOG_ENDINGS);
     const { message } = opened.failure;
-    log.warn(`telemetry: ${message}. It is now ${basename(target)}; a new data file is filled from the segments`);
+    log.warn(`${message}. It is now ${basename(target)}; a new data file is filled from the segments`);
   } catch (error) {
     return failure('internal_error', `telemetry: cannot replace ${path}: ${messageOf(error)}`);
   }
@@ -122,6 +129,7 @@ async function startOver({ connection }: Database): Promise<Manifest> {
 async function agree(
   database: Database,
   folder: string,
+  limits: TelemetryLimits,
   log: Log,
 ): Promise<{ manifest: Manifest | null; isRebuilt: boolean }> {
   const { connection } = database;
@@ -134,8 +142,10 @@ async function agree(
   if (read.kind === 'manifest') {
     const { manifest } = read;
     if ((sealing === null && isEmpty) || sealing?.store_id === REBUILDING) {
-      log.warn(`telemetry: filling the data file from ${manifest.segments.length} segments`);
-      return { manifest: await rebuild(connection, folder, manifest, log), isRebuilt: true };
+      log.warn(
+        `filling the data file from ${manifest.segments.length === 1 ? '1 segment' : `${manifest.segments.length} segments`}`,
+      );
+      return { manifest: await rebuild(database, folder, manifest, limits, log), isRebuilt: true };
     }
     if (sealing?.store_id === manifest.store_id) {
       const behind = manifest.seals - sealing.seals;
@@ -146,19 +156,21 @@ async function agree(
         return { manifest, isRebuilt: false };
       }
       if (behind > 0) {
-        database.close();
+        // While it is still locked, so that no other service takes it up in between; nothing is left in its log then.
+        await connection.run('CHECKPOINT');
         const target = await setAside(database.path, LOG_ENDINGS);
-        log.warn(`telemetry: the data file is older than its segments; it is now ${basename(target)}`);
+        database.close();
+        log.warn(`the data file is older than its segments; it is now ${basename(target)}`);
         return { manifest: null, isRebuilt: false };
       }
     }
     const target = await setAside(folder);
     const why = sealing?.store_id === manifest.store_id ? 'are older than' : 'do not belong to';
-    log.warn(`telemetry: the segments ${why} the data file; they are now ${basename(target)}`);
+    log.warn(`the segments ${why} the data file; they are now ${basename(target)}`);
   } else if (read.kind === 'unreadable' || (await namesIn(folder)).some((name) => /^\d+$/.test(name))) {
     const target = await setAside(folder);
     const why = read.kind === 'unreadable' ? read.reason : 'there is no manifest.json';
-    log.warn(`telemetry: the segments cannot be used: ${why}; they are now ${basename(target)}`);
+    log.warn(`the segments cannot be used: ${why}; they are now ${basename(target)}`);
   }
   const isNew = sealing !== null && sealing.seals === 0 && sealing.store_id !== REBUILDING;
   const manifest = isNew ? emptyManifest(sealing.store_id, await engineVersion(connection)) : await startOver(database);
@@ -172,16 +184,23 @@ async function engineVersion(connection: DuckDBConnection): Promise<string> {
   return String(row?.[0]);
 }
 
-async function removeOrphans(data_dir: string, folder: string, manifest: Manifest): Promise<void> {
+async function removeOrphans({ path, temporary_path }: Database, folder: string, manifest: Manifest): Promise<void> {
+  const data_dir = dirname(path);
   const known = new Set(manifest.segments.map(({ number }) => basename(segmentFolder(folder, number))));
   for (const name of await namesIn(folder)) {
     if (/^\d+(\.partial)?$/.test(name) && !known.has(name)) {
       await rm(join(folder, name), { recursive: true, force: true });
     }
   }
+  for (const { number, files } of manifest.segments) {
+    const target = segmentFolder(folder, number);
+    const names = new Set([PRODUCERS_FILE, ...files.map(({ table }) => `${table}.parquet`)]);
+    for (const name of await namesIn(target)) if (!names.has(name)) await rm(join(target, name), { force: true });
+  }
   for (const name of await namesIn(data_dir)) {
     if (name.startsWith(COMPACT_FILE)) await rm(join(data_dir, name), { force: true });
-    // A killed one's; this one makes its own when it needs it.
-    if (name === DATA_FILE + TEMPORARY_ENDING) await rm(join(data_dir, name), { recursive: true, force: true });
+    // Those of processes that were killed.
+    if (name.startsWith(TEMPORARY_NAME) && name !== basename(temporary_path))
+      await rm(join(data_dir, name), { recursive: true, force: true });
   }
 }

@@ -15,7 +15,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { OtherConnection } from '../database.ts';
-import { type Manifest, type Segment, segmentFolder, tableFile, writeManifest } from './manifest.ts';
+import { type Manifest, readManifest, type Segment, segmentFolder, tableFile, writeManifest } from './manifest.ts';
 import { catchUp, inTransaction, lastSealedRow, noteSql, readCounts } from './sealing.ts';
 import { readShape, schemaKey } from './shape.ts';
 import { producerFacts, type RowsToSeal, writeSegment } from './write-segment.ts';
@@ -100,7 +100,7 @@ export class Segments {
     try {
       const next = await this.#write(reader.connection, all, contract);
       if (next === null) return { rows: 0 };
-      this.#manifest = await writeManifest(this.folder, next.manifest);
+      await this.#replace(next.manifest);
       const { store_id, seals, sealed_rows } = this.#manifest;
       await alone(async (connection) => {
         // Between commits: what its transaction held back is cleaned up then.
@@ -165,10 +165,21 @@ export class Segments {
     const left = kept.filter((segment, index) => segment.files.length > 0 || index === kept.length - 1);
     const gone = segments.flatMap(({ number, files }) => files.filter(isOver).map(({ table }) => ({ number, table })));
     if (gone.length === 0 && left.length === segments.length) return;
-    this.#manifest = await writeManifest(this.folder, { ...this.#manifest, segments: left });
+    await this.#replace({ ...this.#manifest, segments: left });
     const numbers = new Set(left.map((segment) => segment.number));
     await this.#removeFolders(segments.filter((segment) => !numbers.has(segment.number)));
     for (const { number, table } of gone) await rm(tableFile(this.folder, number, table), { force: true });
+  }
+
+  /** Writes the manifest. Where that fails, it may have been replaced all the same, and what counts is what is on the disk. */
+  async #replace(manifest: Manifest): Promise<void> {
+    try {
+      this.#manifest = await writeManifest(this.folder, manifest);
+    } catch (error) {
+      const read = await readManifest(this.folder);
+      if (read.kind === 'manifest') this.#manifest = read.manifest;
+      throw error;
+    }
   }
 
   async #removeFolders(segments: readonly Segment[]): Promise<void> {

@@ -11,17 +11,20 @@
 import { access, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { failure, type Outcome, success, TABLES } from '../../contract/index.ts';
+import { failure, type Outcome, success } from '../../contract/index.ts';
 import { BLOCK_BYTES, CATALOG, type Database, messageOf, ROW_GROUP_ROWS } from '../database.ts';
 import { INTERNAL_DDL, INTERNAL_SCHEMA, quoteIdentifier, quoteText, TABLES_DDL } from '../ddl.ts';
 import { resolveLimits, type TelemetryLimits } from '../limits.ts';
 import type { Log } from '../log.ts';
 import { sync } from '../segments/files.ts';
 import { COMPACT_FILE } from '../segments/recover.ts';
+import { readShape } from '../segments/shape.ts';
+import { type RowRange, slicesOf } from '../segments/slices.ts';
 import { Store } from '../store.ts';
-import { hasStore, noStore, stopped, type ToolOptions, withDatabase } from './tool.ts';
+import { hasStore, noStore, stopped, TOOL_LIMITS, type ToolOptions, withDatabase } from './tool.ts';
 
 const INTERNAL_TABLES = ['producers', 'forgotten', 'sealing', 'sealed'];
+const ALL: RowRange = [0, Number.MAX_SAFE_INTEGER];
 
 export interface Compacted {
   readonly bytes_before: number;
@@ -41,7 +44,11 @@ export async function compactStore(
   try {
     if (!(await hasStore(data_dir))) return noStore(data_dir);
     const bytes_before = await storeBytes(data_dir);
-    const opened = await Store.open(data_dir, resolveLimits(options.limits), log);
+    const opened = await Store.open(
+      data_dir,
+      { ...resolveLimits(options.limits), owner_memory_mib: TOOL_LIMITS.owner_memory_mib },
+      log,
+    );
     if (!opened.ok) return opened;
     const store = opened.value;
     try {
@@ -74,20 +81,15 @@ async function rewrite({ connection, path, close }: Database, signal: AbortSigna
     );
     await connection.run('USE fresh');
     for (const statement of [...TABLES_DDL, ...INTERNAL_DDL]) await connection.run(statement);
-    let rows = 0;
-    const names = [
-      ...TABLES.map((table) => `main.${quoteIdentifier(table.name)}`),
-      ...INTERNAL_TABLES.map((table) => `${INTERNAL_SCHEMA}.${table}`),
-    ];
-    for (const [index, name] of names.entries()) {
-      signal?.throwIfAborted();
-      const from = `${CATALOG}.${name}`;
-      await connection.run(`INSERT INTO fresh.${name} BY NAME SELECT * FROM ${from}`);
-      const written = await count(connection, `fresh.${name}`);
-      if (written !== (await count(connection, from))) throw new Error(`${name}: ${written} rows were copied, not all`);
-      if (index < TABLES.length) rows += written;
-    }
     await connection.run(`USE ${CATALOG}`);
+    for (const table of INTERNAL_TABLES) await copy(connection, `${INTERNAL_SCHEMA}.${table}`);
+    let rows = 0;
+    for (const table of await readShape(connection)) {
+      signal?.throwIfAborted();
+      // Wide rows in parts, since DuckDB holds thousands of them at a time.
+      const { ranges } = await slicesOf(connection, table, -1);
+      rows += await copy(connection, `main.${quoteIdentifier(table.name)}`, ranges);
+    }
     await connection.run('CHECKPOINT fresh');
     await connection.run('DETACH fresh');
     if (await isThere(`${fresh}.wal`)) throw new Error('the new data file is not whole');
@@ -100,6 +102,18 @@ async function rewrite({ connection, path, close }: Database, signal: AbortSigna
   } finally {
     for (const ending of ['', '.wal']) await rm(fresh + ending, { force: true });
   }
+}
+
+/** @returns the number of rows */
+async function copy(connection: DuckDBConnection, name: string, ranges: readonly RowRange[] = [ALL]): Promise<number> {
+  for (const [from, to] of ranges) {
+    const rows = `SELECT * FROM ${CATALOG}.${name} WHERE rowid >= ${from} AND rowid < ${to}`;
+    await connection.run(`INSERT INTO fresh.${name} BY NAME ${rows}`);
+  }
+  const written = await count(connection, `fresh.${name}`);
+  const there = await count(connection, `${CATALOG}.${name}`);
+  if (written !== there) throw new Error(`${name}: ${written} rows were copied of ${there}`);
+  return written;
 }
 
 async function count(connection: DuckDBConnection, name: string): Promise<number> {

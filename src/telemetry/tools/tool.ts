@@ -3,8 +3,11 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { failure, type Outcome } from '../../contract/index.ts';
 import { DATA_FILE, type Database, messageOf, type OpenOptions, openDatabase } from '../database.ts';
-import { LIMITS } from '../limits.ts';
+import { LIMITS, type TelemetryLimits } from '../limits.ts';
 import { SEGMENTS_FOLDER } from '../segments/segments.ts';
+
+/** A tool needs no memory for anybody else. */
+export const TOOL_LIMITS: TelemetryLimits = { ...LIMITS, owner_memory_mib: LIMITS.owner_memory_max_mib };
 
 export interface ToolOptions {
   readonly data_dir: string;
@@ -21,7 +24,7 @@ export async function withDatabase<T>(
   work: (database: Database) => Promise<Outcome<T>>,
 ): Promise<Outcome<T>> {
   if (!(await exists(join(data_dir, DATA_FILE)))) return noStore(data_dir);
-  const opened = await openDatabase(data_dir, LIMITS, options);
+  const opened = await openDatabase(data_dir, TOOL_LIMITS, options);
   if (!opened.ok) return opened;
   const { connection } = opened.value;
   const interrupt = (): void => connection.interrupt();
