@@ -89,7 +89,7 @@ export const LIMITS = {
   /** Columns of committed rows that wait for a busy query process, bytes. Beyond: it is replaced likewise. */
   replica_backlog_max_bytes: 64 * 1024 * 1024,
   /** Rows that a query process takes over in memory before it moves them into its own data file. */
-  replica_checkpoint_rows: 100_000,
+  replica_checkpoint_rows: 500_000,
   /** Columns of rows that a query process takes over in memory before it moves them into its own data file, bytes. */
   replica_checkpoint_bytes: 32 * 1024 * 1024,
 
