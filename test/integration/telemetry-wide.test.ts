@@ -81,7 +81,7 @@ test('600 rows of 100 kB: stored once, sealed, and there again after a crash, a 
   await rm(join(folder.path, 'telemetry.duckdb'));
   said.length = 0;
   expect(await count(folder.path)).toEqual(all);
-  expect(said).toEqual([expect.stringContaining('filling the data file from 1 segments')]);
+  expect(said).toEqual([expect.stringContaining('filling the data file from 1 segment')]);
   expect(await compactStore({ data_dir: folder.path })).toMatchObject({ ok: true, value: { rows: ROWS } });
   expect(await verifyStore({ data_dir: folder.path })).toMatchObject({ ok: true, value: { findings: [], rows: ROWS } });
 }, 90_000);
