@@ -6,6 +6,8 @@ import { Replica } from './replica.ts';
 const NOTHING = new Uint8Array(0);
 /** Garbage is collected above this share of the memory that the process may hold at rest. */
 const COLLECT_SHARE = 0.5;
+/** And only after results of this size, or that were none, bytes. */
+const COLLECT_BYTES = 1024 * 1024;
 
 let replica: Replica | null = null;
 let restMaxBytes = 0;
@@ -41,7 +43,8 @@ async function handle(message: ToWorker): Promise<void> {
   }
   send({ kind: 'started' });
   const answer = await replica.query(message.sql, message.format);
-  await collect();
+  // What a small result left behind does not matter, and collecting takes longer than many a query.
+  if (!answer.ok || answer.value.length >= COLLECT_BYTES) await collect();
   // Where there was not enough, what is free is in pieces that the next query can do little with.
   const wasShort = !answer.ok && answer.failure.message.startsWith('Out of Memory');
   if (wasShort || process.memoryUsage.rss() > restMaxBytes) send({ kind: 'spent' });

@@ -29,7 +29,7 @@ const LAUNCH = 'ulimit -d "$0" 2>/dev/null; ulimit -c 0 2>/dev/null; exec "$@"';
  * DuckDB's allocator: one pool for all threads, and what is free goes back to the system. As it comes, each thread keeps what
  * it once had, which counts in the data segment: after a few large results, a query could have a third of its memory.
  */
-const ALLOCATOR = 'narenas:1,retain:false,dirty_decay_ms:1000,muzzy_decay_ms:0';
+const ALLOCATOR = 'narenas:1,dirty_decay_ms:1000';
 
 type Answer = (message: FromWorker) => void;
 
