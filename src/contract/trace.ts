@@ -9,6 +9,9 @@ import type { Cell } from './events.ts';
 export type TraceLevel = 'TRACE' | 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
 export type Fields = Readonly<Record<string, unknown>>;
 
+/** Characters of a log line that the tables keep. What is longer is cut. */
+export const LINE_MAX_CHARS = 4_096;
+
 /** Takes one row for a table; must not throw. */
 export type AddRow = (table: string, row: readonly Cell[]) => void;
 
@@ -43,6 +46,15 @@ export class Trace {
     const { add, process_id, target } = this.#options;
     const told = jsonOf({ message, process_id, ...fields });
     add('events', [name, target, level, told, nowUs(), parent?.id ?? null, '', 'main', target, null, null]);
+  }
+
+  /**
+   * A line of a part's log: its event is named by what does not differ from one such line to the next. A `stack` is left
+   * out, since whoever may ask need not learn where the program lies.
+   */
+  line(level: TraceLevel, message: string, fields: Fields = {}): void {
+    const cut = message.slice(0, LINE_MAX_CHARS);
+    this.event(level, cut.split(/[:;,]|\d/, 1)[0]?.trim() ?? '', cut, { ...fields, stack: undefined });
   }
 
   /** Begins a span, which lasts until it is closed. */

@@ -108,8 +108,6 @@ export const SNAPSHOT_SLICE_NODES = 250;
 export const OWN_ROWS_INTERVAL_MS = 10_000;
 /** Log lines and spans of the gateway that wait to be sent, rows. Above it the newest are dropped, and counted as lost. */
 export const OWN_ROWS_MAX = 5_000;
-/** Characters of a log line that the tables keep. What is longer is cut. */
-export const OWN_TEXT_MAX_CHARS = 4_096;
 
 /** How long a request may take to come, its head and the whole of it, milliseconds. Then 408. */
 export const HEAD_WAIT_MS = 20_000;

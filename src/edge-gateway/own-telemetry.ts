@@ -15,7 +15,7 @@ import {
   type Row,
   Trace,
 } from '../contract/index.ts';
-import { CLOSE_WAIT_MS, OWN_ROWS_INTERVAL_MS, OWN_ROWS_MAX, OWN_TEXT_MAX_CHARS } from './limits.ts';
+import { CLOSE_WAIT_MS, OWN_ROWS_INTERVAL_MS, OWN_ROWS_MAX } from './limits.ts';
 import type { Log, MeshCounts, Observer, Sha256, Telemetry } from './ports.ts';
 import { RowSender } from './row-sender.ts';
 import type { TableRow } from './snapshot-rows.ts';
@@ -48,8 +48,8 @@ export interface OwnTelemetryOptions {
 }
 
 interface Asked {
-  readonly attributes: Map<number, Attributes>;
   readonly route: Attributes;
+  readonly count: (status: number) => void;
 }
 
 export class OwnTelemetry implements Observer {
@@ -93,11 +93,11 @@ export class OwnTelemetry implements Observer {
     this.log = {
       info: (message, fields) => {
         log.info(message, fields);
-        this.#event('INFO', message, fields);
+        this.#trace.line('INFO', message, fields);
       },
       warn: (message, fields) => {
         log.warn(message, fields);
-        this.#event('WARN', message, fields);
+        this.#trace.line('WARN', message, fields);
       },
     };
   }
@@ -106,21 +106,33 @@ export class OwnTelemetry implements Observer {
     return this.#metrics.prometheus();
   }
 
-  asked(route: { readonly path: string; readonly audit?: string }): (status: number) => void {
-    const known = this.#routes.get(route.path) ?? { attributes: new Map(), route: { route: route.path } };
-    this.#routes.set(route.path, known);
-    const count = (status: number): void => {
-      const attributes = known.attributes.get(status) ?? { route: route.path, status };
-      known.attributes.set(status, attributes);
-      this.#requests.add(1, attributes);
-    };
-    if (route.audit === undefined) return count;
+  asked({ path, audit }: { readonly path: string; readonly audit?: string }): (status: number) => void {
+    let known = this.#routes.get(path);
+    if (known === undefined) {
+      known = { route: { route: path }, count: this.#counterOf(path) };
+      this.#routes.set(path, known);
+    }
+    const { route, count } = known;
+    if (audit === undefined) return count;
     const began_ms = performance.now();
-    const span = this.#trace.span(route.audit, known.route);
+    const span = this.#trace.span(audit, route);
     return (status) => {
       span.close();
       count(status);
-      this.#durations.record(performance.now() - began_ms, known.route);
+      this.#durations.record(performance.now() - began_ms, route);
+    };
+  }
+
+  /** Counts requests of a route, with the same attributes for the same status, which spares the registry their text. */
+  #counterOf(path: string): (status: number) => void {
+    const known = new Map<number, Attributes>();
+    return (status) => {
+      let attributes = known.get(status);
+      if (attributes === undefined) {
+        attributes = { route: path, status };
+        known.set(status, attributes);
+      }
+      this.#requests.add(1, attributes);
     };
   }
 
@@ -193,14 +205,6 @@ export class OwnTelemetry implements Observer {
   /** The first 64 bits of a SHA-256 over kind and name, as everywhere in the tables. */
   #id(kind: string, name: string): string {
     return String(BigInt(`0x${this.#sha256(`${kind}\0${name}`).slice(0, 16)}`));
-  }
-
-  #event(level: 'INFO' | 'WARN', message: string, fields: Readonly<Record<string, unknown>> = {}): void {
-    const cut = message.slice(0, OWN_TEXT_MAX_CHARS);
-    // What kind of line it is, without what differs from one to the next.
-    const name = cut.split(/[:;,]|\d/, 1)[0]?.trim() ?? '';
-    // Whoever may ask need not learn where the program lies.
-    this.#trace.event(level, name, cut, { ...fields, stack: undefined });
   }
 
   #add(table: string, row: readonly Cell[]): void {

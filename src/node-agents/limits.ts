@@ -112,6 +112,8 @@ export const LIMITS = {
   collector_line_max_bytes: 1024 * 1024,
   /** Folders of collectors that were killed which one start looks at, to remove them. */
   collector_stale_max: 64,
+  /** Time for a proc that was refused to read why and hang up, milliseconds. Then its connection is cut. */
+  collector_refused_ms: 1_000,
   /** Bytes of lines that have not arrived whole, over all connections; the one that goes beyond ends. */
   collector_waiting_max_bytes: 16 * 1024 * 1024,
   /** Producers whose last number is remembered; the longest silent is forgotten. With so many waiting a new one is refused. */

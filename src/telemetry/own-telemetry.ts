@@ -103,9 +103,7 @@ export class OwnTelemetry {
     this.log = {
       warn: (message, fields) => {
         ports.log.warn(message, fields);
-        // Whoever may ask need not learn where the program lies.
-        const told = { ...fields, stack: undefined };
-        this.#trace.event('WARN', message.split(/[:;,]|\d/, 1)[0]?.trim() ?? '', message, told);
+        this.#trace.line('WARN', message, fields);
       },
     };
   }

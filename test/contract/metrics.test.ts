@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   type AddRow,
+  LINE_MAX_CHARS,
   Metrics,
   pack,
   SERIES_MAX,
@@ -119,6 +120,22 @@ describe('the rows of metrics', () => {
 });
 
 describe('the rows of a trace', () => {
+  it('of a log line are cut at LINE_MAX_CHARS, named without what differs, and say no stack', () => {
+    const rows: (readonly unknown[])[] = [];
+    const trace = new Trace({ process_id: 'p1', target: 'meshscope.test', add: (_, row) => rows.push(row) });
+    for (const chars of [LINE_MAX_CHARS, LINE_MAX_CHARS + 1]) trace.line('WARN', `${'x'.repeat(chars - 1)}y`);
+    trace.line('INFO', 'host gpu-7: 3 nodes', { host: 'gpu-7', stack: 'at /opt' });
+    const messages = rows.map((row) => String(JSON.parse(String(row[3])).message));
+    expect(messages.map((message) => [message.length, message.endsWith('y')]).slice(0, 2)).toEqual([
+      [LINE_MAX_CHARS, true],
+      [LINE_MAX_CHARS, false],
+    ]);
+    expect(rows[2]?.slice(0, 4)).toEqual([
+      ...['host gpu-', 'meshscope.test', 'INFO'],
+      '{"message":"host gpu-7: 3 nodes","process_id":"p1","host":"gpu-7"}',
+    ]);
+  });
+
   it('never fail for fields that JSON cannot hold', () => {
     const told: unknown[] = [];
     const add: AddRow = (_, row) => told.push(row[3]);

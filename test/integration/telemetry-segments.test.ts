@@ -132,6 +132,13 @@ function rowOfEach(): Record<string, Row[]> {
   );
 }
 
+/** Batches 1 to 20 of a producer: enough that sealing them takes its time. */
+async function ingestWide(store: Store, producer: string): Promise<void> {
+  const wide = (seq: number): Row[] =>
+    Array.from({ length: 5_000 }, (_, index) => [...statusRow(seq * 5_000 + index).slice(0, 4), randomUUID()]);
+  for (let seq = 1; seq <= 20; seq++) await ingest(store, producer, seq, wide(seq));
+}
+
 describe('sealing', () => {
   test('puts what came since the last one into a segment, of every table, and nothing when nothing came', async () => {
     const store = await open();
@@ -187,9 +194,7 @@ describe('sealing', () => {
   test('commits go on meanwhile, and are in the next one', async () => {
     const store = await open();
     const producer = randomUUID();
-    const wide = (seq: number): Row[] =>
-      Array.from({ length: 5_000 }, (_, index) => [...statusRow(seq * 5_000 + index).slice(0, 4), randomUUID()]);
-    for (let seq = 1; seq <= 20; seq++) await ingest(store, producer, seq, wide(seq));
+    await ingestWide(store, producer);
     let isSealing = true;
     const sealing = store.seal().finally(() => {
       isSealing = false;
@@ -210,9 +215,7 @@ describe('sealing', () => {
   test('a copy that is lent meanwhile has every row that was committed before', async () => {
     const store = await open();
     const producer = randomUUID();
-    const wide = (seq: number): Row[] =>
-      Array.from({ length: 5_000 }, (_, index) => [...statusRow(seq * 5_000 + index).slice(0, 4), randomUUID()]);
-    for (let seq = 1; seq <= 20; seq++) await ingest(store, producer, seq, wide(seq));
+    await ingestWide(store, producer);
     let isSealing = true;
     const sealing = store.seal().finally(() => {
       isSealing = false;

@@ -198,7 +198,7 @@ describe('what an agent tells of itself', () => {
     );
     await agent.stop('enough');
     const connected = told('events').find(({ fields_json }) => String(fields_json).includes('connected to'));
-    expect(connected).toMatchObject({ name: 'log', level: 'INFO', target: 'meshscope.agent' });
+    expect(connected).toMatchObject({ name: 'connected to http', level: 'INFO', target: 'meshscope.agent' });
     const spans = told('spans');
     expect(new Set(spans.map(({ name }) => name))).toEqual(new Set(['link', 'command.start', 'config_dump']));
     expect(new Set([...spans, ...told('span_events')].map(({ process_id }) => process_id)).size).toBe(1);

@@ -85,7 +85,7 @@ export class AgentTelemetry {
   /** A line for people, and a row of `events`. */
   readonly log = (level: LogLevel, message: string): void => {
     this.#options.log(level, message);
-    this.trace.event(LEVELS[level], 'log', message);
+    this.trace.line(LEVELS[level], message);
   };
 
   /** Where procs hand in theirs; null where they cannot. */

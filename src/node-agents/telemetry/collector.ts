@@ -178,7 +178,7 @@ function refuse(socket: Socket, { code, message }: Failure): void {
   // What else it sends is read and forgotten, since a socket that is closed over unread bytes takes the answer with it.
   socket.resume();
   socket.end(`${JSON.stringify({ error: { code, message } })}\n`);
-  const cut = setTimeout(() => socket.destroy(), 1_000);
+  const cut = setTimeout(() => socket.destroy(), LIMITS.collector_refused_ms);
   socket.once('close', () => clearTimeout(cut));
 }
 
