@@ -20,10 +20,10 @@ export function renderRows(
   room.take(chunk.rowCount * heads.reduce((sum, head) => sum + head.length, 2));
   const columns = types.map((type, index) => renderColumn(chunk, index, type, room));
   const rows: string[] = [];
+  const cells = new Array<string>(heads.length);
   for (let row = 0; row < chunk.rowCount; row++) {
-    let text = '';
-    for (let index = 0; index < heads.length; index++) text += `${heads[index]}${columns[index]?.[row]}`;
-    rows.push(`${text}}`);
+    for (let index = 0; index < heads.length; index++) cells[index] = `${heads[index]}${columns[index]?.[row]}`;
+    rows.push(`${cells.join('')}}`);
   }
   return rows;
 }
