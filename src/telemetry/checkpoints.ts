@@ -69,6 +69,11 @@ export class Checkpoints {
       });
   }
 
+  /** Whether somebody copies the data file. */
+  get isHeld(): boolean {
+    return this.#held !== null;
+  }
+
   /** Resolves when none is under way. */
   async idle(): Promise<void> {
     await this.#running;

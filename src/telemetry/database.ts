@@ -48,6 +48,13 @@ export interface Database {
   readonly others: number;
   /** Ends what they are doing, with an error. */
   interruptOthers(): void;
+  /** Whether the file that is open still lies at `path`: opened again, another one would be in its place. */
+  isInPlace(): Promise<boolean>;
+  /**
+   * Closes the data file, all of which must be in it and nobody using it, and opens it again: what DuckDB keeps for as long
+   * as it is open is given back. When this throws, the database is of no more use.
+   */
+  renew(): Promise<void>;
   close(): void;
 }
 
@@ -134,13 +141,16 @@ async function openFile(path: string, limits: TelemetryLimits, options: OpenOpti
     await connection.run(`USE ${CATALOG}`);
     return connection;
   };
-  const attach = [`BLOCK_SIZE ${BLOCK_BYTES}`, `ROW_GROUP_SIZE ${ROW_GROUP_ROWS}`];
-  if (options.read_only === true) attach.push('READ_ONLY');
+  const properties = [`BLOCK_SIZE ${BLOCK_BYTES}`, `ROW_GROUP_SIZE ${ROW_GROUP_ROWS}`];
+  if (options.read_only === true) properties.push('READ_ONLY');
   const connection = await instance.connect();
-  try {
+  const attach = async (): Promise<void> => {
     // Attached, since the size of row groups can be told in no other way.
-    await connection.run(`ATTACH ${quoteText(path)} AS ${CATALOG} (${attach.join(', ')})`);
+    await connection.run(`ATTACH ${quoteText(path)} AS ${CATALOG} (${properties.join(', ')})`);
     await connection.run(`USE ${CATALOG}`);
+  };
+  try {
+    await attach();
   } catch (error) {
     connection.closeSync();
     instance.closeSync();
@@ -169,6 +179,7 @@ async function openFile(path: string, limits: TelemetryLimits, options: OpenOpti
       return openFailure('internal_error', 'shape', `${message}; move it away to start a new one`);
     }
     const others = new Set<DuckDBConnection>();
+    const inode = await inodeOf(path);
     return success({
       path,
       connection,
@@ -189,12 +200,26 @@ async function openFile(path: string, limits: TelemetryLimits, options: OpenOpti
       interruptOthers: () => {
         for (const other of others) other.interrupt();
       },
+      isInPlace: async () => (await inodeOf(path)) === inode,
+      renew: async () => {
+        await connection.run('USE memory');
+        await connection.run(`DETACH ${CATALOG}`);
+        await attach();
+      },
       close,
     });
   } catch (error) {
     close();
     throw error;
   }
+}
+
+/** Null when there is none. */
+async function inodeOf(path: string): Promise<number | null> {
+  return await stat(path).then(
+    ({ ino }) => ino,
+    () => null,
+  );
 }
 
 function openFailure(

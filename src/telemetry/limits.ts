@@ -40,6 +40,8 @@ export const LIMITS = {
   owner_memory_max_mib: 1_024,
   /** Time after which it is as little again as at first, milliseconds, when nothing has needed more. */
   owner_memory_calm_ms: 600_000,
+  /** Rows committed after which the data file is closed and opened again behind the next sealing, which takes some tens of milliseconds: for so many DuckDB keeps up to 64 MiB until then. */
+  owner_renew_rows: 2_000_000,
   /** Commits not yet moved into the data file, MiB of columns; a checkpoint follows, for which the next commit waits. */
   owner_wal_mib: 4,
   /** The same while the data file is being copied, MiB. Beyond: commits wait for the end of that. */

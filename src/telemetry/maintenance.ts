@@ -173,7 +173,11 @@ export class Maintenance {
     // Rows that are committed while the sealing begins are counted again, which only brings the next one forward.
     this.#unsealed = NOTHING_UNSEALED;
     try {
-      return await this.#withMemory(() => this.#segments.seal(alone, { all }));
+      const sealed = await this.#withMemory(() => this.#segments.seal(alone, { all }));
+      await this.#writer
+        .renew()
+        .catch((error) => this.#log.warn(`opening the data file anew failed: ${this.#said(error)}`));
+      return sealed;
     } catch (error) {
       const { rows, bytes } = this.#unsealed;
       this.#unsealed = { rows: rows + before.rows, bytes: bytes + before.bytes, since_ms: before.since_ms };

@@ -60,6 +60,7 @@ export class Writer {
   #reopenAt_ms = 0;
   /** Why the last commit failed; null when it did not. */
   #failedBy: string | null = null;
+  #rowsSinceOpened = 0;
   readonly #memory: Memory;
   /** What DuckDB was told last, MiB. */
   #memory_mib: number;
@@ -167,6 +168,28 @@ export class Writer {
     return this.alone(() => this.#setMemory());
   }
 
+  /**
+   * Opens the data file anew when `owner_renew_rows` were committed since it was opened, unless somebody reads or copies it,
+   * or it was taken away. As long as it is open, DuckDB keeps 256 KiB for each row group that several commits have filled.
+   */
+  renew(): Promise<void> {
+    return this.alone(async () => {
+      const database = this.#database;
+      if (database === null || this.#rowsSinceOpened < this.#limits.owner_renew_rows) return;
+      if (database.others > 0 || this.#checkpoints?.isHeld === true || !(await database.isInPlace())) return;
+      await this.#closeCheckpoints();
+      this.#closeAppenders();
+      await this.#connection.run('CHECKPOINT');
+      this.#rowsSinceOpened = 0;
+      try {
+        await database.renew();
+      } catch (error) {
+        this.#brokenBy = messageWithoutFolder(error, this.#path);
+        throw error;
+      }
+    });
+  }
+
   async #setMemory(): Promise<void> {
     const { mib } = this.#memory;
     if (mib === this.#memory_mib) return;
@@ -213,10 +236,14 @@ export class Writer {
 
   async #giveUpDatabase(): Promise<void> {
     await this.#closeCheckpoints();
-    this.#appenders?.close();
-    this.#appenders = null;
+    this.#closeAppenders();
     this.#database?.close();
     this.#database = null;
+  }
+
+  #closeAppenders(): void {
+    this.#appenders?.close();
+    this.#appenders = null;
   }
 
   #wake(): void {
@@ -266,6 +293,7 @@ export class Writer {
       return;
     }
     this.#database = opened.value;
+    this.#rowsSinceOpened = 0;
     this.#memory_mib = opened.value.memory_mib;
     this.#memory.opened(opened.value.memory_mib);
     try {
@@ -309,6 +337,7 @@ export class Writer {
       this.#producers.committed(states);
       this.counts.commits += 1;
       this.counts.rows += rows;
+      this.#rowsSinceOpened += rows;
       if (rows > 0) this.#tell({ kind: 'insert', rows, bytes, packs: packs.map((pack) => pack.bytes) });
     }
     this.counts.batches += fresh.length;

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { stat } from 'node:fs/promises';
+import { rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openDatabase } from '../../src/telemetry/database.ts';
@@ -140,6 +140,90 @@ describe('checkpoints', () => {
     expect((await waiting).ok).toBe(true);
     release();
     expect(await count(await openWriter())).toBe(2_000);
+  });
+});
+
+describe('renewing', () => {
+  const ROWS = 1_000;
+  const COMMITS = 40;
+
+  /** MiB that DuckDB holds for tables. */
+  const held = (writer: Writer): Promise<number> =>
+    writer.alone(async (connection) => {
+      const sum = `SELECT coalesce(sum(memory_usage_bytes), 0) FROM duckdb_memory() WHERE tag = 'BASE_TABLE'`;
+      return Number((await connection.runAndReadAll(sum)).getRows()[0]?.[0]) / 2 ** 20;
+    });
+
+  /** Row groups that several commits fill, and nothing in the log. */
+  async function fill(writer: Writer): Promise<void> {
+    const written = await packs(ROWS);
+    for (let index = 0; index < COMMITS; index += 1) await writer.write({ packs: written, mark: null });
+    (await writer.lend(() => undefined))();
+  }
+
+  test('gives back what DuckDB keeps for filled row groups, and neither rows nor followers are lost', async () => {
+    const writer = await openWriter({ owner_renew_rows: ROWS * COMMITS });
+    const changes: (Change | 'lost')[] = [];
+    writer.follow((change) => void changes.push(change));
+    await fill(writer);
+    const before = await held(writer);
+    await writer.renew();
+    expect(await held(writer)).toBeLessThan(before / 2);
+    expect(await count(writer)).toBe(ROWS * COMMITS);
+    const again = writer.renew();
+    expect((await writer.write({ packs: await packs(), mark: null })).ok).toBe(true);
+    await again;
+    expect(await count(writer)).toBe(ROWS * COMMITS + 2);
+    expect(changes).toHaveLength(COMMITS + 1);
+    expect(changes).not.toContain('lost');
+    expect(writer.failure).toBeNull();
+  });
+
+  test('waits for owner_renew_rows rows, and for whoever copies or reads the file', async () => {
+    const writer = await openWriter({ owner_renew_rows: ROWS * COMMITS + 1 });
+    await fill(writer);
+    const before = await held(writer);
+    const unchanged = async () => {
+      await writer.renew();
+      expect(await held(writer)).toBeGreaterThan(before * 0.9);
+    };
+    await unchanged();
+    await writer.write({ packs: await packs(1), mark: null });
+    const release = await writer.lend(() => undefined);
+    await unchanged();
+    release();
+    const reader = await writer.alone((_, connect) => connect());
+    await unchanged();
+    reader.close();
+    await writer.renew();
+    expect(await held(writer)).toBeLessThan(before / 2);
+    expect(await count(writer)).toBe(ROWS * COMMITS + 1);
+  });
+
+  test('leaves a file open that was taken away', async () => {
+    const writer = await openWriter({ owner_renew_rows: ROWS });
+    await fill(writer);
+    await rename(join(folder.path, 'telemetry.duckdb'), join(folder.path, 'away'));
+    await writer.renew();
+    expect(await count(writer)).toBe(ROWS * COMMITS);
+    expect((await writer.write({ packs: await packs(), mark: null })).ok).toBe(true);
+  });
+
+  test('that fails says so, and is made up for when the file can be opened', async () => {
+    const writer = await openWriter({ owner_renew_rows: ROWS });
+    await fill(writer);
+    const [path, head] = [join(folder.path, 'telemetry.duckdb'), join(folder.path, 'head')];
+    // By other processes: this one would lose its lock on the file by closing it.
+    const copyHead = (from: string, to: string) =>
+      execFileSync('dd', [`if=${from}`, `of=${to}`, 'bs=4096', 'count=1', 'conv=notrunc', 'status=none']);
+    copyHead(path, head);
+    copyHead('/dev/zero', path);
+    await expect(writer.renew()).rejects.toThrow();
+    expect(writer.failure).toContain('telemetry.duckdb');
+    expect(await writer.write({ packs: await packs(), mark: null })).toMatchObject({ ok: false });
+    copyHead(head, path);
+    await until('a write is taken', async () => (await writer.write({ packs: await packs(), mark: null })).ok);
+    expect(await count(writer)).toBe(ROWS * COMMITS + 2);
   });
 });
 
