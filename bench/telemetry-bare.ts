@@ -11,7 +11,7 @@ import { type PackedTable, unpackRows } from '../src/contract/index.ts';
 import { Appenders } from '../src/telemetry/append.ts';
 import { tableDdl } from '../src/telemetry/ddl.ts';
 import { readPack } from '../src/telemetry/packs.ts';
-import { encodedBatch } from './telemetry-rows.ts';
+import { EncodedBatch } from './telemetry-rows.ts';
 
 const BATCH_ROWS = 10_000;
 const CHUNK_ROWS = 2_048;
@@ -25,7 +25,7 @@ export interface BareAppender {
 
 export async function benchBareAppender(folder: string, seconds: number): Promise<BareAppender> {
   const batches = Array.from({ length: 8 }, (_, number) => {
-    const pack = readPack(encodedBatch(BATCH_ROWS, number).bytes);
+    const pack = readPack(new EncodedBatch(BATCH_ROWS, number).bytes);
     if (!pack.ok) throw new Error(pack.failure.message);
     return pack.value.tables;
   });

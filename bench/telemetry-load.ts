@@ -1,12 +1,12 @@
 /**
  * Producers of telemetry, a process of their own. Its parent sends a job and gets a result, job after job. The batches are
- * encoded before the clock starts: what is measured is who takes them.
+ * encoded before the clock starts, and their times once a second: what is measured is who takes them.
  */
 import { randomUUID } from 'node:crypto';
 import type { EventBatch } from '../src/contract/index.ts';
 import { Connection } from './http-connection.ts';
 import { newCounts, SimulatedAgent } from './simulated-agent.ts';
-import { type EncodedBatch, encodedBatch } from './telemetry-rows.ts';
+import { EncodedBatch } from './telemetry-rows.ts';
 
 export interface IngestJob {
   /** `store`: HTTP to the service. `gateway`: the link of one agent to a gateway. */
@@ -36,7 +36,7 @@ interface Producer {
   send(batch: EventBatch): Promise<boolean>;
 }
 
-/** Different batches of one run; they are sent again and again, under other numbers. */
+/** Different batches of one run; they are sent again and again, under other numbers and at other times. */
 const BATCHES = 32;
 
 process.on('disconnect', () => process.exit(0));
@@ -48,12 +48,8 @@ process.on('message', (job: IngestJob) => {
   );
 });
 
-let encoded: EncodedBatch[] = [];
-
 async function run({ to, url, token, producers, batch_rows, seconds, rate }: IngestJob): Promise<IngestResult> {
-  if (encoded[0]?.rows !== batch_rows) {
-    encoded = Array.from({ length: BATCHES }, (_, number) => encodedBatch(batch_rows, number));
-  }
+  const encoded = Array.from({ length: BATCHES }, (_, number) => new EncodedBatch(batch_rows, number));
   const open =
     to === 'store' ? await storeProducers(url, token, producers) : await linkProducers(url, token, producers);
   const latencies_ms: number[] = [];
@@ -68,7 +64,7 @@ async function run({ to, url, token, producers, batch_rows, seconds, rate }: Ing
     for (let seq = 1; due_ms < end_ms && performance.now() < end_ms; ) {
       const wait_ms = due_ms - performance.now();
       if (wait_ms > 0) await new Promise((resolve) => setTimeout(resolve, wait_ms));
-      const { packed = '' } = encoded[(place * 7 + seq) % BATCHES] ?? {};
+      const packed = encoded[(place * 7 + seq) % BATCHES]?.packed() ?? '';
       const from_ms = performance.now();
       if (await producer.send({ producer: id, seq, lost_rows: 0, packed })) {
         latencies_ms.push(performance.now() - from_ms);

@@ -1,18 +1,11 @@
 /** The rows that the telemetry benchmark stores: messages and what became of them, as batches that are encoded once. */
 import { constants, zstdCompressSync } from 'node:zlib';
-import { pack, type Row } from '../src/contract/index.ts';
+import { pack, type Row, unpack } from '../src/contract/index.ts';
 
+const RESTAMP_MS = 1_000;
 const ENDPOINTS = Array.from({ length: 24 }, (_, index) => `endpoint_${index}`);
 const ACTORS = Array.from({ length: 512 }, (_, index) => scattered(index));
 const STATUSES = ['queued', 'active', 'complete'];
-
-export interface EncodedBatch {
-  readonly rows: number;
-  /** What `pack` wrote. */
-  readonly bytes: Uint8Array;
-  /** `bytes`, zstd, base64: what `packed` of an event batch holds. */
-  readonly packed: string;
-}
 
 /** An id spread over 64 bits, as hashed ids are. */
 function scattered(number: number): string {
@@ -36,9 +29,38 @@ export function eventRows(rows: number, number: number): { messages: Row[]; mess
   return { messages, message_status_events };
 }
 
-export function encodedBatch(rows: number, number: number): EncodedBatch {
-  const packed = pack(eventRows(rows, number));
-  if (!packed.ok) throw new Error(packed.failure.message);
-  const compressed = zstdCompressSync(packed.value, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
-  return { rows, bytes: packed.value, packed: compressed.toString('base64') };
+/** A batch as it is sent, again and again; its rows are at most RESTAMP_MS old, so that they also grow old in order. */
+export class EncodedBatch {
+  /** What `pack` wrote. */
+  readonly bytes: Uint8Array;
+  readonly #times: readonly BigInt64Array[];
+  #packed = '';
+  #stampedAt_ms = 0;
+
+  /** @param number makes the rows of one batch differ from those of another */
+  constructor(rows: number, number: number) {
+    const packed = pack(eventRows(rows, number));
+    if (!packed.ok) throw new Error(packed.failure.message);
+    this.bytes = packed.value;
+    const tables = unpack(this.bytes);
+    if (!tables.ok) throw new Error(tables.failure.message);
+    this.#times = tables.value.map(({ table, columns }) => {
+      const index = table.columns.findIndex(({ name }) => name === 'timestamp_us');
+      return columns[index]?.values as BigInt64Array;
+    });
+  }
+
+  /** `bytes`, zstd, base64: what `packed` of an event batch holds. */
+  packed(): string {
+    const now_ms = Date.now();
+    if (now_ms - this.#stampedAt_ms < RESTAMP_MS) return this.#packed;
+    this.#stampedAt_ms = now_ms;
+    for (const times of this.#times) {
+      const later_us = BigInt(now_ms) * 1_000n - (times[0] ?? 0n);
+      for (const [index, time_us] of times.entries()) times[index] = time_us + later_us;
+    }
+    const compressed = zstdCompressSync(this.bytes, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
+    this.#packed = compressed.toString('base64');
+    return this.#packed;
+  }
 }

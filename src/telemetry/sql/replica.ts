@@ -66,6 +66,8 @@ export class Replica {
     const instance = await DuckDBInstance.create(':memory:', {
       threads: '2',
       memory_limit: `${limits.sql_memory_mib}MiB`,
+      // It would do by itself, within the COMMIT that finds it due, what is done beside queries and changes here.
+      checkpoint_threshold: '1TiB',
       temp_directory: '',
       home_directory: folder,
       autoinstall_known_extensions: 'false',
