@@ -1,5 +1,5 @@
 /**
- * The store killed at random moments under load, with sealing, merging and sweeping going on all the time: after each
+ * The store killed at random moments under load, with sealing, merging, sweeping and renewing going on all the time: after each
  * recovery every acknowledged row is there exactly once, in the data file and, once it is sealed, in the segments.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -25,6 +25,7 @@ const LIMITS: Partial<TelemetryLimits> = {
   sweep_interval_min_ms: 25,
   sweep_interval_max_ms: 25,
   owner_wal_mib: 1,
+  owner_renew_rows: 100,
 };
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -100,7 +101,7 @@ function check(found: Awaited<ReturnType<typeof stored>>, senders: readonly Send
   }
 }
 
-test(`kill -9, ${KILLS} times, while it seals, merges and sweeps: every acknowledged row is there exactly once`, async () => {
+test(`kill -9, ${KILLS} times, while it seals, merges, sweeps and opens its file anew: every acknowledged row is there exactly once`, async () => {
   const senders: Sender[] = Array.from({ length: PRODUCERS }, () => ({ producer: randomUUID(), acked: 0 }));
   let sealed = 0;
   for (let kill = 0; kill < KILLS; kill++) {

@@ -179,6 +179,18 @@ describe('renewing', () => {
     expect(writer.failure).toBeNull();
   });
 
+  test('keeps what DuckDB takes within its bound, however much is written', async () => {
+    const writer = await openWriter({ owner_memory_mib: 12, owner_wal_mib: 1, owner_renew_rows: 100_000 });
+    const written = await packs(ROWS);
+    for (let index = 1; index <= 500; index += 1) {
+      expect((await writer.write({ packs: written, mark: null })).ok).toBe(true);
+      if (index % 50 === 0) await writer.renew();
+    }
+    expect(writer.counts.failed_commits).toBe(0);
+    expect(await held(writer)).toBeLessThan(12);
+    expect(await count(writer)).toBe(500 * ROWS);
+  });
+
   test('waits for owner_renew_rows rows, and for whoever copies or reads the file', async () => {
     const writer = await openWriter({ owner_renew_rows: ROWS * COMMITS + 1 });
     await fill(writer);
