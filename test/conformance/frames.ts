@@ -87,6 +87,7 @@ export function frameCases(start: Start): void {
       ['with a number in quotes', '{"type":"sync","seq":"1","nodes":[],"more":false}'],
     ])('%s closes the link with 1008 and a reason', async (_, text) => {
       const agent = await dial();
+      agent.stopHeartbeats();
       agent.send(text);
       await untilClosed(agent);
       expect(agent.closeCode).toBe(CLOSE.protocol);
@@ -97,6 +98,7 @@ export function frameCases(start: Start): void {
       const agent = await linked();
       const node = agent.proc(agent.procRef, []);
       if ('Proc' in node.properties) Object.assign(node.properties.Proc.debug, { memory: [] });
+      agent.stopHeartbeats();
       agent.delta([node]);
       await untilClosed(agent);
       expect(agent.closeCode).toBe(CLOSE.protocol);
@@ -114,6 +116,7 @@ export function frameCases(start: Start): void {
       const size = Buffer.byteLength(character);
       const text = character.repeat(Math.floor(room / size)) + 'x'.repeat((room % size) + more);
       const { late_answers = 0 } = await peers.counts();
+      if (code !== null) agent.stopHeartbeats();
       agent.send(frame.replace('""', `"${text}"`));
       await until(async () => agent.closeCode !== null || (await peers.counts()).late_answers !== late_answers);
       expect(agent.closeCode).toBe(code);
@@ -137,6 +140,7 @@ export function frameCases(start: Start): void {
 
     it('is closed with 1000 after bye', async () => {
       const agent = await linked();
+      agent.stopHeartbeats();
       agent.send({ type: 'bye', reason: 'done' });
       await untilClosed(agent);
       expect(agent.closeCode).toBe(CLOSE.normal);

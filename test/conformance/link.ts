@@ -7,7 +7,7 @@ import { AUTHORIZED } from '../support/gateway.ts';
 import { type FakeStore, startStore } from './fake-store.ts';
 import { Peers, type Start } from './start.ts';
 
-const HEARTBEAT_MS = 100;
+const HEARTBEAT_MS = 300;
 
 export function linkCases(start: Start): void {
   let peers: Peers;
@@ -55,7 +55,7 @@ export function linkCases(start: Start): void {
       ['a host name outside the grammar', { host: '-bad-' }, 'bad_host_name'],
       ['a field that is missing', { incarnation: 'x' }, 'bad_hello'],
     ])('with %s is refused without retry', async (_, change, code) => {
-      const agent = await peers.open();
+      const agent = await peers.open({ heartbeats: false });
       agent.hello(change);
       await until(() => agent.closeCode !== null);
       expect(agent.frames('refuse')).toMatchObject([{ code, retry: false }]);
@@ -78,6 +78,7 @@ export function linkCases(start: Start): void {
 
     it('twice closes the link', async () => {
       const agent = await dial();
+      agent.stopHeartbeats();
       agent.hello();
       await until(() => agent.closeCode === CLOSE.protocol);
     });
@@ -103,6 +104,7 @@ export function linkCases(start: Start): void {
 
     it('by the same incarnation is replaced at once', async () => {
       const first = await linked();
+      first.stopHeartbeats();
       const second = await dial({ incarnation: first.incarnation });
       expect(second.frames('welcome')).toHaveLength(1);
       await until(() => first.closeCode === CLOSE.replaced);
@@ -181,6 +183,7 @@ export function linkCases(start: Start): void {
       ['no frame at all', (agent) => agent.send('{"type":"nonsense"}')],
     ])('%s closes the link with 1008 and shows nothing of it', async (_, publish) => {
       const agent = await dial();
+      agent.stopHeartbeats();
       publish(agent);
       await until(() => agent.closeCode !== null);
       expect(agent.closeCode).toBe(CLOSE.protocol);
@@ -190,6 +193,7 @@ export function linkCases(start: Start): void {
 
     it('closes with a reason that fits, whatever an agent wrote into what is wrong', async () => {
       const agent = await dial();
+      agent.stopHeartbeats();
       agent.sync([{ ...agent.hostNode([]), identity: 'é'.repeat(300) }]);
       await until(() => agent.closeCode !== null);
       expect(agent.closeCode).toBe(CLOSE.protocol);
@@ -204,6 +208,7 @@ export function linkCases(start: Start): void {
       ['a date that does not exist', (agent) => agent.delta([agent.actor(agent.actorRef, '2026-99-99T00:00:00.000Z')])],
     ])('%s in a delta closes the link with 1008', async (_, publish) => {
       const agent = await linked();
+      agent.stopHeartbeats();
       publish(agent);
       await until(() => agent.closeCode !== null);
       expect(agent.closeCode).toBe(CLOSE.protocol);
@@ -216,6 +221,7 @@ export function linkCases(start: Start): void {
       const agent = await linked();
       const frame = JSON.stringify({ type: 'answer', call: 1, part: '', more: true });
       const { late_answers = 0 } = await peers.counts();
+      if (code !== null) agent.stopHeartbeats();
       agent.send(frame.replace('""', `"${'x'.repeat(size_bytes - frame.length)}"`));
       await until(async () => agent.closeCode !== null || (await peers.counts()).late_answers !== late_answers);
       expect(agent.closeCode).toBe(code);

@@ -105,7 +105,7 @@ export function requestCases(start: Start, capabilities: Capabilities): void {
 
     it('with a binary frame closes the link with 1008', async () => {
       const peers = new Peers(await start());
-      const agent = await peers.dial();
+      const agent = await peers.dial({ heartbeats: false });
       agent.socket.send(Buffer.from('{}'));
       await until(() => agent.closeCode !== null);
       expect([agent.closeCode, agent.closeReason]).toEqual([1008, 'frames are text']);

@@ -18,7 +18,7 @@ import { type Asked, LinkedStore, type LinkedStoreOptions } from '../support/lin
 import { startStore } from './fake-store.ts';
 import { Peers, type Start } from './start.ts';
 
-const HEARTBEAT_MS = 200;
+const HEARTBEAT_MS = 300;
 const JSON_HEADERS = { ...AUTHORIZED, 'content-type': 'application/json' };
 const NOT_CONFIGURED = { code: 'not_found', message: 'dashboard not configured (no telemetry_url provided)' };
 /** An answer to a query, which has one value. */
@@ -107,7 +107,7 @@ export function storeLinkCases(start: Start): void {
       ['another version', { version: 2 }, 'version_mismatch'],
       ['a field of the wrong form', { incarnation: 'x' }, 'bad_hello'],
     ])('with %s is refused without retry', async (_, change, code) => {
-      const store = await open();
+      const store = await open({ heartbeats: false });
       store.hello(change);
       await until(() => store.closeCode !== null);
       expect(store.frames('refuse')).toMatchObject([{ code, retry: false }]);
@@ -130,6 +130,7 @@ export function storeLinkCases(start: Start): void {
       ['too large a frame', (store: LinkedStore) => store.answer(1, 'x'.repeat(FRAME_MAX_BYTES)), CLOSE.too_large],
     ])('followed by %s closes the link', async (_, send, code) => {
       const store = await dial();
+      store.stopHeartbeats();
       send(store);
       await until(() => store.closeCode !== null);
       expect(store.closeCode).toBe(code);
@@ -170,6 +171,7 @@ export function storeLinkCases(start: Start): void {
 
     it('the same incarnation replaces its older link at once', async () => {
       const first = await dial();
+      first.stopHeartbeats();
       const second = await dial({
         incarnation: first.incarnation,
         onAsk: ({ call }, self) => self.answer(call, '{"rows":[]}'),

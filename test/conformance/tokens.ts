@@ -128,7 +128,7 @@ export function tokenCases(start: Start): void {
     });
 
     it('is refused another in hello than the link was opened for', async () => {
-      const agent = await closed.open({ token, host: 'gpu-7' });
+      const agent = await closed.open({ token, host: 'gpu-7', heartbeats: false });
       agent.hello({ host: 'gpu-9' });
       await until(() => agent.closeCode !== null);
       expect(agent.frames('refuse')).toMatchObject([{ code: 'host_mismatch', retry: false }]);
@@ -139,8 +139,8 @@ export function tokenCases(start: Start): void {
   it('a link ends when its token does', async () => {
     const expires_at = new Date(Date.now() + 3_000).toISOString();
     const tokens = tokenDocument({ short: { roles: ['agent'], expires_at } });
-    const peers = new Peers(await start({ tokens, heartbeat_ms: 200 }));
-    const agent = await peers.dial({ token: tokenText('short') });
+    const peers = new Peers(await start({ tokens, heartbeat_ms: 2_000 }));
+    const agent = await peers.dial({ token: tokenText('short'), heartbeats: false });
     const other = await peers.dial({ host: 'gpu-8' });
     expect(agent.frames('welcome')).toHaveLength(1);
     await until(() => agent.closeCode !== null);

@@ -12,6 +12,9 @@ import { checkedFetch } from './answers.ts';
 import { until } from './processes.ts';
 import { pyspyBinary } from './pyspy-binary.ts';
 
+/** How long a program may take to say something: on a busy machine, a start of many processes takes its time. */
+const SAYS_WAIT_MS = 50_000;
+
 export const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 export const DEMO_FOLDER = fileURLToPath(new URL('../../examples/demo', import.meta.url));
 
@@ -62,12 +65,21 @@ export function startCli(args: readonly string[], env: Environment = {}, cwd?: s
     child,
     pid: child.pid ?? 0,
     output,
-    says: (pattern) =>
-      until(() => {
-        const found = pattern.exec(output());
-        if (found === null && child.exitCode !== null) throw new Error(`it ended (${child.exitCode}): ${output()}`);
-        return found;
-      }, `the output ${pattern}`),
+    says: async (pattern) => {
+      try {
+        return await until(
+          () => {
+            const found = pattern.exec(output());
+            if (found === null && child.exitCode !== null) throw new Error(`it ended (${child.exitCode})`);
+            return found;
+          },
+          `the output ${pattern}`,
+          SAYS_WAIT_MS,
+        );
+      } catch (error) {
+        throw new Error(`${(error as Error).message}; so far: ${output()}`, { cause: error });
+      }
+    },
     signal: (signal) => child.kill(signal),
     ended,
   };

@@ -135,6 +135,10 @@ export class FakeAgent {
     return this.received.filter((frame): frame is Extract<GatewayFrame, { type: T }> => frame.type === type);
   }
 
+  /**
+   * Falls silent: also before what closes the link, where a test wants to know the close code. A gateway on Deno cuts the
+   * connection of a peer that says anything after that, and with it what the peer has not read yet.
+   */
   stopHeartbeats(): void {
     clearInterval(this.#timer);
   }

@@ -8,6 +8,7 @@
  *  - There is no limit on how long a head or a body may take to come, nor on how long a connection stays idle
  *    (HEAD_WAIT_MS, REQUEST_WAIT_MS and KEEP_ALIVE_MS are Node's): where strangers can reach it, put a proxy in front.
  *  - A WebSocket frame is taken in whole, up to 64 MiB, before the session refuses it (FRAME_MAX_BYTES, 1009).
+ *  - A peer that sends anything after its link was closed is cut off, and may not get to know the code and the reason.
  *  - A link can be closed but not cut: from the close on nothing of it is read or sent, but the connection of a peer that
  *    never answers lasts until the peer or the gateway ends.
  */
