@@ -572,12 +572,12 @@ describe('a full disk', () => {
 });
 
 describe('retention', () => {
-  // Ahead of the clock, so that the sweeps of the service, which go by it, find nothing to do.
+  // Ahead of the clock, so that the sweeps of the service, which go by it, find nothing that is old.
   const now_ms = Date.now() + 3_600_000;
   const now_us = now_ms * 1000;
 
   test('status events: by age, strictly, and by number', async () => {
-    const { url, sweep } = await start({ core_window_ms: 1_000, event_rows_max: 3 });
+    const { url, sweep } = await start({ core_window_ms: 1_000, event_rows_max: 4 });
     const at = [now_us - 1_000_000, now_us - 999_999, now_us, now_us + 1];
     await post(
       url,
@@ -595,12 +595,13 @@ describe('retention', () => {
       { id: 2 },
       { id: 3 },
     ]);
-    await post(url, '/ingest', batch(randomUUID(), 1, [statusRow(4, now_us + 2)]));
+    await post(url, '/ingest', batch(randomUUID(), 1, [statusRow(4, now_us + 2), statusRow(5, now_us + 3)]));
     await sweep(now_ms);
     expect(await rowsOf(url, 'select id from actor_status_events order by id')).toEqual([
       { id: 2 },
       { id: 3 },
       { id: 4 },
+      { id: 5 },
     ]);
   });
 
