@@ -133,7 +133,12 @@ export async function startSite(args: readonly string[], env: Environment = {}):
 }
 
 export async function siteOf(cli: RunningCli, data: string): Promise<Site> {
-  const [, url = ''] = await cli.says(/listening on (http:\S+)/);
+  const [, url = ''] = await cli.says(/listening on (http:\S+)/).catch(async (error: unknown) => {
+    // Nobody else would end it.
+    cli.signal('SIGTERM');
+    await cli.ended;
+    throw error;
+  });
   const token = readFileSync(path.join(data, 'token'), 'utf8').trim();
   const headers = { authorization: `Bearer ${token}` };
   const site: Site = {
