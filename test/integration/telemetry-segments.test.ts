@@ -20,6 +20,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Row, TABLES } from '../../src/contract/index.ts';
 import { resolveLimits, type TelemetryLimits } from '../../src/telemetry/limits.ts';
 import { sweepIntervalMs } from '../../src/telemetry/retention/settings.ts';
+import { readManifest } from '../../src/telemetry/segments/manifest.ts';
 import { openStoreFiles } from '../../src/telemetry/segments/recover.ts';
 import { Segments } from '../../src/telemetry/segments/segments.ts';
 import { Store } from '../../src/telemetry/store.ts';
@@ -307,6 +308,29 @@ describe('opening after a crash', () => {
     await close(again);
     expect(await sealedRows()).toEqual({ actor_status_events: 3 });
     expect(said).toEqual([]);
+  });
+
+  test('segments that another service wrote meanwhile are left as they are', async () => {
+    const store = await open();
+    const producer = randomUUID();
+    await ingest(store, producer, 1, [statusRow(1)]);
+    await close(store);
+    const stale = await readManifest(join(folder.path, 'segments'));
+    if (stale.kind !== 'manifest') throw new Error(stale.kind);
+    const other = await open();
+    await ingest(other, producer, 2, [statusRow(2)]);
+    await close(other);
+    const written = await manifest();
+    const opened = await openStoreFiles(folder.path, resolveLimits(), log);
+    if (!opened.ok) throw new Error(opened.failure.message);
+    const { connection, connect, close: closeDatabase } = opened.value.database;
+    const segments = new Segments(join(folder.path, 'segments'), stale.manifest);
+    await expect(segments.seal((work) => work(connection, connect))).rejects.toThrow('another service has written');
+    await expect(segments.catchUp(connection)).rejects.toThrow('another service has written');
+    closeDatabase();
+    expect(await manifest()).toEqual(written);
+    await close(await open());
+    expect(await sealedRows()).toEqual({ actor_status_events: 2 });
   });
 
   test('a segment that the manifest does not name is removed, and its rows are sealed again', async () => {

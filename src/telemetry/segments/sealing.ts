@@ -33,10 +33,16 @@ export function noteSql(store_id: string, seals: number, sealed_rows: Readonly<R
   ];
 }
 
-/** Brings the data file up to the manifest, if the last sealing was not noted any more. */
+/**
+ * Brings the data file up to the manifest, if the last sealing was not noted any more. Throws when the file knows of more
+ * than the manifest: while it was closed for a moment, another service has sealed.
+ */
 export async function catchUp(connection: DuckDBConnection, manifest: Manifest): Promise<void> {
   const sealing = await readSealing(connection);
   if (sealing !== null && sealing.seals === manifest.seals) return;
+  if (sealing !== null && sealing.seals > manifest.seals) {
+    throw new Error('another service has written segments of this data file; restart this one');
+  }
   await inTransaction(connection, noteSql(manifest.store_id, manifest.seals, manifest.sealed_rows));
 }
 
