@@ -107,10 +107,10 @@ describe('the prompt', () => {
 
   it('finishes what runs when Ctrl-D comes meanwhile, and leaves', async () => {
     const { type, shows } = await prompt();
-    type('select count(*) as n from range(300000000) a where a.range % 7 = 3;\r');
+    type('select count(*) as n from range(60000000) a where a.range % 7 = 3;\r');
     await shows(/= 3;\n/);
     type('\x04');
-    await shows(/n\n42857143\n\(1 row/);
+    await shows(/n\n8571429\n\(1 row/);
     expect(await terminal?.ended).toBe(0);
   });
 

@@ -180,7 +180,8 @@ describe('start', () => {
 
 describe('close', () => {
   test('what is in flight is answered, the query process ends, and only what is stored stays', async () => {
-    const { url, sqlPids, close } = await start();
+    // Far more time than it takes.
+    const { url, sqlPids, close } = await start({ sql_timeout_ms: 60_000, close_timeout_ms: 60_000 });
     await post(url, '/dumps', dumpRequest());
     await rowsOf(url, 'select 1 as x');
     const [pid = 0] = sqlPids();

@@ -18,7 +18,7 @@ let sandbox: SqlSandbox;
 let limits: TelemetryLimits;
 
 async function open(changes: Partial<TelemetryLimits> = {}): Promise<void> {
-  limits = resolveLimits(changes);
+  limits = resolveLimits({ sql_timeout_ms: 60_000, ...changes });
   const opened = await Store.open(`${folder.path}/data`, limits);
   if (!opened.ok) throw new Error(opened.failure.message);
   store = opened.value;
