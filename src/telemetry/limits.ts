@@ -23,10 +23,7 @@ export const LIMITS = {
   writes_waiting_max_bytes: 64 * 1024 * 1024,
   /** Pause between attempts to open a data file again that DuckDB has given up, milliseconds. */
   reopen_interval_ms: 1_000,
-  /**
-   * Rows of one commit, unless a single write alone has more. Stays under one row group (122,880), so that DuckDB never
-   * writes rows into the data file ahead of a checkpoint.
-   */
+  /** Rows of one commit, unless a single write alone has more. */
   commit_rows_max: 20_000,
   /** Columns of one commit, bytes, unless a single write alone has more: a commit of wide rows takes memory until a checkpoint. */
   commit_max_bytes: 8 * 1024 * 1024,
@@ -40,7 +37,7 @@ export const LIMITS = {
   owner_memory_max_mib: 1_024,
   /** Time after which it is as little again as at first, milliseconds, when nothing has needed more. */
   owner_memory_calm_ms: 600_000,
-  /** Rows committed after which the data file is closed and opened again behind the next sealing, which takes some tens of milliseconds: for so many DuckDB keeps up to 64 MiB until then. */
+  /** Rows committed after which the data file is closed and opened again behind the next sealing, which takes some tens of milliseconds: for so many DuckDB keeps some 70 MiB until then. */
   owner_renew_rows: 2_000_000,
   /** Commits not yet moved into the data file, MiB of columns; a checkpoint follows, for which the next commit waits. */
   owner_wal_mib: 4,

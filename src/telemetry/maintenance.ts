@@ -174,9 +174,8 @@ export class Maintenance {
     this.#unsealed = NOTHING_UNSEALED;
     try {
       const sealed = await this.#withMemory(() => this.#segments.seal(alone, { all }));
-      await this.#writer
-        .renew()
-        .catch((error) => this.#log.warn(`opening the data file anew failed: ${this.#said(error)}`));
+      // Not to be closed again at once.
+      if (!this.#isClosing) await this.#renew();
       return sealed;
     } catch (error) {
       const { rows, bytes } = this.#unsealed;
@@ -185,6 +184,13 @@ export class Maintenance {
       this.#sealNotBefore_ms = performance.now() + this.#limits.seal_interval_ms;
       throw error;
     }
+  }
+
+  /** What was sealed is sealed, whether that succeeds or not. */
+  async #renew(): Promise<void> {
+    await this.#writer
+      .renew()
+      .catch((error) => this.#log.warn(`opening the data file anew failed: ${this.#said(error)}`));
   }
 
   /** Runs what takes more memory than commits do, and runs it again with as much as there may be if that was too little. */
