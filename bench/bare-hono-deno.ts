@@ -1,5 +1,5 @@
 /** The bare Hono app on Deno: `bare-hono-deno.ts BODIES`, a file of JSON with pairs of path and body. Prints its URL. */
-import { deno } from '../src/edge-gateway/targets/deno-api.ts';
+import { deno } from '../src/edge-gateway/targets/deno/api.ts';
 import { bareHono } from './bare-hono.ts';
 
 const bodies = new Map<string, string>(JSON.parse(deno.readTextFileSync(deno.args[0] ?? '')));

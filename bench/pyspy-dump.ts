@@ -8,8 +8,8 @@
  * command is started by Node as well and its output read to the end, but neither parsed nor checked.
  */
 import { spawn } from 'node:child_process';
-import { identify } from '../src/node-agents/host/procfs/index.ts';
-import { createPySpy } from '../src/node-agents/host/pyspy/index.ts';
+import { createPySpy } from '../src/node-agents/inspect/pyspy/index.ts';
+import { identify } from '../src/node-agents/procfs/index.ts';
 import { pyspyBinary } from '../test/support/pyspy-binary.ts';
 import { startDemo } from '../test/support/python-process.ts';
 

@@ -3,8 +3,10 @@
  * at once. It sends heartbeats, judges silence and redials by the rules of the real one (node-agents/link/), whose
  * backoff it uses. Unlike that one it does not ask again why a dial failed.
  */
+
 import { randomUUID } from 'node:crypto';
 import { WebSocket } from 'ws';
+import { timestamp } from '../src/base/index.ts';
 import {
   AGENT_CLOSE,
   type AgentFrame,
@@ -16,7 +18,6 @@ import {
   LINK_SUBPROTOCOL,
   LINK_VERSION,
   SILENCE_MAX_HEARTBEATS,
-  timestamp,
 } from '../src/contract/index.ts';
 import { LIMITS } from '../src/node-agents/limits.ts';
 import { createBackoff } from '../src/node-agents/link/backoff.ts';

@@ -1,5 +1,6 @@
 /** The state of a simulated host, made anew each time it is asked for: a host, its service proc, 8 procs with an actor each. */
-import { hostLocation, type NodePayload, renderLocation, timestamp } from '../src/contract/index.ts';
+import { timestamp } from '../src/base/index.ts';
+import { hostLocation, type NodePayload, renderLocation } from '../src/contract/index.ts';
 
 export const PROCS_PER_HOST = 8;
 /** Host, service proc, procs and their actors. */

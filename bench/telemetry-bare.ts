@@ -8,9 +8,9 @@
 import { join } from 'node:path';
 import { BIGINT, type DuckDBConnection, DuckDBDataChunk, DuckDBInstance, UBIGINT, VARCHAR } from '@duckdb/node-api';
 import { type PackedTable, unpackRows } from '../src/contract/index.ts';
-import { Appenders } from '../src/telemetry/append.ts';
-import { tableDdl } from '../src/telemetry/ddl.ts';
-import { readPack } from '../src/telemetry/packs.ts';
+import { Appenders } from '../src/telemetry/store/append.ts';
+import { tableDdl } from '../src/telemetry/store/ddl.ts';
+import { readPack } from '../src/telemetry/store/packs.ts';
 import { EncodedBatch } from './telemetry-rows.ts';
 
 const BATCH_ROWS = 10_000;

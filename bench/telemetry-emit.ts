@@ -2,7 +2,7 @@
  * Programs that tell rows with the client of the agents' collector, a process of their own. Its parent sends a job and gets
  * a result. Each client has so many rows on their way at most; encoding them is part of what is measured.
  */
-import type { Row } from '../src/contract/index.ts';
+import type { Row } from '../src/base/index.ts';
 import { EventClient } from '../src/node-agents/index.ts';
 import { eventRows } from './telemetry-rows.ts';
 

@@ -1,5 +1,5 @@
 /** A gateway in front of a telemetry service, as a process: `telemetry-gateway.ts URL TOKEN`. It may be asked for `url`. */
-import { telemetryOverHttp } from '../src/edge-gateway/telemetry-http.ts';
+import { telemetryOverHttp } from '../src/edge-gateway/store/http-store.ts';
 import { startGateway } from '../test/support/gateway.ts';
 
 const [url = '', token = ''] = process.argv.slice(2);

@@ -7,12 +7,12 @@ import { deepStrictEqual } from 'node:assert';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { type StoreDumpRequest, TABLES } from '../src/contract/index.ts';
-import { Appenders } from '../src/telemetry/append.ts';
-import { INTERNAL_SCHEMA, tableDdl } from '../src/telemetry/ddl.ts';
-import { dumpRows } from '../src/telemetry/dump-rows.ts';
 import { resolveLimits } from '../src/telemetry/limits.ts';
-import { packRows } from '../src/telemetry/packs.ts';
-import { Replica } from '../src/telemetry/sql/replica.ts';
+import { Replica } from '../src/telemetry/query/process/replica.ts';
+import { Appenders } from '../src/telemetry/store/append.ts';
+import { INTERNAL_SCHEMA, tableDdl } from '../src/telemetry/store/ddl.ts';
+import { dumpRows } from '../src/telemetry/store/dump-rows.ts';
+import { packRows } from '../src/telemetry/store/packs.ts';
 import type { Connection } from './http-connection.ts';
 import { progress } from './processes.ts';
 

@@ -1,6 +1,8 @@
 /** The rows that the telemetry benchmark stores: messages and what became of them, as batches that are encoded once. */
+
 import { constants, zstdCompressSync } from 'node:zlib';
-import { pack, type Row, unpack } from '../src/contract/index.ts';
+import type { Row } from '../src/base/index.ts';
+import { pack, unpack } from '../src/contract/index.ts';
 
 const RESTAMP_MS = 1_000;
 const ENDPOINTS = Array.from({ length: 24 }, (_, index) => `endpoint_${index}`);

@@ -1,6 +1,6 @@
 /**
  * Bundles the gateway for Cloudflare Workers, as `wrangler deploy` and `wrangler dev` have it done: esbuild puts it together,
- * terser makes it small. The whole program has to stay within 40 KiB gzipped (test/integration/worker-bundle.test.ts), since a
+ * terser makes it small. The whole program has to stay within 40 KiB gzipped (test/integration/gateway/worker-bundle.test.ts), since a
  * Worker loads it anew wherever it runs.
  *
  *   node scripts/build-worker.mjs [FOLDER]   writes worker.js and worker.js.map; default dist-worker
@@ -30,7 +30,7 @@ const withoutUnused = {
 
 const bundled = await build({
   absWorkingDir: root,
-  entryPoints: ['src/edge-gateway/targets/worker.ts'],
+  entryPoints: ['src/edge-gateway/targets/worker/worker.ts'],
   outfile: join(folder, 'worker.js'),
   bundle: true,
   format: 'esm',

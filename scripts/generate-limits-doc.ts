@@ -16,9 +16,9 @@ import * as storeLink from '../src/contract/store-link.ts';
 import * as tokens from '../src/contract/tokens.ts';
 import * as uid from '../src/contract/uid.ts';
 import * as gateway from '../src/edge-gateway/limits.ts';
-import { PROCFS_LIMITS } from '../src/node-agents/host/procfs/limits.ts';
-import { PYSPY_LIMITS } from '../src/node-agents/host/pyspy/limits.ts';
+import { PYSPY_LIMITS } from '../src/node-agents/inspect/pyspy/limits.ts';
 import { LIMITS as AGENT_LIMITS } from '../src/node-agents/limits.ts';
+import { PROCFS_LIMITS } from '../src/node-agents/procfs/limits.ts';
 import { LIMITS as TELEMETRY_LIMITS } from '../src/telemetry/limits.ts';
 
 /** Numbers of the contract that bound nothing. */
@@ -43,8 +43,8 @@ export const SECTIONS: readonly { readonly title: string; readonly sources: read
   },
   { title: 'Gateway', sources: [{ file: 'src/edge-gateway/limits.ts', values: gateway }] },
   { title: 'Agent', sources: [{ file: 'src/node-agents/limits.ts', values: AGENT_LIMITS }] },
-  { title: 'py-spy', sources: [{ file: 'src/node-agents/host/pyspy/limits.ts', values: PYSPY_LIMITS }] },
-  { title: 'procfs', sources: [{ file: 'src/node-agents/host/procfs/limits.ts', values: PROCFS_LIMITS }] },
+  { title: 'py-spy', sources: [{ file: 'src/node-agents/inspect/pyspy/limits.ts', values: PYSPY_LIMITS }] },
+  { title: 'procfs', sources: [{ file: 'src/node-agents/procfs/limits.ts', values: PROCFS_LIMITS }] },
   { title: 'Telemetry', sources: [{ file: 'src/telemetry/limits.ts', values: TELEMETRY_LIMITS }] },
   { title: 'Command line', sources: [{ file: 'src/cli/limits.ts', values: CLI_LIMITS }] },
 ];

@@ -5,7 +5,7 @@ import { findViolations } from './architecture.ts';
 
 const src = new URL('../src/', import.meta.url).pathname;
 
-test('the sources keep the five rules of the house', () => {
+test('the sources keep to the five floors of the house', () => {
   const paths = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((path) => /\.tsx?$/.test(path));
   const files = new Map(paths.map((path) => [path, readFileSync(join(src, path), 'utf8')]));
   expect(files.size).toBeGreaterThan(0);
@@ -13,6 +13,9 @@ test('the sources keep the five rules of the house', () => {
 });
 
 test.each([
+  ['base/ importing a package', 'base/a.ts', "import { x } from 'valibot';"],
+  ['base/ importing the floor above', 'base/a.ts', "import type { X } from '../contract/x.ts';"],
+  ['base/ importing a runtime', 'base/a.ts', 'const fs = Deno.cwd();'],
   ['contract/ importing a package', 'contract/a.ts', "import { Hono } from 'hono';"],
   ['contract/ importing the runtime', 'contract/a.ts', "import 'node:fs';"],
   ['contract/ importing another part', 'contract/a.ts', "export * from '../telemetry/store.ts';"],
@@ -20,6 +23,10 @@ test.each([
   ['an import over several lines', 'telemetry/a.ts', "import {\n  type B,\n  c,\n} from '../dashboard/b.ts';"],
   ['a type import', 'node-agents/host/a.ts', "import type { B } from '../../telemetry/b.ts';"],
   ['a dynamic import', 'dashboard/a.ts', "const b = await import('../edge-gateway/b.ts');"],
+  ['link/ importing its neighbour', 'link/a.ts', "import { b } from '../client/b.ts';"],
+  ['link/ importing the floor above', 'link/a.ts', "import { b } from '../edge-gateway/b.ts';"],
+  ['client/ importing a runtime', 'client/a.ts', "import { readFileSync } from 'node:fs';"],
+  ['the side of a link that accepts naming a runtime', 'link/accepting/a.ts', "import { WebSocket } from 'node:http';"],
   ['a part importing cli/', 'node-agents/a.ts', "import { main } from '../cli/main.ts';"],
   ['an import that leaves src/', 'telemetry/a.ts', "import { x } from '../../scripts/x.mjs';"],
   ['the gateway importing a runtime', 'edge-gateway/hub.ts', "import { hash } from 'node:crypto';"],
@@ -38,10 +45,11 @@ test.each([
     "import * as v from 'valibot';\nimport { b } from './b.ts';",
   ],
   [
-    'the middle importing contract/ and packages',
+    'a part importing from every floor below, and packages',
     'edge-gateway/a.ts',
-    "import { Hono } from 'hono';\nimport { r } from '../contract/r.ts';",
+    "import { Hono } from 'hono';\nimport { r } from '../contract/r.ts';\nimport { s } from '../link/s.ts';\nimport { o } from '../base/o.ts';",
   ],
+  ['the dialling side of the link using a runtime', 'link/dialling/a.ts', "import { hash } from 'node:crypto';"],
   ['cli/ importing everything', 'cli/main.ts', "import { a } from '../node-agents/a.ts';\nimport 'node:fs';"],
   ['a property called node', 'edge-gateway/hub.ts', 'const reply = { node: payload };'],
   ['a runtime in a comment', 'edge-gateway/hub.ts', "// Deno has no such limit; see import('../cli/x.ts')\n"],

@@ -1,18 +1,33 @@
 /**
- * The five rules of the house, as a function over a map from path (below src/) to source text:
+ * The five floors of the house, as a function over a map from path (below src/) to source text:
  *
- *  1. contract/ imports valibot and itself, nothing else.
- *  2. edge-gateway, node-agents, telemetry and dashboard import contract/, packages and themselves, never each other.
- *  3. cli/ may import everything; nobody imports cli/.
- *  4. No file of edge-gateway outside targets/ names a runtime: `node:`, `Deno`, `cloudflare:`.
- *  5. A file in edge-gateway/targets has at most 150 lines.
+ *     5  cli/                                                    the composition root
+ *     4  edge-gateway/ node-agents/ telemetry/ dashboard/ bridge/
+ *     3  link/ client/ stacks/
+ *     2  contract/
+ *     1  base/
  *
- * A test beside the code it tests keeps to the arrows between the parts, but may use any package and runtime.
+ *  1. A part imports only from floors below its own; parts on one floor never import each other.
+ *  2. base/ imports no package; contract/ imports valibot and no other.
+ *  3. What runs on every runtime names none (`node:`, `Deno`, `cloudflare:`): base/, contract/, client/, stacks/, link/
+ *     except link/dialling/, and edge-gateway/ except its targets/.
+ *  4. A file in edge-gateway/targets has at most 150 lines.
+ *
+ * A test beside the code it tests keeps to the floors, but may use any package and runtime.
  */
 import { posix } from 'node:path';
 
-const MIDDLE = ['edge-gateway', 'node-agents', 'telemetry', 'dashboard'];
-const PARTS = ['contract', ...MIDDLE, 'cli'];
+const FLOORS: readonly (readonly string[])[] = [
+  ['base'],
+  ['contract'],
+  ['link', 'client', 'stacks'],
+  ['edge-gateway', 'node-agents', 'telemetry', 'dashboard', 'bridge'],
+  ['cli'],
+];
+const PARTS = FLOORS.flat();
+const PACKAGES: Readonly<Record<string, readonly string[]>> = { base: [], contract: ['valibot'] };
+const ON_EVERY_RUNTIME = ['base/', 'contract/', 'client/', 'stacks/', 'link/', 'edge-gateway/'];
+const OF_ONE_RUNTIME = ['link/dialling/', 'edge-gateway/targets/'];
 const TARGET_LINES_MAX = 150;
 
 /** One line for each violation, beginning with the path; empty when the rules hold. */
@@ -29,22 +44,26 @@ function importViolations(path: string, code: string): string[] {
   const part = partOf(path);
   if (!PARTS.includes(part)) return [`is in no part of the house (${PARTS.join(', ')})`];
   return importsOf(code).flatMap((specifier) => {
-    if (!specifier.startsWith('.')) {
-      const allowed = part !== 'contract' || specifier === 'valibot' || isTest(path);
-      return allowed ? [] : [`contract/ may import valibot only, not '${specifier}'`];
-    }
+    if (!specifier.startsWith('.')) return packageViolations(path, part, specifier);
     const target = partOf(posix.join(posix.dirname(path), specifier));
-    if (target === part || part === 'cli') return [];
-    if (target === 'contract') return [];
-    return [`${part}/ may not import '${specifier}'`];
+    const isAllowed = target === part || (PARTS.includes(target) && floorOf(target) < floorOf(part));
+    return isAllowed ? [] : [`${part}/ may not import '${specifier}'`];
   });
 }
 
+function packageViolations(path: string, part: string, specifier: string): string[] {
+  const allowed = PACKAGES[part];
+  // A runtime's own modules are the third rule's.
+  if (allowed === undefined || allowed.includes(specifier) || specifier.includes(':') || isTest(path)) return [];
+  return [`${part}/ may import ${allowed.join(', ') || 'no package'}, not '${specifier}'`];
+}
+
 function runtimeViolations(path: string, code: string): string[] {
-  if (partOf(path) !== 'edge-gateway' || path.startsWith('edge-gateway/targets/') || isTest(path)) return [];
+  const isNeutral = ON_EVERY_RUNTIME.some((folder) => path.startsWith(folder));
+  if (!isNeutral || OF_ONE_RUNTIME.some((folder) => path.startsWith(folder)) || isTest(path)) return [];
   // In code `node:` is also a property of a tree, so the two schemes count only where a specifier begins.
   const named = code.match(/(?<=['"`])(?:node|cloudflare):|\bDeno\b/g) ?? [];
-  return named.map((name) => `names the runtime '${name}' outside targets/`);
+  return named.map((name) => `names the runtime '${name}', but runs on every one`);
 }
 
 function sizeViolations(path: string, source: string): string[] {
@@ -67,6 +86,10 @@ function stripComments(source: string): string {
     /("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)|\/\/[^\n]*|\/\*[\s\S]*?\*\//g,
     (_, text: string | undefined) => text ?? '',
   );
+}
+
+function floorOf(part: string): number {
+  return FLOORS.findIndex((floor) => floor.includes(part));
 }
 
 function partOf(path: string): string {

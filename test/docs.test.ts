@@ -150,7 +150,7 @@ describe('the page of deployment', () => {
   });
 
   test('tells of every variable that the Worker reads, as wrangler.toml does', () => {
-    const source = read('src/edge-gateway/targets/worker-options.ts');
+    const source = read('src/edge-gateway/targets/worker/options.ts');
     const variables = [...source.matchAll(/readonly (MESHSCOPE_\w+)\?:/g)].map(([, name = '']) => name);
     expect(variables.length).toBeGreaterThan(8);
     expect(variables.filter((name) => !page.includes(name))).toEqual([]);

@@ -3,8 +3,8 @@
 import { userInfo } from 'node:os';
 import { VERSION } from '../contract/index.ts';
 import { type AnonymousLevel, telemetryOverHttp, tokensFromFile } from '../edge-gateway/index.ts';
-import { type RunningGateway, serveNode } from '../edge-gateway/targets/node.ts';
-import { nodeTokenFile } from '../edge-gateway/targets/node-tokens.ts';
+import { type RunningGateway, serveNode } from '../edge-gateway/targets/node/node.ts';
+import { nodeTokenFile } from '../edge-gateway/targets/node/tokens.ts';
 import { CommandError, EXIT, usageError } from './exit.ts';
 import { type Address, isLoopback, isPortTaken, portTaken } from './listen.ts';
 import type { CliLog } from './log.ts';

@@ -1,6 +1,6 @@
 /** Where the parts listen, and what may be listened on without TLS. */
 import { isIP } from 'node:net';
-import type { Failure } from '../contract/index.ts';
+import type { Failure } from '../base/index.ts';
 import { flag, type Invocation, text } from './command.ts';
 import { CommandError, usageError } from './exit.ts';
 import { LIMITS } from './limits.ts';

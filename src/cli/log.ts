@@ -1,6 +1,6 @@
 /** Lines for the people who run a part, on standard error: standard output is for results. */
 
-import { oneLine } from '../contract/index.ts';
+import { oneLine } from '../base/index.ts';
 import { isBehind, writeText } from './patient-output.ts';
 
 export interface CliLog {

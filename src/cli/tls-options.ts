@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ROLES, type Role } from '../contract/index.ts';
-import type { NodeTls } from '../edge-gateway/targets/node-tls.ts';
+import type { NodeTls } from '../edge-gateway/targets/node/tls.ts';
 import { type Invocation, text } from './command.ts';
 import { usageError } from './exit.ts';
 import { LIMITS } from './limits.ts';

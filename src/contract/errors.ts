@@ -4,6 +4,7 @@
  * The first nine are the mesh admin API's own; the rest name refusals that it answers as plain text or not at all.
  */
 import * as v from 'valibot';
+import { type ErrorCode, failure, type Outcome, success } from '../base/index.ts';
 
 export const ERROR_STATUS = {
   not_found: 404,
@@ -21,9 +22,7 @@ export const ERROR_STATUS = {
   payload_too_large: 413,
   unsupported_media_type: 415,
   unprocessable: 422,
-} as const;
-
-export type ErrorCode = keyof typeof ERROR_STATUS;
+} as const satisfies Record<ErrorCode, number>;
 
 export const ApiError = v.object({
   code: v.string(),
@@ -33,24 +32,6 @@ export const ApiError = v.object({
 
 export const ApiErrorEnvelope = v.object({ error: ApiError });
 export type ApiErrorEnvelope = v.InferOutput<typeof ApiErrorEnvelope>;
-
-/** A failure inside meshscope, on its way to becoming an envelope. */
-export interface Failure {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly details?: unknown;
-}
-
-/** The outcome of anything that can fail across a module or process boundary. */
-export type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly failure: Failure };
-
-export function success<T>(value: T): Outcome<T> {
-  return { ok: true, value };
-}
-
-export function failure(code: ErrorCode, message: string, details?: unknown): Outcome<never> {
-  return { ok: false, failure: details === undefined ? { code, message } : { code, message, details } };
-}
 
 /** One line for a person from what valibot found: the first issue, with the path of the field and the value given. */
 export function describeIssues(issues: readonly v.BaseIssue<unknown>[]): string {

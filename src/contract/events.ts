@@ -18,14 +18,6 @@ export const ROWS_PER_BATCH_MAX = 10_000;
 export const PACKED_MAX_BYTES = 8 * 1024 * 1024;
 export const PRODUCER_SOURCE_MAX_CHARS = 200;
 
-/** A value as JSON carries it. */
-export type RowValue = string | number | boolean | null;
-/** A value on its way into columns: 64-bit integers may be bigints there. */
-export type Cell = RowValue | bigint;
-export type Row = readonly RowValue[];
-/** Rows by table name. */
-export type TableRows = Readonly<Record<string, readonly (readonly Cell[])[]>>;
-
 export const EventBatch = v.object({
   producer: v.pipe(v.string(), v.uuid()),
   /** What the producer is, for people: `agent gpu-7`, `gateway`, a proc's reference. Default: nothing is known. */
@@ -37,7 +29,3 @@ export const EventBatch = v.object({
   packed: v.optional(v.string()),
 });
 export type EventBatch = v.InferOutput<typeof EventBatch>;
-
-export function countRows(tables: Readonly<Record<string, readonly unknown[]>>): number {
-  return Object.values(tables).reduce((sum, rows) => sum + rows.length, 0);
-}

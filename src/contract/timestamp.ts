@@ -1,9 +1,4 @@
-/** Timestamps on the wire: exactly `YYYY-MM-DDThh:mm:ss.mmmZ`, UTC, milliseconds truncated. */
 import * as v from 'valibot';
-
-export function timestamp(epochMs: number): string {
-  return new Date(epochMs).toISOString();
-}
 
 /** What a client may send or a peer may push: any number of fraction digits, `Z` or `+00:00`. */
 export const Timestamp = v.pipe(

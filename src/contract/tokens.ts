@@ -4,8 +4,10 @@
  *
  * A token as it is sent is TOKEN_PREFIX and 32 random bytes in base64url.
  */
+
 import * as v from 'valibot';
-import { failure, type Outcome, parseSafely } from './errors.ts';
+import { failure, type Outcome } from '../base/index.ts';
+import { parseSafely } from './errors.ts';
 import { HostName } from './link.ts';
 import { Timestamp } from './timestamp.ts';
 

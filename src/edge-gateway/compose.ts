@@ -2,16 +2,17 @@
  * What every target that serves from one process composes: identity, access, hub, app and snapshots out of one set of
  * options. The runtime only listens, hands requests over, and says when it is open and when it ends.
  */
-import { failure, LINK_SUBPROTOCOL, type Outcome, type Role, STORE_SUBPROTOCOL, timestamp } from '../contract/index.ts';
-import { type AnonymousLevel, createAccess } from './access.ts';
-import { documentsInMemory } from './documents.ts';
-import { createGateway, type Gateway, type OpenLink, type OpenStore } from './gateway.ts';
+import { failure, type Log, type Outcome, SILENT, timestamp } from '../base/index.ts';
+import { LINK_SUBPROTOCOL, type Role, STORE_SUBPROTOCOL } from '../contract/index.ts';
+import { type AnonymousLevel, createAccess } from './access/access.ts';
+import { documentsInMemory } from './http/documents.ts';
+import { createGateway, type Gateway, type OpenLink, type OpenStore } from './http/gateway.ts';
 import { MeshHub } from './hub/hub.ts';
-import { refuseStore, StoreLink } from './hub/store-link.ts';
-import { OwnTelemetry } from './own-telemetry.ts';
-import { type Log, type Sha256, SILENT, type Telemetry, type TokenSource, type UpgradeLink } from './ports.ts';
+import type { Sha256, Telemetry, TokenSource, UpgradeLink } from './ports.ts';
 import { GatewaySelf } from './self.ts';
-import { Snapshots } from './snapshot.ts';
+import { refuseStore, StoreLink } from './store/linked-store.ts';
+import { OwnTelemetry } from './store/own-telemetry.ts';
+import { Snapshots } from './store/snapshot.ts';
 
 export interface ServeOptions {
   /** Address to listen on, e.g. `127.0.0.1`, `::1`, `localhost`, `0.0.0.0`. */

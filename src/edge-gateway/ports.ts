@@ -2,24 +2,10 @@
  * What the gateway needs from outside: a handful of small types. Targets and the composition root supply adapters; no
  * file of the core knows what is behind one.
  */
+
 import type { Context } from 'hono';
-import type {
-  CallRequest,
-  EventBatch,
-  Failure,
-  Outcome,
-  ProcRef,
-  StoreDumpRequest,
-  StoredToken,
-} from '../contract/index.ts';
-
-/** One line for people who run the gateway; `fields` are for machines that read the log. */
-export interface Log {
-  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
-}
-
-export const SILENT: Log = { info: () => {}, warn: () => {} };
+import type { Failure, Outcome } from '../base/index.ts';
+import type { CallRequest, EventBatch, ProcRef, StoreDumpRequest, StoredToken } from '../contract/index.ts';
 
 /** The telemetry store. Every call has a deadline of its own and never throws. */
 export interface Telemetry {

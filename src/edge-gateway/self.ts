@@ -2,6 +2,7 @@
  * The gateway's own place in the mesh: `/v1/admin`, and the proc and actor it names (AI-1 to AI-3). They resolve, but no
  * host lists them. The location is that of the URL: `tcp://` for an IP literal, `tls://` for a name, which stays a name.
  */
+import { timestamp, uuidV7 } from '../base/index.ts';
 import {
   type ActorRef,
   type AdminInfo,
@@ -13,9 +14,7 @@ import {
   procOf,
   refKey,
   renderRef,
-  timestamp,
   type Uid,
-  uuidV7,
 } from '../contract/index.ts';
 import type { GatewayIdentity } from './ports.ts';
 

@@ -3,20 +3,21 @@
  *
  *     routes.ts, link.ts ─► requests.ts ─┬─► store.ts ─► writer.ts ─► database.ts    the owner process: ingestion,
  *                                        │                                           durable and once
- *                                        └─► sql/sandbox.ts ─► worker.ts ═► worker-entry.ts ─► replica.ts
+ *                                        └─► query/owner/sandbox.ts ─► query-process.ts ═► query/process/entry.ts ─► replica.ts
  *                                                              user SQL, in processes that can die
  *
  * maintenance.ts seals what was committed (segments/) and sweeps what is over its bound (retention/); tools/ works on a store
  * that no service has open.
  */
-export { type CoreOptions, openCore, type TelemetryCore } from './core.ts';
+
+export type { WarningLog } from '../base/index.ts';
 export { LIMITS, type TelemetryLimits } from './limits.ts';
-export { type StoreConnection, serveStoreLink } from './link.ts';
-export type { Log } from './log.ts';
 export type { TelemetryStore } from './port.ts';
-export type { Requests } from './requests.ts';
 export { retentionLimits, STORE_MAX_BYTES } from './retention/settings.ts';
-export { startTelemetry, type TelemetryOptions, type TelemetryService } from './service.ts';
+export { type CoreOptions, openCore, type TelemetryCore } from './service/core.ts';
+export { type StoreConnection, serveStoreLink } from './service/link.ts';
+export type { Requests } from './service/requests.ts';
+export { startTelemetry, type TelemetryOptions, type TelemetryService } from './service/service.ts';
 export { compactStore } from './tools/compact.ts';
 export { EXPORT_FORMATS, type ExportFormat, exportStore } from './tools/export.ts';
 export { verifyStore } from './tools/verify.ts';

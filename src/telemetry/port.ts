@@ -1,15 +1,15 @@
 /**
  * The store as whatever is above it sees it: routes.ts, requests.ts and link.ts need this and nothing of an engine. DuckDB
- * stands behind it (core.ts); test/telemetry-port/suite.ts says how whatever stands behind it must behave.
+ * stands behind it (core.ts); test/integration/telemetry/port/suite.ts says how whatever stands behind it must behave.
  *
  *  1. A write is answered after its commit, and a query sees every row that was acknowledged before it was sent.
  *  2. A batch counts once: one whose number is not above its producer's last is acknowledged again, and adds nothing.
  *  3. A write is there whole or not at all; so is the answer to a query.
  *  4. Queries read. Whatever else they try is refused, and one that goes over a bound dies alone.
  */
-import type { Outcome } from '../contract/index.ts';
-import type { QueryAnswer } from './sql/answer.ts';
-import type { Format } from './sql/formats.ts';
+import type { Outcome } from '../base/index.ts';
+import type { Format } from './query/formats.ts';
+import type { QueryAnswer } from './query/owner/answer.ts';
 
 /** What `/healthz` says of a store. */
 export interface StoreHealth {

@@ -1,5 +1,5 @@
 import { telemetryOverHttp, tokensFromFile } from '../../src/edge-gateway/index.ts';
-import { nodeTokenFile } from '../../src/edge-gateway/targets/node-tokens.ts';
+import { nodeTokenFile } from '../../src/edge-gateway/targets/node/tokens.ts';
 import { startGateway, TOKEN } from '../support/gateway.ts';
 import { TokensFile } from '../support/tokens.ts';
 import { conformance } from './conformance.ts';

@@ -1,15 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  type AddRow,
-  LINE_MAX_CHARS,
-  Metrics,
-  pack,
-  SERIES_MAX,
-  type TableRows,
-  Trace,
-  unpack,
-  unpackRows,
-} from '../../src/contract/index.ts';
+import { type AddRow, LINE_MAX_CHARS, Metrics, SERIES_MAX, type TableRows, Trace } from '../../src/base/index.ts';
+import { pack, unpack, unpackRows } from '../../src/contract/index.ts';
 
 function readBack(tables: TableRows): Record<string, unknown[][]> {
   const packed = pack(tables);

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { oneLine } from '../../src/contract/index.ts';
+import { oneLine } from '../../src/base/index.ts';
 
 it.each([
   ['plain, é, 日本 and 😀 stay', 'plain, é, 日本 and 😀 stay'],

@@ -1,14 +1,13 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { RowValue, TableRows } from '../../src/base/index.ts';
 import {
   type ColumnType,
   countPackedRows,
   findTable,
   pack,
   ROWS_PER_BATCH_MAX,
-  type RowValue,
   TABLES,
-  type TableRows,
   unpack,
   unpackRows,
 } from '../../src/contract/index.ts';

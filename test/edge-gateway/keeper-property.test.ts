@@ -2,9 +2,11 @@
  * The same frames with evictions anywhere between them, and without any: the agents are sent the same, readers read the
  * same bytes, followers are told the same. And no tick does anything before `dueAt_ms` said that it would.
  */
+
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { failure, type NodePayload, type Outcome, success } from '../../src/contract/index.ts';
+import { failure, type Outcome, success } from '../../src/base/index.ts';
+import type { NodePayload } from '../../src/contract/index.ts';
 import type { Telemetry } from '../../src/edge-gateway/ports.ts';
 import {
   EvictingHub,

@@ -1,8 +1,10 @@
 /** A hub whose object is dropped at any point of a link's life goes on as if nothing had been. */
+
 import { randomUUID } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { CLOSE, type EventBatch, failure, type NodePayload, type Outcome, success } from '../../src/contract/index.ts';
+import { failure, type Outcome, success } from '../../src/base/index.ts';
+import { CLOSE, type EventBatch, type NodePayload } from '../../src/contract/index.ts';
 import { SqliteKeeper } from '../../src/edge-gateway/hub/sqlite-keeper.ts';
 import {
   CONTENDERS_MAX,

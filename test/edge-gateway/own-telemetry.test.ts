@@ -1,9 +1,11 @@
 /** What a gateway says of itself, in `/metrics` and in what it sends to the store. */
+
 import { afterEach, describe, expect, it } from 'vitest';
-import { type EventBatch, failure, pack, success, type TableRows } from '../../src/contract/index.ts';
+import { failure, SILENT, success, type TableRows } from '../../src/base/index.ts';
+import { type EventBatch, pack } from '../../src/contract/index.ts';
 import { OWN_ROWS_MAX } from '../../src/edge-gateway/limits.ts';
-import { OwnTelemetry } from '../../src/edge-gateway/own-telemetry.ts';
-import { type MeshCounts, SILENT, type Telemetry } from '../../src/edge-gateway/ports.ts';
+import type { MeshCounts, Telemetry } from '../../src/edge-gateway/ports.ts';
+import { OwnTelemetry } from '../../src/edge-gateway/store/own-telemetry.ts';
 import { sha256 } from '../../src/edge-gateway/targets/sha256.ts';
 import { until } from '../support/fake-agent.ts';
 

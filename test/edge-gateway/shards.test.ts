@@ -1,7 +1,8 @@
 /** Directory and shards when one of them fails, is lost, or belongs elsewhere in between: what is listed and told stays true. */
+
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { type EventBatch, success } from '../../src/contract/index.ts';
-import { nodeChanged } from '../../src/edge-gateway/hub/live-events.ts';
+import { success } from '../../src/base/index.ts';
+import type { EventBatch } from '../../src/contract/index.ts';
 import type { PublishedNode } from '../../src/edge-gateway/hub/published.ts';
 import {
   LIVE_EVENT_MAX_CHARS,
@@ -11,6 +12,7 @@ import {
   TOLD_EVENTS_MAX,
   TOLD_TRIES_MAX,
 } from '../../src/edge-gateway/limits.ts';
+import { nodeChanged } from '../../src/edge-gateway/live/events.ts';
 import { Teller, type Told } from '../../src/edge-gateway/shards/teller.ts';
 import { hostNode, procNode } from '../support/evicting-hub.ts';
 import { until } from '../support/fake-agent.ts';

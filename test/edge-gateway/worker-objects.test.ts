@@ -1,7 +1,7 @@
 /** The Worker and its objects in workerd, where the runtime itself makes the difference. */
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { encodeRef, HOST_NAME_MAX_CHARS, TOKEN_HOSTS_MAX, TOKEN_NAME_MAX_CHARS } from '../../src/contract/index.ts';
-import worker from '../../src/edge-gateway/targets/worker.ts';
+import worker from '../../src/edge-gateway/targets/worker/worker.ts';
 import { FakeAgent, until } from '../support/fake-agent.ts';
 import { AUTHORIZED, rawRequest, TOKEN } from '../support/gateway.ts';
 import { untilAsleep } from '../support/sleep.ts';

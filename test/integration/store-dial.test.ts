@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { NodeServeOptions, RunningGateway } from '../../src/edge-gateway/targets/node.ts';
+import type { NodeServeOptions, RunningGateway } from '../../src/edge-gateway/targets/node/node.ts';
 import { DEMO_FOLDER, type RunningCli, type Site, startCli, startSite } from '../support/cli.ts';
 import { FakeAgent } from '../support/fake-agent.ts';
 import { AUTHORIZED, startGateway, TOKEN } from '../support/gateway.ts';
 import { until } from '../support/processes.ts';
 import { tokenDocument, tokenText } from '../support/tokens.ts';
-import { batch, statusRow } from './telemetry-support.ts';
+import { batch, statusRow } from './telemetry/support.ts';
 
 const ends: (() => unknown)[] = [];
 

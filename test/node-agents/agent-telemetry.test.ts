@@ -1,12 +1,13 @@
 /** What an agent tells of its host and of itself, as it reaches a gateway. */
+
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { findTable, type RowValue } from '../../src/contract/index.ts';
-import { hashUid } from '../../src/node-agents/host/identity.ts';
+import type { RowValue } from '../../src/base/index.ts';
+import { findTable } from '../../src/contract/index.ts';
 import {
   EventClient,
   type HostAgent,
@@ -15,7 +16,8 @@ import {
   startHostAgent,
 } from '../../src/node-agents/index.ts';
 import { LIMITS } from '../../src/node-agents/limits.ts';
-import { type ActorStatus, CoreRows } from '../../src/node-agents/telemetry/core-rows.ts';
+import { hashUid } from '../../src/node-agents/procs/identity.ts';
+import { type ActorStatus, CoreRows } from '../../src/node-agents/producer/core-rows.ts';
 import { rowsOf } from '../support/batches.ts';
 import { until } from '../support/processes.ts';
 import { pyspyBinary } from '../support/pyspy-binary.ts';

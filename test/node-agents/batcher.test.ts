@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/node-agents/limits.ts';
-import type { CountedBatch } from '../../src/node-agents/telemetry/batch-code.ts';
-import { Batcher } from '../../src/node-agents/telemetry/batcher.ts';
+import type { CountedBatch } from '../../src/node-agents/producer/batch-code.ts';
+import { Batcher } from '../../src/node-agents/producer/batcher.ts';
 import { countOf, rowsOf } from '../support/batches.ts';
 import { until } from '../support/processes.ts';
 

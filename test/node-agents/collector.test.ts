@@ -19,12 +19,12 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { EventBatch } from '../../src/contract/index.ts';
+import { type Collector, startCollector } from '../../src/node-agents/collector/collector.ts';
+import { removeStale, SOCKET_PATH_MAX_BYTES } from '../../src/node-agents/collector/socket-place.ts';
 import { EventClient } from '../../src/node-agents/index.ts';
 import { LIMITS } from '../../src/node-agents/limits.ts';
-import { encodeRows } from '../../src/node-agents/telemetry/batch-code.ts';
-import { type Collector, startCollector } from '../../src/node-agents/telemetry/collector.ts';
-import { removeStale, SOCKET_PATH_MAX_BYTES } from '../../src/node-agents/telemetry/socket-place.ts';
-import { Spool } from '../../src/node-agents/telemetry/spool.ts';
+import { encodeRows } from '../../src/node-agents/producer/batch-code.ts';
+import { Spool } from '../../src/node-agents/spool/spool.ts';
 import { rowsOf } from '../support/batches.ts';
 import { until } from '../support/processes.ts';
 

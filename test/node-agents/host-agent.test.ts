@@ -10,11 +10,11 @@ import {
   type NodePayload,
   type ProcProperties,
 } from '../../src/contract/index.ts';
-import { Discovery } from '../../src/node-agents/host/discovery.ts';
-import { identify, type ProcessIdentity, readProcess } from '../../src/node-agents/host/procfs/index.ts';
-import { ProcRegistry } from '../../src/node-agents/host/registry.ts';
 import { type HostAgent, type HostAgentOptions, nameSpecs, startHostAgent } from '../../src/node-agents/index.ts';
 import { LIMITS } from '../../src/node-agents/limits.ts';
+import { Discovery } from '../../src/node-agents/processes/discovery.ts';
+import { identify, type ProcessIdentity, readProcess } from '../../src/node-agents/procfs/index.ts';
+import { ProcRegistry } from '../../src/node-agents/procs/registry.ts';
 import { rowsOf } from '../support/batches.ts';
 import { findByCommand, isThere, until } from '../support/processes.ts';
 import { pyspyBinary } from '../support/pyspy-binary.ts';

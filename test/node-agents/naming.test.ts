@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { LINK_PATH, uuidV7 } from '../../src/contract/index.ts';
+import { uuidV7 } from '../../src/base/index.ts';
+import { LINK_PATH } from '../../src/contract/index.ts';
 import { displayDuration } from '../../src/node-agents/config/settings.ts';
-import { hashUid, programLabel } from '../../src/node-agents/host/identity.ts';
 import { LIMITS } from '../../src/node-agents/limits.ts';
 import { createBackoff } from '../../src/node-agents/link/backoff.ts';
 import { linkUrl } from '../../src/node-agents/link/connection.ts';
+import { hashUid, programLabel } from '../../src/node-agents/procs/identity.ts';
 
 describe('the label of a command', () => {
   it.each([

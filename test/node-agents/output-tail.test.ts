@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createOutputTail } from '../../src/node-agents/host/output-tail.ts';
 import { LIMITS } from '../../src/node-agents/limits.ts';
+import { createOutputTail } from '../../src/node-agents/processes/output-tail.ts';
 
 function tailOf(...pieces: (string | Buffer)[]) {
   const tail = createOutputTail();

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { refKey } from '../../src/contract/index.ts';
-import { procRefs } from '../../src/node-agents/host/identity.ts';
-import { type ProcRecord, type ProcState, stateForExit } from '../../src/node-agents/host/proc-record.ts';
-import { ProcRegistry } from '../../src/node-agents/host/registry.ts';
 import { LIMITS } from '../../src/node-agents/limits.ts';
+import { procRefs } from '../../src/node-agents/procs/identity.ts';
+import { type ProcRecord, type ProcState, stateForExit } from '../../src/node-agents/procs/proc-record.ts';
+import { ProcRegistry } from '../../src/node-agents/procs/registry.ts';
 
 const RUNNING: ProcState = { kind: 'running' };
 

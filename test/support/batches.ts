@@ -1,6 +1,8 @@
 /** What is in event batches, however they carry it. */
+
 import { zstdDecompressSync } from 'node:zlib';
-import { type EventBatch, type RowValue, unpack, unpackRows } from '../../src/contract/index.ts';
+import type { RowValue } from '../../src/base/index.ts';
+import { type EventBatch, unpack, unpackRows } from '../../src/contract/index.ts';
 
 /** Rows by table name. */
 export function rowsOf(batch: EventBatch): Record<string, RowValue[][]> {

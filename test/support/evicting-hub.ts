@@ -2,12 +2,14 @@
  * A hub over SQLite in a temporary file that can be evicted: its object is dropped, with nothing but the database and the
  * attachment of each socket left, and a new one is made out of them.
  */
+
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { type AgentFrame, type GatewayFrame, type NodePayload, timestamp } from '../../src/contract/index.ts';
+import { timestamp } from '../../src/base/index.ts';
+import type { AgentFrame, GatewayFrame, NodePayload } from '../../src/contract/index.ts';
 import { MeshHub } from '../../src/edge-gateway/hub/hub.ts';
 import type { HubOptions } from '../../src/edge-gateway/hub/hub-options.ts';
 import type { KeptSession, LinkSession } from '../../src/edge-gateway/hub/session.ts';

@@ -2,8 +2,10 @@
  * A host agent that is only a peer: a real WebSocket that speaks the link by hand, so that it can also stall, drop,
  * answer twice or go silent. It sends nothing that a test did not ask for, heartbeats aside.
  */
+
 import { randomUUID } from 'node:crypto';
 import { WebSocket } from 'ws';
+import { timestamp } from '../../src/base/index.ts';
 import {
   type AgentFrame,
   type GatewayFrame,
@@ -12,7 +14,6 @@ import {
   LINK_SUBPROTOCOL,
   type NodePayload,
   renderLocation,
-  timestamp,
 } from '../../src/contract/index.ts';
 
 export type CallFrame = Extract<GatewayFrame, { type: 'call' }>;

@@ -1,6 +1,6 @@
 /** A real gateway on a free loopback port, and a raw HTTP client that sends a path exactly as it is written. */
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
-import { type NodeServeOptions, type RunningGateway, serveNode } from '../../src/edge-gateway/targets/node.ts';
+import { type NodeServeOptions, type RunningGateway, serveNode } from '../../src/edge-gateway/targets/node/node.ts';
 import { answerError } from './answers.ts';
 
 export const TOKEN = 'test-token-0123456789abcdef';

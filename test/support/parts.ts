@@ -3,11 +3,13 @@
  * by requests as they do where they run, and agents whose sockets are only told of. Each part can be lost and made anew out
  * of what it stored, and requests can be made to fail.
  */
+
 import { randomUUID } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
-import { type GatewayFrame, hostLocation, locationKey, type NodePayload, timestamp } from '../../src/contract/index.ts';
+import { SILENT, timestamp } from '../../src/base/index.ts';
+import { type GatewayFrame, hostLocation, locationKey, type NodePayload } from '../../src/contract/index.ts';
 import type { LinkSession } from '../../src/edge-gateway/hub/session.ts';
-import { NO_TELEMETRY, SILENT, type Telemetry } from '../../src/edge-gateway/ports.ts';
+import { NO_TELEMETRY, type Telemetry } from '../../src/edge-gateway/ports.ts';
 import { Directory, type DirectoryOptions } from '../../src/edge-gateway/shards/directory.ts';
 import type { Peer } from '../../src/edge-gateway/shards/peer.ts';
 import { shardOf } from '../../src/edge-gateway/shards/place.ts';

@@ -1,5 +1,6 @@
 import path from 'node:path';
-import { type Failure, VERSION } from '../../contract/index.ts';
+import type { Failure } from '../../base/index.ts';
+import { VERSION } from '../../contract/index.ts';
 import { startHostAgent } from '../../node-agents/index.ts';
 import { AGENT_HELP, AGENT_OPTIONS, type AgentSettings, readAgentSettings, spoolDirDefault } from '../agent-options.ts';
 import { URL_DEFAULT } from '../client.ts';

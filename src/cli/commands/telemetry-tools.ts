@@ -1,6 +1,6 @@
 /** `meshscope telemetry compact | export | verify`: what may be done with a store that no service has open. */
 import path from 'node:path';
-import type { Outcome } from '../../contract/index.ts';
+import type { Outcome } from '../../base/index.ts';
 import {
   compactStore,
   EXPORT_FORMATS,

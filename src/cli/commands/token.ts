@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { timestamp } from '../../base/index.ts';
 import {
   HostName,
   isExpired,
@@ -9,7 +10,6 @@ import {
   TOKEN_PREFIX,
   TOKENS_MAX,
   TokenName,
-  timestamp,
 } from '../../contract/index.ts';
 import { type Command, flag, type Invocation, text, texts } from '../command.ts';
 import { dataDir, ensureDataDir } from '../data-dir.ts';

@@ -1,6 +1,6 @@
 /** Writing of rows by columns (layout.ts). */
-import { failure, type Outcome, success } from '../errors.ts';
-import { type Cell, ROWS_PER_BATCH_MAX, type TableRows } from '../events.ts';
+import { type Cell, failure, type Outcome, success, type TableRows } from '../../base/index.ts';
+import { ROWS_PER_BATCH_MAX } from '../events.ts';
 import { type Column, findTable, type Table } from '../tables.ts';
 import { CODES, NULLS, PACKED_VERSION } from './layout.ts';
 

@@ -1,6 +1,6 @@
 /** Reading of rows by columns (layout.ts). */
-import { failure, type Outcome, success } from '../errors.ts';
-import { ROWS_PER_BATCH_MAX, type RowValue } from '../events.ts';
+import { failure, type Outcome, type RowValue, success } from '../../base/index.ts';
+import { ROWS_PER_BATCH_MAX } from '../events.ts';
 import { type Column, findTable, type Table } from '../tables.ts';
 import {
   CODES,

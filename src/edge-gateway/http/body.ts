@@ -2,8 +2,10 @@
  * Request bodies, checked in the contract's order: content type (415), size (413), JSON (400), shape (422). Every
  * message says what was expected; a shape message names the field and the value.
  */
+
 import * as v from 'valibot';
-import { describeIssues, failure, type Outcome, success } from '../../contract/index.ts';
+import { failure, messageOf, type Outcome, success } from '../../base/index.ts';
+import { describeIssues } from '../../contract/index.ts';
 import { BODIES_MAX_BYTES, BODY_MAX_BYTES, RETRY_AFTER_S } from '../limits.ts';
 
 let bodies_bytes = 0;
@@ -73,8 +75,4 @@ function decode(chunks: readonly Uint8Array[], size_bytes: number): Outcome<stri
 function tooBusy(): Outcome<never> {
   const details = { retry_after_s: RETRY_AFTER_S };
   return failure('service_unavailable', `too many request bodies at once; try again in ${RETRY_AFTER_S} s`, details);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

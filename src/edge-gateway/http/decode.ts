@@ -7,7 +7,7 @@
  *
  * A `%` without two hex digits is kept as it is, in both passes.
  */
-import { failure, type Outcome, success } from '../../contract/index.ts';
+import { failure, type Outcome, success } from '../../base/index.ts';
 
 /** Percent-decodes; null when the bytes are not UTF-8. */
 export function percentDecode(text: string): string | null {

@@ -2,7 +2,7 @@
  * What makes a request head unreadable, for runtimes whose server hands over any: a `Host` that is missing or is no
  * authority, a backslash in the path, which some readers take for a slash. Answered 400 before anything is matched.
  */
-import type { Failure } from '../../contract/index.ts';
+import type { Failure } from '../../base/index.ts';
 
 const PLAIN_HOST = /^[a-z0-9._-]+(?::\d{1,5})?$/;
 

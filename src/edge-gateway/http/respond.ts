@@ -1,5 +1,6 @@
 /** Answers: JSON text as it stands, and the error envelope for everything that is not a success. */
-import { ERROR_STATUS, type Failure } from '../../contract/index.ts';
+import type { Failure } from '../../base/index.ts';
+import { ERROR_STATUS } from '../../contract/index.ts';
 
 export const JSON_TYPE = 'application/json';
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it, vi } from 'vitest';
+import { type Outcome, SILENT, success, timestamp } from '../../base/index.ts';
 import {
   ANSWER_MAX_CHARS,
   CLOSE,
@@ -8,10 +9,7 @@ import {
   hostLocation,
   locationKey,
   type NodePayload,
-  type Outcome,
   parseActorRef,
-  success,
-  timestamp,
 } from '../../contract/index.ts';
 import {
   ANSWER_PARTS_MAX,
@@ -29,7 +27,6 @@ import {
   WAITERS_MAX,
 } from '../limits.ts';
 import type { Dialler, Link, LinkReceiver } from '../ports.ts';
-import { SILENT } from '../ports.ts';
 import { CallBudget, CallTable } from './calls.ts';
 import { EventCounts, EventRelay } from './event-relay.ts';
 import { HostState } from './host.ts';

@@ -8,13 +8,8 @@
  *     A table that goes on for one that is lost begins above all numbers that it may have used.
  *  4. When the link breaks, every call on it ends as lost.
  */
-import {
-  ANSWER_MAX_CHARS,
-  type CallRequest,
-  type ErrorCode,
-  type Failure,
-  type GatewayFrame,
-} from '../../contract/index.ts';
+import type { ErrorCode, Failure } from '../../base/index.ts';
+import { ANSWER_MAX_CHARS, type CallRequest, type GatewayFrame } from '../../contract/index.ts';
 import { ANSWER_PARTS_MAX, ANSWERS_MAX_CHARS, CALLS_MAX, CALLS_PER_HOST_MAX } from '../limits.ts';
 
 /** What an agent may say of a call; the other codes are about a request to this gateway, which it knows nothing of. */

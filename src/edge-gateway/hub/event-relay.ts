@@ -11,9 +11,10 @@
  * A relay that goes on for one that is lost awaits, of each producer, whatever that one had neither acknowledged nor sent
  * back: `kept` tells it.
  */
+import type { Log } from '../../base/index.ts';
 import type { EventBatch, GatewayFrame } from '../../contract/index.ts';
 import { EVENT_BATCHES_PER_LINK_MAX } from '../limits.ts';
-import { type Log, NO_TELEMETRY, type Telemetry } from '../ports.ts';
+import { NO_TELEMETRY, type Telemetry } from '../ports.ts';
 
 /** Refusals that sending the same batch again cannot cure. */
 const POISON: ReadonlySet<string> = new Set(['bad_request', 'unprocessable', 'payload_too_large']);

@@ -1,16 +1,8 @@
 /** One host: the state it published last, whether its link stands, and the calls that readers share. */
 
 import * as v from 'valibot';
-import {
-  type ActorRef,
-  type Failure,
-  hostLocation,
-  locationKey,
-  NodePayload,
-  type Outcome,
-  refKey,
-  success,
-} from '../../contract/index.ts';
+import { type Failure, type Outcome, success } from '../../base/index.ts';
+import { type ActorRef, hostLocation, locationKey, NodePayload, refKey } from '../../contract/index.ts';
 import { RESOLVE_WAIT_MS } from '../limits.ts';
 import type { HostView, NodeView } from '../ports.ts';
 import type { CallEnd, CallTable } from './calls.ts';

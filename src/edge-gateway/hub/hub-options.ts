@@ -1,7 +1,8 @@
 /** What a hub is made of, apart from links. */
-import type { GatewayIdentity, Log, Principal, Telemetry } from '../ports.ts';
+import type { Log } from '../../base/index.ts';
+import type { LiveTeller } from '../live/events.ts';
+import type { GatewayIdentity, Principal, Telemetry } from '../ports.ts';
 import type { HubKeeper } from './keeper.ts';
-import type { LiveTeller } from './live-events.ts';
 import type { LinkSession } from './session.ts';
 
 export interface HubOptions {

@@ -11,16 +11,8 @@
  * state is then in a keeper (keeper.ts), each session in what its `kept` gave, and `dueAt_ms` says when `tick` has
  * something to do. Its successor finds the hosts in the keeper, is given the sessions by `restore`, and goes on.
  */
-import {
-  type CallRequest,
-  CLOSE,
-  failure,
-  HEARTBEAT_MS,
-  type Outcome,
-  type ProcRef,
-  parseNodeRef,
-  success,
-} from '../../contract/index.ts';
+import { failure, type Log, type Outcome, SILENT, success } from '../../base/index.ts';
+import { type CallRequest, CLOSE, HEARTBEAT_MS, type ProcRef, parseNodeRef } from '../../contract/index.ts';
 import {
   GONE_HOST_KEPT_MS,
   HOSTS_MAX,
@@ -28,32 +20,30 @@ import {
   STATE_PER_HOST_MAX_CHARS,
   TAKEOVER_SILENCE_HEARTBEATS,
 } from '../limits.ts';
-import {
-  type CallOptions,
-  type Dialler,
-  type HostView,
-  type HostViews,
-  type Link,
-  type Log,
-  type Mesh,
-  type MeshCounts,
-  type Principal,
-  SILENT,
-  type Telemetry,
+import type { LiveTeller } from '../live/events.ts';
+import { LiveFeed } from '../live/feed.ts';
+import type {
+  CallOptions,
+  Dialler,
+  HostView,
+  HostViews,
+  Link,
+  Mesh,
+  MeshCounts,
+  Principal,
+  Telemetry,
 } from '../ports.ts';
-import { byHostName, renderTree } from '../tree.ts';
 import { CallBudget } from './calls.ts';
 import { Contenders } from './contenders.ts';
 import { EventCounts } from './event-relay.ts';
 import { type HostLink, HostState, type LocatedNode } from './host.ts';
 import type { NodeStore } from './host-nodes.ts';
 import type { HubOptions } from './hub-options.ts';
-import type { LiveTeller } from './live-events.ts';
-import { LiveFeed } from './live-feed.ts';
 import type { NodeChange } from './node-change.ts';
 import { type Client, Reader } from './reader.ts';
 import { RootText } from './root.ts';
 import { type Greeting, HubCounts, hostKeyOf, type KeptSession, LinkSession, type SessionOwner } from './session.ts';
+import { byHostName, renderTree } from './tree.ts';
 
 const STOPPING = 'gateway is stopping';
 const REPLACED = 'replaced by a newer link of this host';

@@ -5,21 +5,17 @@
  * asked of its agent; after ACTOR_FRESH_WAIT_MS its last published state is shown instead, and `as_of` tells (S1). A host
  * whose link is gone answers 504 with its last known payload: nothing old is ever shown as new.
  */
+import { type Failure, failure, type Outcome, success, timestamp } from '../../base/index.ts';
 import {
   type ActorRef,
   type CallRequest,
-  type Failure,
-  failure,
   hostLocationOf,
   type NodeRef,
-  type Outcome,
   type ProcRef,
   type RootRef,
   refKey,
   renderChannelAddress,
   renderRef,
-  success,
-  timestamp,
 } from '../../contract/index.ts';
 import { ACTOR_FRESH_WAIT_MS, RESOLVE_WAIT_MS, RETRY_AFTER_S, WAITERS_MAX } from '../limits.ts';
 import type { CallOptions } from '../ports.ts';

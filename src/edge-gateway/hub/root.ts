@@ -1,5 +1,5 @@
 /** The root node, which the hub makes itself: written anew when the set of hosts changes, dated at each read (LC-1). */
-import { timestamp } from '../../contract/index.ts';
+import { timestamp } from '../../base/index.ts';
 import type { GatewayIdentity } from '../ports.ts';
 
 export class RootText {

@@ -12,6 +12,7 @@
  *  5. Whatever does not fit closes the link with 1008 (1009 for size) and a reason that says what did not.
  *  6. `kept` tells where the session is, so that another object can go on with the same link.
  */
+import type { Log } from '../../base/index.ts';
 import {
   AgentFrame,
   CLOSE,
@@ -25,7 +26,7 @@ import {
   SILENCE_MAX_HEARTBEATS,
 } from '../../contract/index.ts';
 import { HELLO_WAIT_MS, SYNC_WAIT_MS } from '../limits.ts';
-import type { Dialler, Link, LinkReceiver, Log, Principal, Telemetry } from '../ports.ts';
+import type { Dialler, Link, LinkReceiver, Principal, Telemetry } from '../ports.ts';
 import { type CallBudget, CallTable } from './calls.ts';
 import { type EventCounts, EventRelay } from './event-relay.ts';
 import { announcedVersion, closeLink, isTooLarge } from './frame-text.ts';

@@ -5,17 +5,18 @@
  * A host is listed under the shard that told of it last, so that one which has moved is not removed by where it was. When the
  * number of shards has changed, those that belong elsewhere now are forgotten until they dial there.
  */
-import { hostLocation, locationKey, success, timestamp } from '../../contract/index.ts';
+import { success, timestamp } from '../../base/index.ts';
+import { hostLocation, locationKey } from '../../contract/index.ts';
 import { failureResponse } from '../http/respond.ts';
-import { hostLinked, hostLost, hostRemoved, type LiveMessage } from '../hub/live-events.ts';
-import { LiveFeed } from '../hub/live-feed.ts';
 import { RootText } from '../hub/root.ts';
-import { type KeptStoreLink, refuseStore, StoreLink } from '../hub/store-link.ts';
+import { byHostName } from '../hub/tree.ts';
 import { SNAPSHOT_FIRST_MS } from '../limits.ts';
+import { hostLinked, hostLost, hostRemoved, type LiveMessage } from '../live/events.ts';
+import { LiveFeed } from '../live/feed.ts';
 import type { AccessPolicy, Dialler, Link, LinkReceiver, Telemetry } from '../ports.ts';
-import { type ProducerState, RowSender } from '../row-sender.ts';
-import { rootRows } from '../snapshot-rows.ts';
-import { byHostName } from '../tree.ts';
+import { type KeptStoreLink, refuseStore, StoreLink } from '../store/linked-store.ts';
+import { type ProducerState, RowSender } from '../store/row-sender.ts';
+import { rootRows } from '../store/snapshot-rows.ts';
 import { Notes } from './notes.ts';
 import { ask, bodyOf, outcomeResponse, type Peer } from './peer.ts';
 import type { PartOptions } from './shard.ts';

@@ -1,5 +1,5 @@
 /** The telemetry store behind the directory of a sharded gateway, by way of peer.ts. */
-import { type Outcome, success } from '../../contract/index.ts';
+import { type Outcome, success } from '../../base/index.ts';
 import type { Telemetry } from '../ports.ts';
 import { ask, askFor, type Peer } from './peer.ts';
 

@@ -9,16 +9,10 @@
  *
  * They trust each other: nobody else can reach them, and what a client sent was checked before it was passed on.
  */
+
 import * as v from 'valibot';
-import {
-  ApiErrorEnvelope,
-  ERROR_STATUS,
-  type ErrorCode,
-  type Failure,
-  failure,
-  type Outcome,
-  success,
-} from '../../contract/index.ts';
+import { type ErrorCode, type Failure, failure, messageOf, type Outcome, success } from '../../base/index.ts';
+import { ApiErrorEnvelope, ERROR_STATUS } from '../../contract/index.ts';
 import { envelope } from '../http/respond.ts';
 import { RETRY_AFTER_S } from '../limits.ts';
 
@@ -70,7 +64,7 @@ export function outcomeResponse(outcome: Outcome<string | undefined> | Outcome<v
 }
 
 export function outOfReach(error: unknown): Failure {
-  const why = error instanceof Error ? error.message : String(error);
+  const why = messageOf(error);
   const message = `a part of this gateway did not answer (${why}); try again in ${RETRY_AFTER_S} s`;
   return { code: 'service_unavailable', message, details: { retry_after_s: RETRY_AFTER_S } };
 }

@@ -3,19 +3,17 @@
  * what changes. A node is asked of its shard, root and live updates of the directory, and the tree of each shard once,
  * however many hosts there are. One shard and sixteen look alike.
  */
+import { failure, type Outcome, success } from '../../base/index.ts';
 import {
   type CallRequest,
-  failure,
   hostLocationOf,
   locationKey,
-  type Outcome,
   type ProcRef,
   parseNodeRef,
   renderRef,
-  success,
 } from '../../contract/index.ts';
+import { byHostName } from '../hub/tree.ts';
 import type { CallOptions, Mesh, MeshCounts } from '../ports.ts';
-import { byHostName } from '../tree.ts';
 import { ask, outOfReach, type Peer } from './peer.ts';
 import { shardOf } from './place.ts';
 

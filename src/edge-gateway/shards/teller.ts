@@ -8,6 +8,8 @@
  * the first host is told and cleared when all has arrived, has a shard that ended in between begin with a whole one.
  */
 
+import type { NodeChange } from '../hub/node-change.ts';
+import { LIVE_EVENTS_MAX, LIVE_EVENTS_MAX_BYTES, TOLD_EVENTS_MAX, TOLD_RETRY_MS, TOLD_TRIES_MAX } from '../limits.ts';
 import {
   type HostName,
   hostLinked,
@@ -16,9 +18,7 @@ import {
   type LiveMessage,
   type LiveTeller,
   nodeChanged,
-} from '../hub/live-events.ts';
-import type { NodeChange } from '../hub/node-change.ts';
-import { LIVE_EVENTS_MAX, LIVE_EVENTS_MAX_BYTES, TOLD_EVENTS_MAX, TOLD_RETRY_MS, TOLD_TRIES_MAX } from '../limits.ts';
+} from '../live/events.ts';
 import { ask, type Peer } from './peer.ts';
 
 /** A host as the directory keeps it. */

@@ -2,28 +2,26 @@
  * Answering the gateway's calls. Each runs by itself, bounded in number and by the deadline that came with it; nothing
  * here waits in the agent's way. The pid of a stack or profile is the one in the registry, never one that was sent (PS-1).
  */
+import { failure, type Outcome, success } from '../../base/index.ts';
 import {
   type AgentFrame,
   ANSWER_MAX_CHARS,
   ANSWER_PART_CHARS,
   type CallRequest,
   type ConfigDumpResult,
-  failure,
   type NodePayload,
   type NodeRef,
-  type Outcome,
   type PySpyFailed,
   parseNodeRef,
   procOf,
   refKey,
-  success,
 } from '../../contract/index.ts';
+import { HTTP_DUMP_OPTS, type PySpy, type PySpyDumpOpts } from '../inspect/pyspy/index.ts';
 import { LIMITS } from '../limits.ts';
+import { identify, type ProcessIdentity } from '../procfs/index.ts';
+import { isEnded, type ProcRecord } from '../procs/proc-record.ts';
+import type { ProcRegistry } from '../procs/registry.ts';
 import { type AgentInfo, actorOf, hostAgentNode, hostNode, procNode, serviceNode } from './node-view.ts';
-import { isEnded, type ProcRecord } from './proc-record.ts';
-import { identify, type ProcessIdentity } from './procfs/index.ts';
-import { HTTP_DUMP_OPTS, type PySpy, type PySpyDumpOpts } from './pyspy/index.ts';
-import type { ProcRegistry } from './registry.ts';
 
 export interface CallOptions {
   readonly agent: AgentInfo;

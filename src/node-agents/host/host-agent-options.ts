@@ -1,9 +1,10 @@
 /** What an agent is started with, and what of it makes no sense. */
+
+import type { LogLevel } from '../../base/index.ts';
 import { HostName, parseSafely } from '../../contract/index.ts';
-import type { LogLevel } from '../log-level.ts';
-import type { MetricsAddress } from '../telemetry/metrics-server.ts';
-import type { OutputStream } from './output-tail.ts';
-import type { ProcSpec } from './proc-spec.ts';
+import type { OutputStream } from '../processes/output-tail.ts';
+import type { ProcSpec } from '../procs/proc-spec.ts';
+import type { MetricsAddress } from '../report/metrics-server.ts';
 
 export interface HostAgentOptions {
   /** Base URL of the gateway, `http(s)://…`. */

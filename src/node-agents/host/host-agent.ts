@@ -8,39 +8,37 @@
 import { randomUUID } from 'node:crypto';
 import {
   failure,
-  type GatewayFrame,
-  LINK_VERSION,
+  type LogLevel,
   type Outcome,
-  renderRef,
   type Span,
   success,
   type Trace,
   timestamp,
   uuidV7,
-} from '../../contract/index.ts';
+} from '../../base/index.ts';
+import { type GatewayFrame, LINK_VERSION, renderRef } from '../../contract/index.ts';
+import { SOCKET_VARIABLE } from '../collector/collector.ts';
 import { dumpConfig } from '../config/settings.ts';
+import { createPySpy } from '../inspect/pyspy/index.ts';
 import { LIMITS } from '../limits.ts';
-import { type Link, startLink } from '../link/link.ts';
-import type { LogLevel } from '../log-level.ts';
-import { AgentMetrics } from '../telemetry/agent-metrics.ts';
-import { AgentTelemetry } from '../telemetry/agent-telemetry.ts';
-import { SOCKET_VARIABLE } from '../telemetry/collector.ts';
-import { HostEvents, type MeshPlace } from '../telemetry/host-events.ts';
-import { type MetricsServer, startMetricsServer } from '../telemetry/metrics-server.ts';
-import { traceCall, traceScan } from '../telemetry/traced.ts';
+import { Discovery } from '../processes/discovery.ts';
+import { RUN_MARKER, startGuardian } from '../processes/guardian.ts';
+import { identify, type ProcessIdentity } from '../procfs/index.ts';
+import { Commands } from '../procs/commands.ts';
+import { hostRefs } from '../procs/identity.ts';
+import type { ProcRecord } from '../procs/proc-record.ts';
+import type { ProcSpec } from '../procs/proc-spec.ts';
+import { ProcRegistry } from '../procs/registry.ts';
+import { HostEvents, type MeshPlace } from '../producer/host-events.ts';
+import { AgentMetrics } from '../report/agent-metrics.ts';
+import { AgentTelemetry } from '../report/agent-telemetry.ts';
+import { type MetricsServer, startMetricsServer } from '../report/metrics-server.ts';
+import { traceCall, traceScan } from '../report/traced.ts';
 import { Calls } from './calls.ts';
-import { Commands } from './commands.ts';
-import { Discovery } from './discovery.ts';
-import { RUN_MARKER, startGuardian } from './guardian.ts';
+import { type Link, startLink } from './gateway-link.ts';
 import { type HostAgentOptions, optionsError } from './host-agent-options.ts';
-import { hostRefs } from './identity.ts';
 import type { AgentInfo } from './node-view.ts';
-import type { ProcRecord } from './proc-record.ts';
-import type { ProcSpec } from './proc-spec.ts';
-import { identify, type ProcessIdentity } from './procfs/index.ts';
 import { Publisher } from './publisher.ts';
-import { createPySpy } from './pyspy/index.ts';
-import { ProcRegistry } from './registry.ts';
 
 export interface HostAgent {
   /** Ends the commands (TERM, then KILL after the grace), says goodbye, and leaves nothing behind. */

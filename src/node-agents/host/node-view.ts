@@ -5,6 +5,7 @@
  * `proc_agent` (system), through which the host agent answers for it, and one for the command, whose status follows
  * the process. `as_of` is the time at which a node was made; of an ended command, when it ended.
  */
+import { timestamp } from '../../base/index.ts';
 import {
   type ActorProperties,
   type ActorRef,
@@ -17,13 +18,12 @@ import {
   refKey,
   renderChannelAddress,
   renderRef,
-  timestamp,
 } from '../../contract/index.ts';
 import { LIMITS } from '../limits.ts';
-import type { HostRefs } from './identity.ts';
-import { lastThatFit } from './output-tail.ts';
-import { commandStatus, endedAtMs, isEnded, type ProcRecord } from './proc-record.ts';
-import { readMemory } from './procfs/index.ts';
+import { lastThatFit } from '../processes/output-tail.ts';
+import { readMemory } from '../procfs/index.ts';
+import type { HostRefs } from '../procs/identity.ts';
+import { commandStatus, endedAtMs, isEnded, type ProcRecord } from '../procs/proc-record.ts';
 
 /** The agent's own data, as its nodes show them. */
 export interface AgentInfo {

@@ -1,8 +1,8 @@
 /** Gathers changes of procs for a moment and sends them as one frame, so that a burst of them costs one. */
 import { type NodePayload, renderRef } from '../../contract/index.ts';
 import { LIMITS } from '../limits.ts';
+import type { ProcRecord } from '../procs/proc-record.ts';
 import { type AgentInfo, hostAgentNode, hostNode, nodesOf, procNode, serviceNode } from './node-view.ts';
-import type { ProcRecord } from './proc-record.ts';
 
 export type Publish = (nodes: readonly NodePayload[], removed: readonly string[]) => void;
 

@@ -8,11 +8,11 @@
 import { mkdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
+import { messageOf, type WarningLog } from '../../base/index.ts';
 import { COLUMN_TYPES, type Column, TABLES, type Table } from '../../contract/index.ts';
-import { type Database, messageOf } from '../database.ts';
-import { INTERNAL_SCHEMA, quoteIdentifier, quoteText } from '../ddl.ts';
 import type { TelemetryLimits } from '../limits.ts';
-import type { Log } from '../log.ts';
+import type { Database } from '../store/database.ts';
+import { INTERNAL_SCHEMA, quoteIdentifier, quoteText } from '../store/ddl.ts';
 import { sha256, sync } from './files.ts';
 import {
   type Damaged,
@@ -40,7 +40,7 @@ export async function rebuild(
   folder: string,
   manifest: Manifest,
   limits: TelemetryLimits,
-  log: Log,
+  log: WarningLog,
 ): Promise<Manifest> {
   await connection.run(`SET memory_limit = '${Math.max(memory_mib, limits.owner_memory_max_mib)}MiB'`);
   const internal = ['sealing', 'sealed', 'producers', 'forgotten'].map((name) => `${INTERNAL_SCHEMA}.${name}`);
@@ -174,7 +174,7 @@ async function loadProducers(
   connection: DuckDBConnection,
   folder: string,
   segments: readonly Segment[],
-  log: Log,
+  log: WarningLog,
 ): Promise<void> {
   for (const { number, producers } of [...segments].reverse()) {
     const path = join(segmentFolder(folder, number), PRODUCERS_FILE);

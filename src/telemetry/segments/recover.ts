@@ -15,19 +15,18 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { failure, type Outcome, success, TABLES } from '../../contract/index.ts';
+import { failure, messageOf, type Outcome, success, type WarningLog } from '../../base/index.ts';
+import { TABLES } from '../../contract/index.ts';
+import type { TelemetryLimits } from '../limits.ts';
 import {
   DATA_FILE,
   type Database,
   LOG_ENDINGS,
-  messageOf,
   type OpenOptions,
   openDatabase,
   problemOfOpening,
   TEMPORARY_NAME,
-} from '../database.ts';
-import type { TelemetryLimits } from '../limits.ts';
-import type { Log } from '../log.ts';
+} from '../store/database.ts';
 import { namesIn, setAside } from './files.ts';
 import {
   emptyManifest,
@@ -55,7 +54,7 @@ export interface OpenedStore {
 export async function openStoreFiles(
   data_dir: string,
   limits: TelemetryLimits,
-  log: Log,
+  log: WarningLog,
 ): Promise<Outcome<OpenedStore>> {
   const opened = await openOrReplace(data_dir, limits, log);
   if (!opened.ok) return opened;
@@ -75,7 +74,7 @@ export async function openStoreFiles(
   }
 }
 
-async function openOrReplace(data_dir: string, limits: TelemetryLimits, log: Log): Promise<Outcome<Database>> {
+async function openOrReplace(data_dir: string, limits: TelemetryLimits, log: WarningLog): Promise<Outcome<Database>> {
   const open = (options?: OpenOptions): Promise<Outcome<Database>> => openDatabase(data_dir, limits, options);
   const opened = await open();
   if (opened.ok) return opened;
@@ -130,7 +129,7 @@ async function agree(
   database: Database,
   folder: string,
   limits: TelemetryLimits,
-  log: Log,
+  log: WarningLog,
 ): Promise<{ manifest: Manifest | null; isRebuilt: boolean }> {
   const { connection } = database;
   const read = await readManifest(folder);

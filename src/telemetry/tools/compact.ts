@@ -11,16 +11,15 @@
 import { access, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { failure, type Outcome, success } from '../../contract/index.ts';
-import { BLOCK_BYTES, CATALOG, type Database, messageOf, ROW_GROUP_ROWS } from '../database.ts';
-import { INTERNAL_DDL, INTERNAL_SCHEMA, quoteIdentifier, quoteText, TABLES_DDL } from '../ddl.ts';
+import { failure, messageOf, type Outcome, SILENT, success, type WarningLog } from '../../base/index.ts';
 import { resolveLimits, type TelemetryLimits } from '../limits.ts';
-import type { Log } from '../log.ts';
 import { sync } from '../segments/files.ts';
 import { COMPACT_FILE } from '../segments/recover.ts';
 import { readShape } from '../segments/shape.ts';
 import { type RowRange, slicesOf } from '../segments/slices.ts';
-import { Store } from '../store.ts';
+import { BLOCK_BYTES, CATALOG, type Database, ROW_GROUP_ROWS } from '../store/database.ts';
+import { INTERNAL_DDL, INTERNAL_SCHEMA, quoteIdentifier, quoteText, TABLES_DDL } from '../store/ddl.ts';
+import { Store } from '../store/store.ts';
 import { hasStore, noStore, stopped, TOOL_LIMITS, type ToolOptions, withDatabase } from './tool.ts';
 
 const INTERNAL_TABLES = ['producers', 'forgotten', 'sealing', 'sealed'];
@@ -38,9 +37,9 @@ export interface Compacted {
  *          when the disk or the data file fails
  */
 export async function compactStore(
-  options: ToolOptions & { readonly limits?: Partial<TelemetryLimits>; readonly log?: Log },
+  options: ToolOptions & { readonly limits?: Partial<TelemetryLimits>; readonly log?: WarningLog },
 ): Promise<Outcome<Compacted>> {
-  const { data_dir, signal, onProgress = () => undefined, log = { warn: () => undefined } } = options;
+  const { data_dir, signal, onProgress = () => undefined, log = SILENT } = options;
   try {
     if (!(await hasStore(data_dir))) return noStore(data_dir);
     const bytes_before = await storeBytes(data_dir);

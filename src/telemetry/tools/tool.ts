@@ -1,10 +1,10 @@
 /** What the tools for a store at rest share. */
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { failure, type Outcome } from '../../contract/index.ts';
-import { DATA_FILE, type Database, messageOf, type OpenOptions, openDatabase } from '../database.ts';
+import { failure, messageOf, type Outcome } from '../../base/index.ts';
 import { LIMITS, type TelemetryLimits } from '../limits.ts';
 import { SEGMENTS_FOLDER } from '../segments/segments.ts';
+import { DATA_FILE, type Database, type OpenOptions, openDatabase } from '../store/database.ts';
 
 /** A tool needs no memory for anybody else. */
 export const TOOL_LIMITS: TelemetryLimits = { ...LIMITS, owner_memory_mib: LIMITS.owner_memory_max_mib };

@@ -1,0 +1,37 @@
+/** The outcome of anything that can fail across a module or process boundary: a value, or a code with a message. */
+
+/** What kinds of failure there are. What each means for an HTTP client stands in contract/errors.ts. */
+export type ErrorCode =
+  | 'not_found'
+  | 'bad_request'
+  | 'gateway_timeout'
+  | 'service_unavailable'
+  | 'internal_error'
+  | 'proxy_error'
+  | 'pyspy_failed'
+  | 'profile_failed'
+  | 'profile_output_unusable'
+  | 'unauthorized'
+  | 'forbidden'
+  | 'method_not_allowed'
+  | 'payload_too_large'
+  | 'unsupported_media_type'
+  | 'unprocessable';
+
+export interface Failure {
+  /** What callers decide by. */
+  readonly code: ErrorCode;
+  /** One line for people: what went wrong, and what to do about it. Nobody decides by it. */
+  readonly message: string;
+  readonly details?: unknown;
+}
+
+export type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly failure: Failure };
+
+export function success<T>(value: T): Outcome<T> {
+  return { ok: true, value };
+}
+
+export function failure(code: ErrorCode, message: string, details?: unknown): Outcome<never> {
+  return { ok: false, failure: details === undefined ? { code, message } : { code, message, details } };
+}

@@ -1,0 +1,75 @@
+/** Live updates: what the hub tells goes into the log, and every client that waits is woken. The events: contract/live.ts. */
+import { failure, type Outcome, success } from '../../base/index.ts';
+import type { NodeChange } from '../hub/node-change.ts';
+import { LIVE_CLIENTS_MAX, RETRY_AFTER_S } from '../limits.ts';
+import { LiveClient } from './client.ts';
+import {
+  type HostName,
+  hostLinked,
+  hostLost,
+  hostRemoved,
+  type LiveMessage,
+  type LiveTeller,
+  nodeChanged,
+} from './events.ts';
+import { LiveLog } from './log.ts';
+
+export class LiveFeed implements LiveTeller {
+  readonly #log = new LiveLog();
+  readonly #clients = new Set<LiveClient>();
+  readonly #heartbeat_ms: number;
+  #isOver = false;
+
+  /** @param heartbeat_ms silence after which a client gets a comment, milliseconds */
+  constructor(heartbeat_ms: number) {
+    this.#heartbeat_ms = heartbeat_ms;
+  }
+
+  get clients(): number {
+    return this.#clients.size;
+  }
+
+  /**
+   * A stream of server-sent events as bytes. Fails with `service_unavailable` at LIVE_CLIENTS_MAX and after `close`.
+   *
+   * @param after `Last-Event-ID`, null when the client is new
+   */
+  open(after: string | null): Outcome<ReadableStream<Uint8Array>> {
+    if (this.#isOver || this.#clients.size >= LIVE_CLIENTS_MAX) {
+      const why = this.#isOver ? 'this gateway is stopping' : `at most ${LIVE_CLIENTS_MAX} clients follow at once`;
+      return failure('service_unavailable', `${why}; try again in ${RETRY_AFTER_S} s`, {
+        retry_after_s: RETRY_AFTER_S,
+      });
+    }
+    const client = new LiveClient(this.#log, after, this.#heartbeat_ms, (ended) => this.#clients.delete(ended));
+    this.#clients.add(client);
+    return success(client.stream);
+  }
+
+  linked(host: HostName, read_again: boolean): void {
+    this.tell(hostLinked(host, read_again));
+  }
+
+  lost(host: HostName): void {
+    this.tell(hostLost(host));
+  }
+
+  removed(host: HostName): void {
+    this.tell(hostRemoved(host));
+  }
+
+  changed(host: HostName, change: NodeChange): void {
+    this.tell(nodeChanged(host, change));
+  }
+
+  tell([type, data]: LiveMessage): void {
+    this.#log.append(type, data);
+    for (const client of this.#clients) client.wake();
+  }
+
+  /** Ends all streams; their clients come back with their `Last-Event-ID`, here or elsewhere. */
+  close(): void {
+    this.#isOver = true;
+    for (const client of [...this.#clients]) client.close();
+  }
+}

@@ -1,0 +1,219 @@
+/**
+ * What the gateway says of itself: metrics, its log lines, a span for each request that is audited, and its own actor with
+ * its statuses. It is the observer of the app and the log of everything else, and sends what it has seen to the store, as a
+ * producer like any other.
+ *
+ * Its own sending is neither counted nor traced, or the tables would fill with what is written about writing them. What
+ * the log says of a failed sending is a line like any other, at most one for each.
+ */
+import {
+  type Attributes,
+  type Cell,
+  type Counter,
+  type Histogram,
+  type Log,
+  Metrics,
+  type Row,
+  Trace,
+} from '../../base/index.ts';
+import { CLOSE_WAIT_MS, OWN_ROWS_INTERVAL_MS, OWN_ROWS_MAX } from '../limits.ts';
+import type { MeshCounts, Observer, Sha256, Telemetry } from '../ports.ts';
+import { RowSender } from './row-sender.ts';
+import type { TableRow } from './snapshot-rows.ts';
+
+const SCOPE = 'meshscope.gateway';
+/** Upper ends of the buckets of durations, milliseconds. */
+const DURATIONS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000];
+
+/** The counts of the mesh: as they are at a moment, or since the start. */
+const AT_PRESENT = {
+  hosts: 'Hosts with published state, those whose link is gone included',
+  links: 'Hosts that are linked',
+  nodes: 'Nodes that hosts have published',
+  calls: 'Relayed calls that are not answered yet',
+  followers: 'Streams of live updates that are open',
+} as const satisfies Partial<Record<keyof MeshCounts, string>>;
+const SINCE_START = {
+  late_answers: 'Answers of agents that came when nobody waited any more',
+  gaps: 'Gaps in the numbers of an agent, each of which made it send its whole state again',
+  stale_frames: 'Changes that came before the state that they belong to',
+  poison_batches: 'Event batches that can never be stored, and were given up',
+  dropped_batches: 'Event batches that were not taken; their agents send them again',
+} as const satisfies Record<Exclude<keyof MeshCounts, keyof typeof AT_PRESENT>, string>;
+
+export interface OwnTelemetryOptions {
+  readonly version: string;
+  readonly log: Log;
+  readonly counts: () => MeshCounts;
+  readonly sha256: Sha256;
+}
+
+interface Asked {
+  readonly route: Attributes;
+  readonly count: (status: number) => void;
+}
+
+export class OwnTelemetry implements Observer {
+  /** The log that was given, and the table `events`. */
+  readonly log: Log;
+  readonly #metrics: Metrics;
+  readonly #trace: Trace;
+  readonly #requests: Counter;
+  readonly #durations: Histogram;
+  readonly #routes = new Map<string, Asked>();
+  readonly #sha256: Sha256;
+  /** The id of the gateway's own actor; null before `start`. */
+  #actorId: string | null = null;
+  #statuses = 0;
+  #telemetry: Telemetry | null = null;
+  #rows: TableRow[] = [];
+  #dropped = 0;
+  #sender: RowSender | null = null;
+  #timer: ReturnType<typeof setInterval> | null = null;
+  /** The last sending. */
+  #sending: Promise<void> = Promise.resolve();
+  #isSending = false;
+
+  constructor({ version, log, counts, sha256 }: OwnTelemetryOptions) {
+    this.#sha256 = sha256;
+    const process_id = `gateway-${crypto.randomUUID()}`;
+    this.#metrics = new Metrics(SCOPE, { 'service.name': 'meshscope-gateway', 'service.version': version, process_id });
+    this.#trace = new Trace({ process_id, target: SCOPE, add: (table, row) => this.#add(table, row) });
+    this.#requests = this.#metrics.counter('gateway.requests', { help: 'Requests answered', unit: '{request}' });
+    this.#durations = this.#metrics.histogram('gateway.request_duration_ms', {
+      help: 'Time to the answer of requests for dumps, profiles, configuration and SQL',
+      unit: 'ms',
+      bounds: DURATIONS_MS,
+    });
+    for (const [name, help] of Object.entries(AT_PRESENT) as [keyof MeshCounts, string][]) {
+      this.#metrics.gauge(`gateway.${name}`, { help }, () => counts()[name]);
+    }
+    for (const [name, help] of Object.entries(SINCE_START) as [keyof MeshCounts, string][]) {
+      this.#metrics.counter(`gateway.${name}`, { help }, () => counts()[name]);
+    }
+    this.log = {
+      info: (message, fields) => {
+        log.info(message, fields);
+        this.#trace.line('INFO', message, fields);
+      },
+      warn: (message, fields) => {
+        log.warn(message, fields);
+        this.#trace.line('WARN', message, fields);
+      },
+    };
+  }
+
+  text(): string {
+    return this.#metrics.prometheus();
+  }
+
+  asked({ path, audit }: { readonly path: string; readonly audit?: string }): (status: number) => void {
+    let known = this.#routes.get(path);
+    if (known === undefined) {
+      known = { route: { route: path }, count: this.#counterOf(path) };
+      this.#routes.set(path, known);
+    }
+    const { route, count } = known;
+    if (audit === undefined) return count;
+    const began_ms = performance.now();
+    const span = this.#trace.span(audit, route);
+    return (status) => {
+      span.close();
+      count(status);
+      this.#durations.record(performance.now() - began_ms, route);
+    };
+  }
+
+  /** Counts requests of a route, with the same attributes for the same status, which spares the registry their text. */
+  #counterOf(path: string): (status: number) => void {
+    const known = new Map<number, Attributes>();
+    return (status) => {
+      let attributes = known.get(status);
+      if (attributes === undefined) {
+        attributes = { route: path, status };
+        known.set(status, attributes);
+      }
+      this.#requests.add(1, attributes);
+    };
+  }
+
+  /**
+   * Announces the gateway's own actor, and sends every `interval_ms` from here on.
+   *
+   * @param actor reference of the actor; its proc is its mesh
+   * @param interval_ms default OWN_ROWS_INTERVAL_MS
+   */
+  start(telemetry: Telemetry, actor: string, interval_ms = OWN_ROWS_INTERVAL_MS): void {
+    this.#telemetry = telemetry;
+    this.#sender = new RowSender({ telemetry, log: this.log, what: 'own telemetry' });
+    this.#timer = setInterval(() => {
+      // One that takes longer than the pause is not joined by others.
+      if (!this.#isSending) this.#sending = this.#send();
+    }, interval_ms);
+    const mesh = this.#id('actor mesh', actor);
+    const shape = JSON.stringify({ inner: { labels: [], sizes: [] } });
+    this.#actorId = this.#id('actor', actor);
+    this.#add('meshes', [mesh, nowUs(), 'Gateway', 'mesh_admin', actor, shape, null, null]);
+    this.#add('actors', [this.#actorId, nowUs(), mesh, 0, actor, 'mesh_admin']);
+    for (const status of ['Created', 'Initializing', 'Idle']) this.#status(status);
+  }
+
+  /** Sends what there is, once; settles when the store has it or cannot take it, after CLOSE_WAIT_MS at the latest. */
+  async close(): Promise<void> {
+    if (this.#timer === null) return;
+    clearInterval(this.#timer);
+    this.#timer = null;
+    this.#status('Stopping');
+    this.#status('Stopped', 'gateway closed');
+    const sent = this.#sending.then(() => this.#send());
+    this.#sender?.close();
+    let late: ReturnType<typeof setTimeout> | undefined;
+    const wait = new Promise<void>((resolve) => {
+      late = setTimeout(resolve, CLOSE_WAIT_MS);
+    });
+    await Promise.race([sent, wait]);
+    clearTimeout(late);
+  }
+
+  async #send(): Promise<void> {
+    const [sender, telemetry] = [this.#sender, this.#telemetry];
+    if (sender === null || telemetry === null) return;
+    this.#isSending = true;
+    try {
+      // Without a store nothing is taken from the counters, so nothing is lost but the newest lines.
+      if (((await telemetry.absent?.()) ?? null) !== null) return;
+      const measured = Object.entries(this.#metrics.rows()).map(([table, rows]) =>
+        rows.map((row) => ({ table, row: row as Row })),
+      );
+      const rows = this.#rows;
+      this.#rows = [];
+      sender.lost(this.#dropped);
+      this.#dropped = 0;
+      await sender.send([...rows.map((row) => [row]), ...measured]);
+    } finally {
+      this.#isSending = false;
+    }
+  }
+
+  #status(status: string, reason: string | null = null): void {
+    if (this.#actorId === null) return;
+    this.#statuses += 1;
+    const now_us = nowUs();
+    const id = this.#id('status', `${this.#actorId}/${this.#statuses}/${now_us}`);
+    this.#add('actor_status_events', [id, now_us, this.#actorId, status, reason]);
+  }
+
+  /** The first 64 bits of a SHA-256 over kind and name, as everywhere in the tables. */
+  #id(kind: string, name: string): string {
+    return String(BigInt(`0x${this.#sha256(`${kind}\0${name}`).slice(0, 16)}`));
+  }
+
+  #add(table: string, row: readonly Cell[]): void {
+    if (this.#rows.length < OWN_ROWS_MAX) this.#rows.push({ table, row: row as Row });
+    else this.#dropped += 1;
+  }
+}
+
+function nowUs(): number {
+  return Date.now() * 1_000;
+}

@@ -1,0 +1,37 @@
+/** What is added to py-spy's own words when it failed, so that the reader knows what to change. */
+import { readlinkSync } from 'node:fs';
+import path from 'node:path';
+import type { ProcessIdentity } from '../../procfs/index.ts';
+import { diagnosePtrace, gatherPtraceFacts, isPermissionFailure } from './ptrace.ts';
+import { lookAtTarget } from './target.ts';
+
+/** What py-spy says of a process that is no Python, or one that it does not know. */
+const NO_PYTHON = 'Failed to find python version';
+
+/** py-spy's text, and a line saying why it was not allowed or not able to look at the process, when that can be told. */
+export function explainFailure(stderr: string, target: ProcessIdentity): string {
+  const state = lookAtTarget(target);
+  if (state.kind === 'gone') return joinLines(stderr, state.reason);
+  if (state.kind === 'stopped') {
+    return joinLines(
+      stderr,
+      `process ${target.pid} is stopped by a signal, and cannot be paused for a look; continue it with: kill -CONT ${target.pid}`,
+    );
+  }
+  if (isPermissionFailure(stderr)) return joinLines(stderr, diagnosePtrace(gatherPtraceFacts(target.pid)));
+  if (!stderr.includes(NO_PYTHON)) return stderr;
+  return joinLines(stderr, `no Python was found in process ${target.pid}${programOf(target.pid)}`);
+}
+
+/** The program that a process runs, in parentheses; nothing where that may not be known. */
+function programOf(pid: number): string {
+  try {
+    return ` (${path.basename(readlinkSync(`/proc/${pid}/exe`))})`;
+  } catch {
+    return '';
+  }
+}
+
+function joinLines(text: string, line: string): string {
+  return text === '' || text.endsWith('\n') ? `${text}${line}\n` : `${text}\n${line}\n`;
+}

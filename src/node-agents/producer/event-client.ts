@@ -1,0 +1,250 @@
+/**
+ * The client of a collector (collector.ts): what a proc tells its telemetry with.
+ *
+ * 1. `emit` is synchronous, never blocks and never fails: rows are gathered to batches, and beyond the bound the oldest that
+ *    are in no batch yet go, counted in `lost_rows` of the next.
+ * 2. Up to LIMITS.client_window_batches are sent ahead of their acknowledgements, in order. When the connection breaks, or
+ *    the collector is silent for too long, the client connects anew and sends again what was not acknowledged.
+ * 3. A batch that the collector refuses for good is dropped and counted; the collector ends the connection after that. One
+ *    that it has no room for comes again, less often each time.
+ */
+
+import { randomUUID } from 'node:crypto';
+import { createConnection, type Socket } from 'node:net';
+import * as v from 'valibot';
+import type { Cell } from '../../base/index.ts';
+import { ApiError } from '../../contract/index.ts';
+import { UInt } from '../../contract/integers.ts';
+import { LIMITS } from '../limits.ts';
+import type { CountedBatch } from './batch-code.ts';
+import { Batcher } from './batcher.ts';
+
+export interface EventClientOptions {
+  /** Path of the collector's socket, as MESHSCOPE_TELEMETRY_SOCKET gives it. */
+  readonly socket_path: string;
+  /** What this producer is, for people. Default: nothing is told. */
+  readonly source?: string;
+  /** This run's identity. Default: a new one. */
+  readonly producer?: string;
+  /** Told why rows were refused, and why there is no connection. Default: nobody. */
+  readonly onTrouble?: (message: string) => void;
+  /** Told of each batch that is safe in the agent's spool. Default: nobody. */
+  readonly onAcked?: (seq: number, rows: number) => void;
+}
+
+const Answer = v.union([
+  v.object({ ack: v.object({ producer: v.string(), seq: UInt }) }),
+  v.object({ error: ApiError }),
+]);
+
+interface SentBatch extends CountedBatch {
+  readonly line: string;
+}
+
+export class EventClient {
+  readonly producer: string;
+  readonly #options: EventClientOptions;
+  readonly #batcher: Batcher;
+  /** Not acknowledged, by number. */
+  #window: SentBatch[] = [];
+  /** Told when there is room in the window. */
+  #onRoom: (() => void) | null = null;
+  #onAnything = new Set<() => void>();
+  #socket: Socket | null = null;
+  #isConnected = false;
+  #failures = 0;
+  #retryTimer: NodeJS.Timeout | null = null;
+  #silenceTimer: NodeJS.Timeout | null = null;
+  /** Whether the collector has said why it ends this connection. */
+  #isRefused = false;
+  #isClosed = false;
+  #ackedRows = 0;
+  #lastTrouble = '';
+
+  /** Throws a RangeError when there is no path. */
+  constructor(options: EventClientOptions) {
+    if (options.socket_path === '') throw new RangeError('socket_path: empty; MESHSCOPE_TELEMETRY_SOCKET has the path');
+    this.#options = options;
+    this.producer = options.producer ?? randomUUID();
+    this.#batcher = new Batcher({
+      producer: this.producer,
+      ...(options.source === undefined ? {} : { source: options.source }),
+      deliver: (counted) => this.#deliver(counted),
+      onRefused: (message) => options.onTrouble?.(message),
+    });
+    this.#connect();
+  }
+
+  /** Rows that are not safe yet. */
+  get waitingRows(): number {
+    return this.#batcher.waitingRows + this.#window.reduce((sum, { rows }) => sum + rows, 0);
+  }
+
+  get ackedRows(): number {
+    return this.#ackedRows;
+  }
+
+  /** Rows dropped since the start. */
+  get lostRows(): number {
+    return this.#batcher.lostRows;
+  }
+
+  /** One row of a table, in the order of its columns. */
+  readonly emit = (table: string, row: readonly Cell[]): void => {
+    if (!this.#isClosed) this.#batcher.add(table, row);
+  };
+
+  /** Sends what waits; settles when all of it is safe, or after `wait_ms`. Resolves to whether it was. */
+  async flush(wait_ms: number): Promise<boolean> {
+    let isOver = false;
+    const timer = setTimeout(() => {
+      isOver = true;
+      this.#tell();
+    }, wait_ms);
+    let isFlushed = false;
+    void this.#batcher.flush().then(() => {
+      isFlushed = true;
+      this.#tell();
+    });
+    while (!isOver && !(isFlushed && this.#window.length === 0)) {
+      await new Promise<void>((resolve) => this.#onAnything.add(resolve));
+    }
+    clearTimeout(timer);
+    return isFlushed && this.#window.length === 0;
+  }
+
+  /** Flushes, and ends the connection. */
+  async close(wait_ms: number = LIMITS.stop_drain_ms): Promise<boolean> {
+    const isSafe = await this.flush(wait_ms);
+    this.#isClosed = true;
+    this.#batcher.close();
+    if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
+    this.#stopSilence();
+    this.#socket?.destroy();
+    this.#onRoom?.();
+    return isSafe;
+  }
+
+  async #deliver(counted: CountedBatch): Promise<void> {
+    const sent: SentBatch = { ...counted, line: `${JSON.stringify(counted.batch)}\n` };
+    this.#window.push(sent);
+    this.#write(sent);
+    while (this.#window.length >= LIMITS.client_window_batches && !this.#isClosed) {
+      await new Promise<void>((resolve) => {
+        this.#onRoom = resolve;
+      });
+    }
+  }
+
+  #write(sent: SentBatch): void {
+    if (!this.#isConnected) return;
+    this.#socket?.write(sent.line);
+    this.#startSilence();
+  }
+
+  #connect(): void {
+    this.#retryTimer = null;
+    const socket = createConnection(this.#options.socket_path);
+    this.#socket = socket;
+    let text = '';
+    let trouble = 'the collector closed the connection';
+    socket.setEncoding('utf8');
+    socket.on('connect', () => {
+      this.#isConnected = true;
+      for (const sent of this.#window) this.#write(sent);
+      // A proc that has nothing else to do must not be kept alive by its telemetry.
+      if (this.#window.length === 0) socket.unref();
+    });
+    socket.on('data', (chunk: string) => {
+      text += chunk;
+      const lines = text.split('\n');
+      text = lines.pop() ?? '';
+      for (const line of lines) this.#take(line);
+      if (text.length > LIMITS.client_answer_max_chars) socket.destroy(new Error('what answers is no collector'));
+    });
+    socket.on('error', (error) => {
+      trouble = error.message;
+    });
+    socket.on('close', () => this.#lost(trouble));
+  }
+
+  #take(line: string): void {
+    let json: unknown = null;
+    try {
+      json = JSON.parse(line);
+    } catch {
+      // Told below.
+    }
+    const answer = v.safeParse(Answer, json);
+    if (!answer.success) {
+      this.#trouble('what answers at the socket is no collector');
+      return;
+    }
+    this.#stopSilence();
+    if ('ack' in answer.output) {
+      this.#failures = 0;
+      this.#lastTrouble = '';
+      const { seq } = answer.output.ack;
+      const acked = this.#window.filter(({ batch }) => batch.seq <= seq);
+      this.#window = this.#window.filter(({ batch }) => batch.seq > seq);
+      for (const { batch, rows } of acked) {
+        this.#ackedRows += rows;
+        this.#options.onAcked?.(batch.seq, rows);
+      }
+    } else {
+      this.#refused(answer.output.error);
+    }
+    if (this.#window.length > 0) this.#startSilence();
+    else this.#socket?.unref();
+    this.#tell();
+  }
+
+  /** Answers come in the order of the lines, so it is the first batch that was refused. */
+  #refused({ code, message }: { readonly code: string; readonly message: string }): void {
+    this.#trouble(message);
+    this.#isRefused = true;
+    if (code === 'service_unavailable') return;
+    const refused = this.#window.shift();
+    if (refused !== undefined) this.#batcher.countLost(refused.rows, refused.batch.lost_rows);
+  }
+
+  #lost(trouble: string): void {
+    this.#isConnected = false;
+    this.#stopSilence();
+    if (this.#isClosed) return;
+    if (!this.#isRefused) this.#trouble(trouble);
+    this.#isRefused = false;
+    const wait_ms = Math.min(LIMITS.client_retry_max_ms, LIMITS.client_retry_first_ms * 2 ** this.#failures);
+    this.#failures = Math.min(this.#failures + 1, 20);
+    this.#retryTimer = setTimeout(() => this.#connect(), wait_ms);
+    if (this.waitingRows === 0) this.#retryTimer.unref();
+  }
+
+  #startSilence(): void {
+    this.#socket?.ref();
+    this.#silenceTimer ??= setTimeout(() => {
+      this.#silenceTimer = null;
+      this.#socket?.destroy(new Error('the collector does not answer'));
+    }, LIMITS.client_silence_ms).unref();
+  }
+
+  #stopSilence(): void {
+    if (this.#silenceTimer !== null) clearTimeout(this.#silenceTimer);
+    this.#silenceTimer = null;
+  }
+
+  #trouble(message: string): void {
+    if (message !== this.#lastTrouble) this.#options.onTrouble?.(message);
+    this.#lastTrouble = message;
+  }
+
+  #tell(): void {
+    if (this.#window.length < LIMITS.client_window_batches) {
+      this.#onRoom?.();
+      this.#onRoom = null;
+    }
+    const listeners = [...this.#onAnything];
+    this.#onAnything.clear();
+    for (const listener of listeners) listener();
+  }
+}

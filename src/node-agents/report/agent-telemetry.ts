@@ -1,0 +1,155 @@
+/**
+ * The telemetry of one agent, put together: its rows become batches (batcher.ts) of a producer of its own, those of its
+ * procs come in at the collector, both are kept in the spool until the store has them, and what the agent does is told in
+ * the metric and trace tables.
+ *
+ * Nothing here tells of the sending itself, batch by batch: that would make more of it.
+ */
+import { type LogLevel, type Metrics, Trace } from '../../base/index.ts';
+import { type Collector, type CollectorCounts, startCollector } from '../collector/collector.ts';
+import { LIMITS } from '../limits.ts';
+import { Batcher } from '../producer/batcher.ts';
+import type { Emit } from '../producer/core-rows.ts';
+import { adopt, giveUp, makeOwnFolder, type OwnFolder } from '../spool/adoption.ts';
+import { Spool, type SpoolOptions } from '../spool/spool.ts';
+import { TARGET } from './traced.ts';
+
+export interface AgentTelemetryOptions {
+  /** This run of the agent: its producer, and `process_id` in the trace tables. */
+  readonly run: string;
+  readonly host_name: string;
+  readonly send: SpoolOptions['send'];
+  /** Folder of the spool. Default null: batches are kept in memory. */
+  readonly spool_dir: string | null;
+  readonly spool_max_bytes: number;
+  /** Where procs hand in theirs. Default: a place of the system's for temporary files. */
+  readonly socket_path?: string;
+  /** Lines for people, which become rows as well. */
+  readonly log: (level: LogLevel, message: string) => void;
+}
+
+const NO_COUNTS: CollectorCounts = { connections: 0, batches: 0, repeated_batches: 0, refused_lines: 0, lost_rows: 0 };
+const LEVELS = { info: 'INFO', warn: 'WARN', error: 'ERROR' } as const;
+
+export class AgentTelemetry {
+  readonly spool: Spool;
+  readonly trace: Trace;
+  readonly #options: AgentTelemetryOptions;
+  readonly #batcher: Batcher;
+  readonly #own: OwnFolder | null;
+  readonly #adopting: Promise<readonly string[]>;
+  #collector: Collector | null = null;
+  #isStopped = false;
+
+  private constructor(options: AgentTelemetryOptions) {
+    this.#options = options;
+    const own = options.spool_dir === null ? null : makeOwnFolder(options.spool_dir);
+    this.#own = own?.ok === true ? own.value : null;
+    this.spool = new Spool({
+      send: options.send,
+      folder: this.#own?.folder ?? null,
+      max_bytes: options.spool_max_bytes,
+      onTrouble: (message) => this.log('warn', message),
+      onForgottenLoss: (rows) => this.#batcher.countLost(0, rows),
+    });
+    this.#batcher = new Batcher({
+      producer: options.run,
+      source: `agent ${options.host_name}`,
+      deliver: async (counted) => {
+        await this.spool.keep(counted);
+      },
+      onRefused: (message) => this.#options.log('warn', message),
+    });
+    this.trace = new Trace({ process_id: options.run, target: TARGET, add: this.emit });
+    if (own?.ok === false) this.log('warn', `${own.failure.message}; telemetry is kept in memory`);
+    this.#adopting = this.#adopt();
+  }
+
+  /** Settles when the collector listens, or cannot: then the agent goes on without, and its log says why. */
+  static async start(options: AgentTelemetryOptions): Promise<AgentTelemetry> {
+    const telemetry = new AgentTelemetry(options);
+    const { spool } = telemetry;
+    const place = options.socket_path === undefined ? {} : { socket_path: options.socket_path };
+    const collector = await startCollector({ spool, ready: telemetry.#adopting, ...place });
+    if (collector.ok) telemetry.#collector = collector.value;
+    else telemetry.log('warn', `${collector.failure.message}; procs cannot hand in telemetry`);
+    return telemetry;
+  }
+
+  /** One row of a table, in the order of its columns. After the end there is nobody to take it. */
+  readonly emit: Emit = (table, row) => {
+    if (!this.#isStopped) this.#batcher.add(table, row);
+  };
+
+  /** A line for people, and a row of `events`. */
+  readonly log = (level: LogLevel, message: string): void => {
+    this.#options.log(level, message);
+    this.trace.line(LEVELS[level], message);
+  };
+
+  /** Where procs hand in theirs; null where they cannot. */
+  get socket_path(): string | null {
+    return this.#collector?.socket_path ?? null;
+  }
+
+  get collected(): CollectorCounts {
+    return this.#collector?.counts ?? NO_COUNTS;
+  }
+
+  /** Rows of this agent and its procs that were dropped since the start. */
+  get lostRows(): number {
+    return this.#batcher.lostRows + this.spool.counts.lost_rows + this.collected.lost_rows;
+  }
+
+  /** Rows that the store does not have yet. */
+  get waitingRows(): number {
+    return this.#batcher.waitingRows + this.spool.waiting.rows;
+  }
+
+  /** The points of the metrics since the last time, as rows. */
+  emitMetrics(metrics: Metrics): void {
+    for (const [table, rows] of Object.entries(metrics.rows())) for (const row of rows) this.emit(table, row);
+  }
+
+  /**
+   * Takes no more, and waits a little for the store to have everything.
+   * @param isLinked whether there is a link to wait for
+   */
+  async stop(isLinked: boolean): Promise<void> {
+    this.#isStopped = true;
+    await this.#collector?.close();
+    let isFlushed = false;
+    const flushing = this.#adopting.then(() => this.#batcher.flush());
+    void flushing.then(() => {
+      isFlushed = true;
+    });
+    await Promise.race([flushing, timeout(LIMITS.stop_disk_ms)]);
+    if (isLinked && isFlushed) await this.spool.drain(LIMITS.stop_drain_ms);
+    this.#batcher.close();
+    const closed = await Promise.race([this.#close(), timeout(LIMITS.stop_disk_ms)]);
+    if (closed === undefined) this.#options.log('warn', 'the spool does not take its last lines: its disk hangs');
+    else if (closed > 0) this.#options.log('warn', `${closed} rows of telemetry were only in memory, and are lost`);
+  }
+
+  /** @returns the rows that were only in memory */
+  async #close(): Promise<number> {
+    const claimed = await this.#adopting;
+    const rows = await this.spool.close();
+    if (this.#own !== null) await giveUp(this.#own.parent, [...claimed, this.#own.folder]);
+    return rows;
+  }
+
+  async #adopt(): Promise<readonly string[]> {
+    if (this.#own === null) return [];
+    const adopted = await adopt(this.#own.parent);
+    this.spool.adopt(adopted);
+    const { adopted_batches } = this.spool.counts;
+    if (adopted_batches > 0)
+      this.log('info', `${adopted_batches} batches of telemetry that an earlier agent left are sent now`);
+    return adopted.folders;
+  }
+}
+
+function timeout(wait_ms: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(() => resolve(undefined), wait_ms).unref());
+}

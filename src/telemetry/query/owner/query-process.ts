@@ -1,0 +1,327 @@
+/**
+ * One query process, as the service sees it (see `messages.ts` for what is said).
+ *
+ * The process is killed, never asked to stop: DuckDB does not reliably interrupt a statement. What was committed while it
+ * was busy waits here, in order, and goes to it before its next query; if too much waits, the process is stale.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { failure, type Outcome, success } from '../../../base/index.ts';
+import type { TelemetryLimits } from '../../limits.ts';
+import { messageWithoutFolder } from '../../store/database.ts';
+import { lossesViewSql } from '../../store/losses-view.ts';
+import type { Store } from '../../store/store.ts';
+import type { Change } from '../../store/writer.ts';
+import type { Format } from '../formats.ts';
+import type { FromWorker, ToWorker } from '../messages.ts';
+import type { QueryAnswer } from './answer.ts';
+
+/** In its own folder, whether it runs as source or built. */
+const ENTRY = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? '../process/entry.ts' : '../process/entry.js', import.meta.url),
+);
+/** The shell sets the limit of the data segment, for which Node has no call, and becomes the process. */
+const LAUNCH = 'ulimit -d "$0" 2>/dev/null; ulimit -c 0 2>/dev/null; exec "$@"';
+
+/**
+ * DuckDB's allocator: one pool for all threads, and what is free goes back to the system. As it comes, each thread keeps what
+ * it once had, which counts in the data segment: after a few large results, a query could have a third of its memory.
+ */
+const ALLOCATOR = 'narenas:1,dirty_decay_ms:1000';
+
+type Answer = (message: FromWorker) => void;
+
+export class SqlWorker {
+  readonly #store: Store;
+  readonly #limits: TelemetryLimits;
+  readonly #folder: string;
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<void>;
+  readonly #useless = Promise.withResolvers<void>();
+  #pending: Answer | null = null;
+  #backlog: Change[] = [];
+  #backlogRows = 0;
+  #backlogBytes = 0;
+  /** Of the losses that the process was told of last. */
+  #lossesVersion = 0;
+  /** Messages with changes that the process has not answered yet. */
+  #applying = 0;
+  #opened = false;
+  #started = false;
+  /** From a query to the last part of its answer. */
+  #answering = false;
+  #dead = false;
+  #stale = false;
+  #removed: Promise<void> | null = null;
+
+  private constructor(store: Store, limits: TelemetryLimits, folder: string) {
+    this.#store = store;
+    this.#limits = limits;
+    this.#folder = folder;
+    this.#child = spawn(
+      '/bin/sh',
+      [
+        '-c',
+        LAUNCH,
+        String(limits.sql_process_memory_mib * 1024),
+        process.execPath,
+        '--max-old-space-size=256',
+        '--expose-gc',
+        '--disable-warning=ExperimentalWarning',
+        ENTRY,
+      ],
+      // A folder of its own, and no environment but what is meant for it: nothing to find there.
+      {
+        cwd: folder,
+        env: { HOME: folder, DUCKDB_JE_MALLOC_CONF: ALLOCATOR },
+        stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+        serialization: 'advanced',
+      },
+    );
+    this.#ended = new Promise((resolve) => {
+      this.#child.once('error', (error) => this.#end(`cannot be started: ${error.message}`, resolve));
+      this.#child.once('exit', (code, signal) => this.#end(`ended (${signal ?? `exit code ${code}`})`, resolve));
+    });
+    this.#child.on('message', (message: FromWorker) => this.#settle(message));
+  }
+
+  /**
+   * Starts a process on a fresh copy of the store, in a folder below `parent_folder`.
+   * @param signal aborted when nobody needs it any more: copying a large store takes seconds
+   * @returns failure `service_unavailable` when it does not come up in `sql_start_timeout_ms`
+   */
+  static async start(
+    store: Store,
+    limits: TelemetryLimits,
+    parent_folder: string,
+    signal: AbortSignal,
+  ): Promise<Outcome<SqlWorker>> {
+    let worker: SqlWorker;
+    try {
+      await mkdir(parent_folder, { recursive: true, mode: 0o700 });
+      worker = new SqlWorker(store, limits, await mkdtemp(join(parent_folder, 'copy-')));
+    } catch (error) {
+      const why = messageWithoutFolder(error, store.path);
+      return failure('service_unavailable', `query process cannot be started: ${why}`);
+    }
+    const abandon = (): void => void worker.#child.kill('SIGKILL');
+    signal.addEventListener('abort', abandon, { once: true });
+    if (signal.aborted) abandon();
+    const opened = await worker.#open();
+    signal.removeEventListener('abort', abandon);
+    if (opened.ok) return success(worker);
+    await worker.stop();
+    return opened;
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** Settles when it can take no further query. */
+  get useless(): Promise<void> {
+    return this.#useless.promise;
+  }
+
+  /** Whether it can take a query, now or when it has answered the one it has. */
+  get usable(): boolean {
+    return !this.#dead && !this.#stale;
+  }
+
+  /**
+   * Runs one query; the caller has one at a time running.
+   * @param signal aborted when nobody waits for the answer any more: the process is killed
+   * @returns `gateway_timeout` when it was stopped at `sql_timeout_ms`; `bad_request` when refused, or when it brought its
+   *          process down, which only its use of memory can do; `internal_error` when the engine failed on it; `not started`
+   *          when the process ended before it, or could not take over the changes that precede it. A process that is
+   *          killed here has not ended yet: `kill` waits for that
+   */
+  async run(sql: string, format: Format, signal?: AbortSignal): Promise<Outcome<QueryAnswer> | 'not started'> {
+    const { sql_timeout_ms, sql_process_memory_mib } = this.#limits;
+    const begin_ms = performance.now();
+    this.#takeLosses();
+    this.#flush();
+    this.#answering = true;
+    // Nobody waits for an abandoned query any more, but it would hold its process until its time limit.
+    const abandon = (): void => this.#strike();
+    signal?.addEventListener('abort', abandon, { once: true });
+    if (signal?.aborted) abandon();
+    this.#started = false;
+    let answer = await this.#ask({ kind: 'query', sql, format }, sql_timeout_ms);
+    const parts: Uint8Array[] = [];
+    let missing_bytes = 0;
+    if (answer !== 'timeout' && answer.kind === 'rows') {
+      parts.push(answer.part);
+      missing_bytes = answer.size_bytes - answer.part.length;
+    }
+    while (missing_bytes > 0) {
+      answer = await this.#ask({ kind: 'next' }, sql_timeout_ms - (performance.now() - begin_ms));
+      if (answer === 'timeout' || answer.kind !== 'part' || answer.part.length === 0) break;
+      parts.push(answer.part);
+      missing_bytes -= answer.part.length;
+    }
+    signal?.removeEventListener('abort', abandon);
+    this.#answering = false;
+    const isWhole = parts.length > 0 && missing_bytes === 0;
+    if (answer === 'timeout') {
+      this.#strike();
+      const message = `sql: stopped at its time limit of ${sql_timeout_ms} ms; ask for less, or over fewer rows`;
+      return failure('gateway_timeout', message, { limit_ms: sql_timeout_ms });
+    }
+    if (signal?.aborted && !isWhole) return failure('gateway_timeout', 'sql: stopped, since its client went away');
+    this.#push();
+    if (isWhole) return success({ format, size_bytes: parts.reduce((sum, part) => sum + part.length, 0), parts });
+    if (answer.kind === 'refused') return failure('bad_request', answer.message);
+    this.#strike();
+    if (!this.#started) return 'not started';
+    if (answer.kind === 'failed' && answer.reason === 'engine') {
+      return failure('internal_error', `sql: the engine failed on this query: ${answer.message}`);
+    }
+    const limit = `most likely it needed more than ${sql_process_memory_mib} MiB of memory`;
+    return failure('bad_request', `sql: the query brought its process down; ${limit}`);
+  }
+
+  /** Kills the process and waits for its end. Its copy is removed behind that: a large one takes its time. */
+  async kill(): Promise<void> {
+    this.#strike();
+    await this.#ended;
+    this.#removed ??= rm(this.#folder, { recursive: true, force: true }).catch(() => undefined);
+  }
+
+  /** Kills the process, waits for its end and for that of its copy. */
+  async stop(): Promise<void> {
+    await this.kill();
+    await this.#removed;
+  }
+
+  /** Kills the process, which is of no use from here on, and does not wait for its end. */
+  #strike(): void {
+    this.#child.kill('SIGKILL');
+    this.#giveUp();
+  }
+
+  async #open(): Promise<Outcome<null>> {
+    const lease = await this.#store
+      .lend(this.#follow)
+      .catch((error: unknown) => messageWithoutFolder(error, this.#store.path));
+    if (typeof lease === 'string') return failure('service_unavailable', `telemetry cannot be copied: ${lease}`);
+    const { sql_start_timeout_ms } = this.#limits;
+    const answer = await this.#ask(
+      { kind: 'open', source_path: lease.path, folder: this.#folder, limits: this.#limits },
+      sql_start_timeout_ms,
+    );
+    // Before the lease ends, a process that is still copying must be gone.
+    if (answer === 'timeout') await this.stop();
+    await lease.release().catch(() => undefined);
+    if (answer === 'timeout') {
+      return failure('service_unavailable', `query process was not ready within ${sql_start_timeout_ms} ms`);
+    }
+    if (answer.kind === 'opened') {
+      this.#opened = true;
+      return success(null);
+    }
+    return failure(
+      'service_unavailable',
+      `query process ${answer.kind === 'failed' ? messageWithoutFolder(answer.message, this.#store.path) : 'broke its protocol'}`,
+    );
+  }
+
+  readonly #follow = (change: Change | 'lost'): void => {
+    if (this.#dead || this.#stale) return;
+    if (change === 'lost') {
+      this.#giveUp();
+      // The file changed under its hands.
+      if (!this.#opened) this.#child.kill('SIGKILL');
+      return;
+    }
+    this.#backlog.push(change);
+    this.#backlogRows += change.rows;
+    this.#backlogBytes += change.bytes;
+    const { replica_backlog_max_rows, replica_backlog_max_bytes } = this.#limits;
+    if (this.#backlogRows > replica_backlog_max_rows || this.#backlogBytes > replica_backlog_max_bytes) this.#giveUp();
+    else this.#push();
+  };
+
+  /** Follows the store no longer: the next query goes to another process. */
+  #giveUp(): void {
+    this.#stale = true;
+    this.#useless.resolve();
+    this.#backlog = [];
+    this.#store.unfollow(this.#follow);
+  }
+
+  /** Brings a process at rest up to date, so that little is left to do before its next query. */
+  #push(): void {
+    const isAtRest = this.#opened && this.#pending === null && this.#applying === 0 && !this.#answering;
+    if (isAtRest) this.#flush();
+  }
+
+  /** Losses change with nearly every batch of a producer that has any, so a process learns of them when it is asked. */
+  #takeLosses(): void {
+    const { lossesVersion } = this.#store;
+    if (lossesVersion === this.#lossesVersion || this.#stale) return;
+    this.#lossesVersion = lossesVersion;
+    const sql = [lossesViewSql(this.#store.losses())];
+    this.#backlog.push({ kind: 'statements', rows: 0, bytes: 0, sql });
+  }
+
+  #flush(): void {
+    if (this.#backlog.length === 0 || this.#dead) return;
+    const changes = this.#backlog;
+    this.#backlog = [];
+    this.#backlogRows = 0;
+    this.#backlogBytes = 0;
+    this.#applying += 1;
+    this.#send({ kind: 'changes', changes });
+  }
+
+  #ask(message: ToWorker, timeout_ms: number): Promise<FromWorker | 'timeout'> {
+    return new Promise((resolve) => {
+      if (this.#dead) {
+        resolve({ kind: 'failed', reason: 'ended', message: 'has ended' });
+        return;
+      }
+      const timer = setTimeout(() => {
+        this.#pending = null;
+        resolve('timeout');
+      }, timeout_ms);
+      this.#pending = (answer) => {
+        clearTimeout(timer);
+        this.#pending = null;
+        resolve(answer);
+      };
+      this.#send(message);
+    });
+  }
+
+  #send(message: ToWorker): void {
+    // A channel that is gone means that the process is: its exit is what gets answered.
+    this.#child.send(message, () => undefined);
+  }
+
+  #settle(message: FromWorker): void {
+    if (message.kind === 'started') {
+      this.#started = true;
+      return;
+    }
+    if (message.kind === 'applied') {
+      this.#applying -= 1;
+      this.#push();
+      return;
+    }
+    if (message.kind === 'failed' || message.kind === 'spent') this.#giveUp();
+    if (message.kind === 'spent') return;
+    this.#pending?.(message);
+  }
+
+  #end(how: string, ended: () => void): void {
+    this.#dead = true;
+    this.#useless.resolve();
+    this.#backlog = [];
+    this.#store.unfollow(this.#follow);
+    this.#pending?.({ kind: 'failed', reason: 'ended', message: how });
+    ended();
+  }
+}

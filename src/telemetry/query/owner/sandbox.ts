@@ -1,0 +1,288 @@
+/**
+ * User SQL, walled off: queries wait in one line for a few processes that can be killed.
+ *
+ * 1. So many processes are kept warm: started with the service, and each replaced as soon as it is no use any more, so that
+ *    no query waits for a copy of the tables. More are started when a query needs one, and kept for the next; after a rest
+ *    they end, and so does their memory. A query takes whichever is ready first: the one started for it, or one that another
+ *    query gives back meanwhile.
+ * 2. A query waits while all are busy: at most `sql_queue_max` queries, each at most `sql_queue_timeout_ms`.
+ * 3. A process that a query brought down, that was killed for its time limit, or that fell too far behind the store is
+ *    replaced: at once where it was to be warm, else when the next query needs one.
+ * 4. A query sees every row that was acknowledged before it was sent.
+ * 5. An answer leaves as soon as it is known. A process that is no use any more keeps its place until it has ended, so that
+ *    there are never more of them, and of their memory, than there may be.
+ */
+import { rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { failure, type Outcome, success } from '../../../base/index.ts';
+import type { TelemetryLimits } from '../../limits.ts';
+import type { Store } from '../../store/store.ts';
+import type { Format } from '../formats.ts';
+import type { QueryAnswer } from './answer.ts';
+import { SqlWorker } from './query-process.ts';
+
+/** Folder of the query processes' copies, beside the data file. Everything in it may be deleted. */
+const COPIES_FOLDER = 'telemetry-copies';
+
+/**
+ * When a process was of no use before any query had it (it could not start, or fell behind), so many times the duration of a
+ * start pass until the next: copying must not be all that is done.
+ */
+const PAUSE_STARTS = 3;
+
+/** Processes that one query may be handed to. */
+const TRIES_MAX = 3;
+
+interface Waiting {
+  readonly sql: string;
+  readonly format: Format;
+  readonly signal: AbortSignal | undefined;
+  /** Ends the waiting: the query gets a process, or its answer. */
+  readonly leave: () => void;
+  /** The first call counts. */
+  readonly answer: (outcome: Outcome<QueryAnswer>) => void;
+}
+
+const ABANDONED = failure('gateway_timeout', 'sql: stopped, since its client went away');
+const CLOSING = failure('service_unavailable', 'telemetry is closing');
+
+interface Resting {
+  readonly worker: SqlWorker;
+  /** Null in a process that is kept warm. */
+  readonly timer: NodeJS.Timeout | null;
+}
+
+export class SqlSandbox {
+  readonly #store: Store;
+  readonly #limits: TelemetryLimits;
+  readonly #folder: string;
+  readonly #line: Waiting[] = [];
+  #resting: Resting[] = [];
+  /** Queries that have a process, or are getting one, or whose process is ending. */
+  readonly #busy = new Set<Promise<void>>();
+  readonly #running = new Set<SqlWorker>();
+  /** Those of them that are getting one, the first first. */
+  readonly #takers: ((taken: Outcome<SqlWorker>) => void)[] = [];
+  /** Processes that are being started, for a query or ahead of any. */
+  readonly #starting = new Set<Promise<void>>();
+  readonly #closing = new AbortController();
+  #warmProcesses = 0;
+  #warmTimer: NodeJS.Timeout | null = null;
+  #warmAgainAt_ms = 0;
+  /** Duration of the last start. */
+  #start_ms = 0;
+
+  /** A sandbox for an open store; nothing is started yet. */
+  constructor(store: Store, limits: TelemetryLimits) {
+    this.#store = store;
+    this.#limits = limits;
+    this.#folder = join(dirname(store.path), COPIES_FOLDER);
+  }
+
+  /** Removes what a killed owner left behind. */
+  async clean(): Promise<void> {
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  /**
+   * Starts this many processes, one after the other, and keeps as many from now on.
+   * @param processes at most `sql_workers_max`; 0 keeps none
+   */
+  warm(processes: number): void {
+    this.#warmProcesses = Math.min(processes, this.#limits.sql_workers_max);
+    this.#keepWarm();
+  }
+
+  /** What `/healthz` says of the sandbox. */
+  get load(): { sql_processes: number; sql_running: number; sql_waiting: number } {
+    return { sql_processes: this.pids.length, sql_running: this.#running.size, sql_waiting: this.#line.length };
+  }
+
+  /** Process ids of the query processes. */
+  get pids(): number[] {
+    return [...this.#running, ...this.#resting.map((resting) => resting.worker)].flatMap((worker) => worker.pid ?? []);
+  }
+
+  /**
+   * Runs one query.
+   * @param format of the answer, default JSON
+   * @returns the whole answer; `bad_request` for the query's faults and for the limits of its result, `gateway_timeout` at
+   *          its time limit, `service_unavailable` when the line is full or no process can be had
+   */
+  query(sql: string, signal?: AbortSignal, format: Format = 'json'): Promise<Outcome<QueryAnswer>> {
+    const { sql_queue_max, sql_queue_timeout_ms, sql_workers_max, sql_max_bytes } = this.#limits;
+    if (this.#closing.signal.aborted) return Promise.resolve(CLOSING);
+    if (Buffer.byteLength(sql) > sql_max_bytes) {
+      return Promise.resolve(failure('bad_request', `sql: longer than ${sql_max_bytes} bytes`));
+    }
+    if (this.#busy.size >= sql_workers_max && this.#line.length >= sql_queue_max) {
+      return Promise.resolve(
+        failure('service_unavailable', `${sql_queue_max} queries are waiting already; try again later`),
+      );
+    }
+    return new Promise((resolve) => {
+      const leave = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', abandon);
+        const place = this.#line.indexOf(waiting);
+        if (place >= 0) this.#line.splice(place, 1);
+      };
+      const answer = (outcome: Outcome<QueryAnswer>): void => {
+        leave();
+        resolve(outcome);
+      };
+      const timer = setTimeout(() => {
+        answer(failure('service_unavailable', `no query process was free within ${sql_queue_timeout_ms} ms`));
+      }, sql_queue_timeout_ms);
+      // Nobody waits for it any more, so it need not take a place in the line.
+      const abandon = (): void => answer(ABANDONED);
+      const waiting: Waiting = { sql, format, signal, leave, answer };
+      if (signal?.aborted) return abandon();
+      signal?.addEventListener('abort', abandon);
+      this.#line.push(waiting);
+      this.#dispatch();
+    });
+  }
+
+  /** Answers what waits, kills the processes and removes their copies. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    if (this.#warmTimer !== null) clearTimeout(this.#warmTimer);
+    for (const waiting of [...this.#line]) waiting.answer(CLOSING);
+    await Promise.all([...this.#running].map((worker) => worker.stop()));
+    await Promise.all([...this.#busy, ...this.#starting]);
+    await Promise.all(this.#resting.splice(0).map((resting) => this.#discard(resting)));
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  #dispatch(): void {
+    while (this.#busy.size < this.#limits.sql_workers_max) {
+      const [waiting] = this.#line;
+      if (waiting === undefined) return;
+      waiting.leave();
+      const work = this.#work(waiting).finally(() => {
+        this.#busy.delete(work);
+        this.#dispatch();
+        this.#keepWarm();
+      });
+      this.#busy.add(work);
+    }
+  }
+
+  async #work(waiting: Waiting): Promise<void> {
+    // A process may end at rest (the kernel was short of memory) just as it is handed a query: that costs a second try.
+    for (let tries = 0; tries < TRIES_MAX; tries++) {
+      const taken = await this.#take();
+      if (!taken.ok) return waiting.answer(taken);
+      if (await this.#run(taken.value, waiting)) return;
+    }
+    const message = 'query processes end as soon as they start; see whether the machine has memory left';
+    waiting.answer(failure('service_unavailable', message));
+  }
+
+  /** @returns whether the query was answered; false when the process was of no use, or ended before it began with it */
+  async #run(worker: SqlWorker, { sql, format, signal, answer }: Waiting): Promise<boolean> {
+    this.#running.add(worker);
+    let outcome: Outcome<QueryAnswer> | 'not started' = 'not started';
+    if (this.#closing.signal.aborted) outcome = CLOSING;
+    else if (signal?.aborted) outcome = ABANDONED;
+    // One that fell behind while it was started does not have every row that was acknowledged.
+    else if (worker.usable) outcome = await worker.run(sql, format, signal);
+    if (outcome !== 'not started') answer(outcome);
+    // Whoever comes next need not wait until its copy is removed; a service that closes does.
+    if (this.#closing.signal.aborted) await worker.stop();
+    else if (!worker.usable) await worker.kill();
+    this.#running.delete(worker);
+    if (worker.usable) this.#hand(worker);
+    return outcome !== 'not started';
+  }
+
+  async #take(): Promise<Outcome<SqlWorker>> {
+    for (let resting = this.#resting.pop(); resting !== undefined; resting = this.#resting.pop()) {
+      if (resting.timer !== null) clearTimeout(resting.timer);
+      if (resting.worker.usable) return success(resting.worker);
+      await this.#discard(resting);
+    }
+    return await new Promise((take) => {
+      this.#takers.push(take);
+      if (this.#starting.size < this.#takers.length) this.#start();
+    });
+  }
+
+  /** Gives a process that is free to the query that waits longest for one; it rests when there is none. */
+  #hand(worker: SqlWorker): void {
+    const take = this.#takers.shift();
+    if (take === undefined) this.#rest(worker);
+    else take(success(worker));
+  }
+
+  #rest(worker: SqlWorker): void {
+    const isWarm = this.#warmCount() < this.#warmProcesses;
+    let timer: NodeJS.Timeout | null = null;
+    if (!isWarm) {
+      timer = setTimeout(() => {
+        this.#resting = this.#resting.filter((resting) => resting.worker !== worker);
+        void worker.stop();
+      }, this.#limits.sql_idle_ms);
+      // A resting process holds nobody up: it ends with the service.
+      timer.unref();
+    }
+    this.#resting.push({ worker, timer });
+  }
+
+  #start(): void {
+    const begin_ms = performance.now();
+    const start = SqlWorker.start(this.#store, this.#limits, this.#folder, this.#closing.signal)
+      .then(async (started) => {
+        this.#start_ms = performance.now() - begin_ms;
+        if (started.ok) started.value.useless.then(() => this.#keepWarm());
+        const take = this.#takers.shift();
+        if (take !== undefined) return take(started);
+        if (started.ok && started.value.usable && !this.#closing.signal.aborted) return this.#rest(started.value);
+        this.#pauseWarming();
+        if (started.ok) await started.value.stop();
+      })
+      .finally(() => {
+        this.#starting.delete(start);
+        this.#keepWarm();
+      });
+    this.#starting.add(start);
+  }
+
+  /** Those that rest without an end, and are of use. */
+  #warmCount(): number {
+    return this.#resting.filter(({ worker, timer }) => timer === null && worker.usable).length;
+  }
+
+  /** Starts a process where one is missing that should be warm, counting those that run a query and may come back. */
+  #keepWarm(): void {
+    if (this.#closing.signal.aborted || this.#warmTimer !== null) return;
+    const useless = this.#resting.filter(({ worker }) => !worker.usable);
+    this.#resting = this.#resting.filter(({ worker }) => worker.usable);
+    for (const resting of useless) void this.#discard(resting);
+    if (useless.length > 0) this.#pauseWarming();
+    // Those that are started are for queries that are busy, or the one that is missing.
+    if (this.#starting.size > this.#takers.length) return;
+    if (this.#resting.length + this.#busy.size >= this.#warmProcesses) return;
+    const wait_ms = this.#warmAgainAt_ms - performance.now();
+    if (wait_ms > 0) {
+      this.#warmTimer = setTimeout(() => {
+        this.#warmTimer = null;
+        this.#keepWarm();
+      }, wait_ms);
+      this.#warmTimer.unref();
+      return;
+    }
+    this.#start();
+  }
+
+  #pauseWarming(): void {
+    const pause_ms = Math.max(this.#limits.sql_warm_pause_ms, PAUSE_STARTS * this.#start_ms);
+    this.#warmAgainAt_ms = performance.now() + pause_ms;
+  }
+
+  async #discard({ worker, timer }: Resting): Promise<void> {
+    if (timer !== null) clearTimeout(timer);
+    await worker.stop();
+  }
+}

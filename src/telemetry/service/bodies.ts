@@ -1,0 +1,106 @@
+/**
+ * Reading JSON bodies within bounds: of one body, and of all bodies held at a time. A body counts from its first byte until
+ * its request is answered.
+ */
+import { type Failure, failure, messageOf, type Outcome, success } from '../../base/index.ts';
+import { LIMITS } from '../limits.ts';
+
+/**
+ * Told length up to which a body is read at once, bytes, which takes half the time of reading it as a stream. It counts whole
+ * from its first byte, so all connections together must not get to the bound of all bodies by telling lengths alone.
+ */
+const AT_ONCE_MAX_BYTES = Math.floor(LIMITS.bodies_in_flight_max_bytes / LIMITS.connections_max);
+
+/** One body on its way in. */
+export interface HeldBody {
+  /** Counts what has come; gives `payload_too_large` or `service_unavailable` when that is more than may be held. */
+  take(size_bytes: number): Failure | null;
+  /** To be called once, when the request is answered. */
+  release(): void;
+}
+
+export class Bodies {
+  readonly #maxBytes: number;
+  #heldBytes = 0;
+
+  /** @param max_bytes bound of all bodies together, bytes */
+  constructor(max_bytes: number) {
+    this.#maxBytes = max_bytes;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** @param max_bytes bound of this body, bytes */
+  hold(max_bytes: number): HeldBody {
+    let held = 0;
+    return {
+      take: (size_bytes) => {
+        held += size_bytes;
+        this.#heldBytes += size_bytes;
+        if (held > max_bytes) return { code: 'payload_too_large', message: `body is larger than ${max_bytes} bytes` };
+        if (this.#heldBytes <= this.#maxBytes) return null;
+        return {
+          code: 'service_unavailable',
+          message: `more than ${this.#maxBytes} bytes of requests at a time; try again`,
+        };
+      },
+      release: () => {
+        this.#heldBytes -= held;
+        held = 0;
+      },
+    };
+  }
+
+  /**
+   * Reads a request's body as JSON and hands it to `work`; the body counts as held until `work` is done.
+   * @param max_bytes bound of this body, bytes
+   * @returns what `work` returns; `unsupported_media_type`, `payload_too_large`, `bad_request` (not JSON), or
+   *          `service_unavailable` when too much is held already
+   */
+  async withJson<T>(
+    request: Request,
+    max_bytes: number,
+    work: (json: unknown) => Promise<Outcome<T>>,
+  ): Promise<Outcome<T>> {
+    const type = request.headers.get('content-type') ?? '';
+    if (!/^application\/json\s*(;|$)/i.test(type)) {
+      return failure('unsupported_media_type', 'expected a body with Content-Type: application/json');
+    }
+    const body = this.hold(max_bytes);
+    try {
+      const bytes = await readBytes(request, body);
+      if (!bytes.ok) return bytes;
+      const json = readJson(() => new TextDecoder('utf-8', { fatal: true }).decode(bytes.value));
+      return json.ok ? await work(json.value) : json;
+    } finally {
+      body.release();
+    }
+  }
+}
+
+async function readBytes(request: Request, body: HeldBody): Promise<Outcome<Uint8Array>> {
+  const told = request.headers.get('content-length');
+  const size = told === null ? Number.NaN : Number(told);
+  if (size <= AT_ONCE_MAX_BYTES) {
+    const error = body.take(size);
+    return error === null ? success(new Uint8Array(await request.arrayBuffer())) : { ok: false, failure: error };
+  }
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of request.body ?? []) {
+    const error = body.take(chunk.length);
+    if (error !== null) return { ok: false, failure: error };
+    chunks.push(chunk);
+  }
+  return success(Buffer.concat(chunks));
+}
+
+/** @returns `bad_request` when the text cannot be had, or is not JSON */
+export function readJson(text: () => string): Outcome<unknown> {
+  try {
+    return success(JSON.parse(text()));
+  } catch (error) {
+    return failure('bad_request', `body is not JSON: ${messageOf(error)}`);
+  }
+}

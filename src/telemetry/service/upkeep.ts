@@ -1,0 +1,41 @@
+/** What a store does by itself: sealing and sweeping, one after the other, each when it is due. */
+import { messageOf, type WarningLog } from '../../base/index.ts';
+import type { TelemetryLimits } from '../limits.ts';
+import { sweepIntervalMs } from '../retention/settings.ts';
+import type { Store } from '../store/store.ts';
+
+/** Longest time between two looks at what is due, milliseconds. */
+const LOOK_MAX_MS = 1_000;
+
+/** @returns stops it; what is under way is finished by closing the store */
+export function startUpkeep(store: Store, limits: TelemetryLimits, log: WarningLog): () => void {
+  const sweepInterval_ms = sweepIntervalMs(limits);
+  const warn = (what: string, error: unknown): void => {
+    if (isStopped) return;
+    log.warn(`${what} failed: ${messageOf(error).split('\n')[0]}`);
+  };
+  let isStopped = false;
+  let isBusy = false;
+  let nextSweep_ms = performance.now() + sweepInterval_ms;
+  const look = async (): Promise<void> => {
+    if (store.isSealDue) await store.seal().catch((error) => warn('sealing', error));
+    if (performance.now() < nextSweep_ms && !store.isSweepDue) return;
+    nextSweep_ms = performance.now() + sweepInterval_ms;
+    await store.sweep().catch((error) => warn('retention sweep', error));
+  };
+  const timer = setInterval(
+    () => {
+      // One that takes longer than the pause is not joined by others.
+      if (isBusy) return;
+      isBusy = true;
+      void look().finally(() => {
+        isBusy = false;
+      });
+    },
+    Math.min(LOOK_MAX_MS, limits.seal_interval_ms, sweepInterval_ms),
+  );
+  return () => {
+    isStopped = true;
+    clearInterval(timer);
+  };
+}

@@ -1,0 +1,280 @@
+/**
+ * The data file: `telemetry.duckdb` in a directory that only its owner may enter.
+ *
+ * 1. One process owns the file. DuckDB holds a POSIX lock on it, so a second owner is refused; within one process, where
+ *    such locks do not count, a set of paths refuses it.
+ * 2. POSIX locks go as soon as the process closes *any* descriptor of the file. So the owner never opens the file itself,
+ *    not even to copy it: whoever needs a copy makes it from another process.
+ * 3. A log left by a crash is replayed when the file is opened.
+ */
+import { randomUUID } from 'node:crypto';
+import { chmod, mkdir, realpath, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { failure, messageOf, type Outcome, success } from '../../base/index.ts';
+import type { TelemetryLimits } from '../limits.ts';
+import { contractShape, INTERNAL_DDL, quoteText, SHAPE_SQL, TABLES_DDL } from './ddl.ts';
+import { isWantOfMemory, memorySteps } from './memory.ts';
+
+export const DATA_FILE = 'telemetry.duckdb';
+/** Endings of what DuckDB keeps beside the data file: commits that are not in it yet. */
+export const LOG_ENDINGS = ['.wal', '.wal.checkpoint', '.wal.recovery'];
+/** How the names of folders begin that DuckDB keeps there while it needs more memory than it may have: each opening has its own. */
+export const TEMPORARY_NAME = `${DATA_FILE}.tmp`;
+/** Bytes of one block of the data file: 29 mostly small tables would waste most of DuckDB's usual 256 KiB. */
+export const BLOCK_BYTES = 16_384;
+/**
+ * Rows of one row group of the data file. A checkpoint writes the last one of each table anew, in which wide rows count: of
+ * DuckDB's usual 122,880 rows of 1 kB it would take more memory than there is, and 12 seconds.
+ */
+export const ROW_GROUP_ROWS = 8_192;
+/** Name of the data file's catalogue. */
+export const CATALOG = 'telemetry';
+
+const ownedHere = new Set<string>();
+
+export interface Database {
+  readonly path: string;
+  readonly connection: DuckDBConnection;
+  /** What DuckDB got, and needed to open the file, MiB. */
+  readonly memory_mib: number;
+  /** Folder for what memory cannot hold; there while it is needed. */
+  readonly temporary_path: string;
+  /** One more connection, for work beside the writer's that may take long. */
+  connect(): Promise<OtherConnection>;
+  /** One more connection, of which whoever closes the database knows, and which is closed before it. */
+  connectOwn(): Promise<DuckDBConnection>;
+  /** How many that `connect` gave are open. The data file must not be closed meanwhile: DuckDB would keep it. */
+  readonly others: number;
+  /** Ends what they are doing, with an error. */
+  interruptOthers(): void;
+  /** Whether the file that is open still lies at `path`: opened again, another one would be in its place. */
+  isInPlace(): Promise<boolean>;
+  /**
+   * Closes the data file, all of which must be in it and nobody using it, and opens it again: what DuckDB keeps for as long
+   * as it is open is given back. When this throws, the database is of no more use.
+   */
+  renew(): Promise<void>;
+  close(): void;
+}
+
+export interface OtherConnection {
+  readonly connection: DuckDBConnection;
+  /** May be called again. */
+  close(): void;
+}
+
+/**
+ * Why a data file was not opened, in `details.problem` of the failure. Only `broken` (what is in the file cannot be read by
+ * this engine) and `shape` (other tables than the contract's) say something about the file itself.
+ */
+export type OpenProblem = 'in use' | 'broken' | 'shape' | 'other';
+
+export interface OpenOptions {
+  /** Whatever tables it has. Default false: those of the contract, which are created where they are missing. */
+  readonly any_shape?: boolean;
+  /** Changes nothing, not even its log. Default false. */
+  readonly read_only?: boolean;
+}
+
+/**
+ * Opens the data file, creating what is missing.
+ * @returns failure `service_unavailable` when another process owns it, `internal_error` when it cannot be used, with an
+ *          `OpenProblem` in its details
+ */
+export async function openDatabase(
+  data_dir: string,
+  limits: TelemetryLimits,
+  options: OpenOptions = {},
+): Promise<Outcome<Database>> {
+  let path: string;
+  try {
+    await mkdir(data_dir, { recursive: true, mode: 0o700 });
+    path = join(await realpath(data_dir), DATA_FILE);
+  } catch (error) {
+    return openFailure(
+      'internal_error',
+      'other',
+      `telemetry: cannot use data directory ${data_dir}: ${messageOf(error)}`,
+    );
+  }
+  if (ownedHere.has(path)) {
+    return openFailure(
+      'service_unavailable',
+      'in use',
+      `${path} is already open in this process; close it there first`,
+    );
+  }
+  let opened: Outcome<Database> = openFailure('internal_error', 'other', `telemetry: cannot open ${path}`);
+  try {
+    // The log of wide rows may take more memory than usual to be moved into the file.
+    for (const memory_mib of memorySteps(limits)) {
+      ownedHere.add(path);
+      opened = await openFile(path, { ...limits, owner_memory_mib: memory_mib }, options).catch((error: unknown) => {
+        const message = messageOf(error);
+        return openFailure('internal_error', problemOf(message), `telemetry: cannot open ${path}: ${message}`);
+      });
+      if (opened.ok || !isWantOfMemory(opened.failure.message)) return opened;
+    }
+    return opened;
+  } finally {
+    if (!opened.ok) ownedHere.delete(path);
+  }
+}
+
+async function openFile(path: string, limits: TelemetryLimits, options: OpenOptions): Promise<Outcome<Database>> {
+  const temporary_path = join(dirname(path), `${TEMPORARY_NAME}-${randomUUID()}`);
+  const instance = await DuckDBInstance.create(':memory:', {
+    // One writer appends; more threads would only hold memory.
+    threads: '1',
+    memory_limit: `${limits.owner_memory_mib}MiB`,
+    checkpoint_threshold: `${limits.owner_wal_mib}MiB`,
+    temp_directory: temporary_path,
+    // What it freed goes back to the system: a seventh of the process's memory under load, for a few percent of the rows.
+    allocator_flush_threshold: '8MiB',
+    allocator_bulk_deallocation_flush_threshold: '16MiB',
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+  });
+  const connect = async (): Promise<DuckDBConnection> => {
+    const connection = await instance.connect();
+    await connection.run(`USE ${CATALOG}`);
+    return connection;
+  };
+  const properties = [`BLOCK_SIZE ${BLOCK_BYTES}`, `ROW_GROUP_SIZE ${ROW_GROUP_ROWS}`];
+  if (options.read_only === true) properties.push('READ_ONLY');
+  const connection = await instance.connect();
+  const attach = async (): Promise<void> => {
+    // Attached, since the size of row groups can be told in no other way.
+    await connection.run(`ATTACH ${quoteText(path)} AS ${CATALOG} (${properties.join(', ')})`);
+    await connection.run(`USE ${CATALOG}`);
+  };
+  try {
+    await attach();
+  } catch (error) {
+    connection.closeSync();
+    instance.closeSync();
+    const message = messageOf(error);
+    return openFailure('service_unavailable', problemOf(message), openError(path, message));
+  }
+  let isClosed = false;
+  const close = (): void => {
+    if (isClosed) return;
+    isClosed = true;
+    connection.closeSync();
+    instance.closeSync();
+    ownedHere.delete(path);
+  };
+  try {
+    if (options.read_only !== true) {
+      await chmod(path, 0o600);
+      const ddl = options.any_shape === true ? INTERNAL_DDL : [...TABLES_DDL, ...INTERNAL_DDL];
+      for (const statement of ddl) await connection.run(statement);
+    }
+    const shape = (await connection.runAndReadAll(SHAPE_SQL)).getRows().map((row) => String(row[0]));
+    const difference = firstDifference(shape, contractShape());
+    if (difference !== null && options.any_shape !== true) {
+      close();
+      const message = `${path} was written by another version of meshscope (${difference})`;
+      return openFailure('internal_error', 'shape', `${message}; move it away to start a new one`);
+    }
+    const others = new Set<DuckDBConnection>();
+    const inode = await inodeOf(path);
+    return success({
+      path,
+      connection,
+      memory_mib: limits.owner_memory_mib,
+      temporary_path,
+      connect: async () => {
+        const other = await connect();
+        others.add(other);
+        const closeOther = (): void => {
+          if (others.delete(other)) other.closeSync();
+        };
+        return { connection: other, close: closeOther };
+      },
+      connectOwn: connect,
+      get others() {
+        return others.size;
+      },
+      interruptOthers: () => {
+        for (const other of others) other.interrupt();
+      },
+      isInPlace: async () => (await inodeOf(path)) === inode,
+      renew: async () => {
+        await connection.run('USE memory');
+        await connection.run(`DETACH ${CATALOG}`);
+        await attach();
+      },
+      close,
+    });
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/** Null when there is none. */
+async function inodeOf(path: string): Promise<number | null> {
+  return await stat(path).then(
+    ({ ino }) => ino,
+    () => null,
+  );
+}
+
+function openFailure(
+  code: 'internal_error' | 'service_unavailable',
+  problem: OpenProblem,
+  message: string,
+): Outcome<never> {
+  return failure(code, message, { problem });
+}
+
+export function problemOfOpening(details: unknown): OpenProblem {
+  return typeof details === 'object' && details !== null && 'problem' in details
+    ? (details.problem as OpenProblem)
+    : 'other';
+}
+
+/** What the disk or the machine refuses says nothing about the file, whatever DuckDB was doing with it. */
+const NOT_THE_FILE =
+  /No space left|Permission denied|Operation not permitted|Read-only file system|File too large|quota|Input\/output error|Too many open files|Cannot allocate|Out of Memory|could not allocate/i;
+const BROKEN =
+  /not a valid DuckDB database file|Could not read enough bytes|Corrupt|checksum|Failure while replaying|Failed to read WAL|file with version number|newer version of DuckDB|Serialization Error|Failed to load metadata|^INTERNAL Error/i;
+
+function problemOf(message: string): OpenProblem {
+  if (/Could not set lock|Conflicting lock/.test(message)) return 'in use';
+  if (NOT_THE_FILE.test(message)) return 'other';
+  return BROKEN.test(message) ? 'broken' : 'other';
+}
+
+function openError(path: string, message: string): string {
+  const holder = /Conflicting lock is held in (.*?) \(PID (\d+)\)/.exec(message);
+  if (holder !== null) {
+    return `${path} is in use by process ${holder[2]} (${holder[1]}); stop that process or use another data directory`;
+  }
+  if (/Could not set lock/.test(message)) {
+    return `${path} is in use by another process; stop that process or use another data directory`;
+  }
+  if (/permission denied|read-only/i.test(message)) {
+    return `cannot open ${path}: ${message}; it and its folder must be writable for the user that runs this`;
+  }
+  return `cannot open ${path}: ${message}; move the file away to start a new one`;
+}
+
+function firstDifference(actual: readonly string[], expected: readonly string[]): string | null {
+  const missing = expected.find((line, index) => actual[index] !== line);
+  if (missing !== undefined) return `expected ${missing}`;
+  return actual.length > expected.length ? `unexpected ${actual[expected.length]}` : null;
+}
+
+/** What an error says, without the folder of the data file: whoever may write or ask need not learn where it is. */
+export function messageWithoutFolder(error: unknown, path: string): string {
+  return messageOf(error).replaceAll(`${dirname(path)}/`, '');
+}
+
+/** Bytes of the data file and its log. */
+export async function databaseBytes(path: string): Promise<number> {
+  const size = async (file: string): Promise<number> => (await stat(file).catch(() => ({ size: 0 }))).size;
+  return (await size(path)) + (await size(`${path}.wal`));
+}

@@ -1,0 +1,222 @@
+/**
+ * What a store does besides storing: sealing what was committed (segments/), and sweeping what is over its bound (retention/).
+ * One at a time, beside the commits; upkeep.ts says when.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { messageOf, type WarningLog } from '../../base/index.ts';
+import type { TelemetryLimits } from '../limits.ts';
+import { Retention } from '../retention/sweep.ts';
+import { readFloors } from '../segments/floors.ts';
+import { lastSealedRow, readCounts, sealedRowsSql } from '../segments/sealing.ts';
+import type { Alone, Floor, Sealed, Segments } from '../segments/segments.ts';
+import { Clock } from './clock.ts';
+import { messageWithoutFolder } from './database.ts';
+import type { DiskGuard } from './disk.ts';
+import { isWantOfMemory } from './memory.ts';
+import type { Producers } from './producers.ts';
+import type { Writer } from './writer.ts';
+
+const NOTHING_UNSEALED = { rows: 0, bytes: 0, since_ms: 0 };
+
+export interface MaintenanceOptions {
+  /** Of the data file. */
+  readonly path: string;
+  readonly writer: Writer;
+  readonly producers: Producers;
+  readonly segments: Segments;
+  readonly disk: DiskGuard;
+  readonly limits: TelemetryLimits;
+  readonly log: WarningLog;
+}
+
+export class Maintenance {
+  readonly #path: string;
+  readonly #writer: Writer;
+  readonly #producers: Producers;
+  readonly #segments: Segments;
+  readonly #disk: DiskGuard;
+  readonly #limits: TelemetryLimits;
+  readonly #log: WarningLog;
+  readonly #retention: Retention;
+  readonly #clock: Clock;
+  #isClockDoubted: boolean;
+  /** The last sealing or sweep: they follow one another. */
+  #last: Promise<unknown> = Promise.resolve();
+  #isClosing = false;
+  #unsealed: { rows: number; bytes: number; since_ms: number } = NOTHING_UNSEALED;
+  #bytesSinceSweep = 0;
+  #sealNotBefore_ms = 0;
+  /** Segments at which the next sealing merges them. */
+  #mergeFrom: number;
+
+  constructor({ path, writer, producers, segments, disk, limits, log }: MaintenanceOptions) {
+    this.#path = path;
+    this.#writer = writer;
+    this.#producers = producers;
+    this.#segments = segments;
+    this.#disk = disk;
+    this.#limits = limits;
+    this.#log = log;
+    this.#retention = new Retention(limits);
+    this.#mergeFrom = limits.segments_max;
+    const heard_us = producers.lastHeard_us;
+    this.#clock = new Clock(limits, heard_us === null ? null : heard_us / 1000);
+    // A store that nobody used for some time sees a step at its start, and that is nothing to tell.
+    this.#clock.now_ms();
+    this.#isClockDoubted = this.#clock.isDoubted;
+    writer.follow((change) => {
+      if (change === 'lost' || change.kind !== 'insert') return;
+      const { rows, bytes, since_ms } = this.#unsealed;
+      const from_ms = rows === 0 ? performance.now() : since_ms;
+      this.#unsealed = { rows: rows + change.rows, bytes: bytes + change.bytes, since_ms: from_ms };
+      this.#bytesSinceSweep += change.bytes;
+    });
+  }
+
+  /** Rows committed by this process that are in no segment yet. */
+  get unsealedRows(): number {
+    return this.#unsealed.rows;
+  }
+
+  /**
+   * Puts every row that is in no segment yet into one (segments/segments.ts), beside the commits. Rejects with what the disk
+   * or DuckDB said; the rows stay where they are then.
+   * @param all every row there is, into one segment that replaces the others. Default: when there are too many; if that fails,
+   *   which takes more of everything, the new rows alone
+   */
+  seal(all?: boolean): Promise<Sealed> {
+    return this.#inTurn(async () => {
+      if (all !== undefined) return await this.#seal(all);
+      const { segments } = this.#segments.totals;
+      if (segments >= this.#mergeFrom) {
+        // After one that failed there must be some more before the next.
+        this.#mergeFrom = segments + Math.ceil(this.#limits.segments_max / 4);
+        try {
+          const merged = await this.#seal(true);
+          this.#mergeFrom = this.#limits.segments_max;
+          return merged;
+        } catch (error) {
+          this.#log.warn(`merging segments failed: ${this.#said(error)}`);
+        }
+      }
+      return await this.#seal(false);
+    });
+  }
+
+  /** Whether enough rows have come, or the oldest has waited long enough, for the next sealing. */
+  get isSealDue(): boolean {
+    const { rows, bytes, since_ms } = this.#unsealed;
+    const { seal_rows_max, seal_max_bytes, seal_interval_ms } = this.#limits;
+    if (rows === 0 || performance.now() < this.#sealNotBefore_ms) return false;
+    return rows >= seal_rows_max || bytes >= seal_max_bytes || performance.now() - since_ms >= seal_interval_ms;
+  }
+
+  /** Whether so much has come since the last sweep that the next one should not wait for its time. */
+  get isSweepDue(): boolean {
+    const { sweep_after_bytes, producers_max } = this.#limits;
+    return this.#bytesSinceSweep >= sweep_after_bytes || this.#producers.count > producers_max * 1.1;
+  }
+
+  /**
+   * Seals, then deletes what is over its bound, then the segments' files that hold nothing else. Rejects with what DuckDB said,
+   * having deleted nothing.
+   * @param given_ms time by which rows are old, milliseconds since the epoch. Default: the time as it is believed to be (clock.ts)
+   */
+  sweep(given_ms?: number): Promise<void> {
+    return this.#inTurn(async () => {
+      const now_ms = given_ms ?? this.#clock.now_ms();
+      if (this.#clock.isDoubted !== this.#isClockDoubted) {
+        this.#isClockDoubted = this.#clock.isDoubted;
+        const believed = new Date(now_ms).toISOString();
+        if (this.#isClockDoubted)
+          this.#log.warn(`the system's clock has jumped; rows grow old from ${believed} for now`);
+      }
+      // What cannot be sealed, because the disk is full, may be deleted all the same: it is over its bound.
+      await this.#seal(false).catch((error) => this.#log.warn(`sealing failed: ${this.#said(error)}`));
+      const bytes = this.#bytesSinceSweep;
+      const sweep = async (connection: DuckDBConnection): Promise<Map<string, Floor>> => {
+        await this.#segments.catchUp(connection);
+        const deletions = await this.#retention.deletions(connection, this.#segments.rowBytes(), now_ms * 1000);
+        const excess = this.#producers.excess(this.#limits.producers_max);
+        const internal = excess.length === 0 ? [] : this.#producers.forgetSql(excess);
+        const tables = [...new Set(deletions.map((deletion) => deletion.table))];
+        for (const [table, count] of await readCounts(connection, tables)) {
+          internal.push(sealedRowsSql(table, await lastSealedRow(connection, table, count)));
+        }
+        await this.#writer.runStatements(
+          deletions.map((deletion) => deletion.sql),
+          internal,
+        );
+        this.#producers.forgotten(excess);
+        return await readFloors(connection, this.#segments.manifest);
+      };
+      const floors = await this.#withMemory(() => this.#writer.alone(sweep));
+      this.#bytesSinceSweep -= bytes;
+      await this.#segments.prune(floors);
+      // Until then, what was deleted takes room.
+      await this.#writer.checkpointed();
+    });
+  }
+
+  /** Seals what is left; nothing may be asked of it from then on. */
+  async close(): Promise<void> {
+    const sealing = this.seal(false).catch((error) => this.#log.warn(`sealing failed: ${this.#said(error)}`));
+    this.#isClosing = true;
+    await sealing;
+  }
+
+  async #seal(all: boolean): Promise<Sealed> {
+    const problem = await this.#disk.problem();
+    if (problem !== null) throw new Error(problem);
+    const alone: Alone = (work) => this.#writer.alone(work);
+    const before = this.#unsealed;
+    // Rows that are committed while the sealing begins are counted again, which only brings the next one forward.
+    this.#unsealed = NOTHING_UNSEALED;
+    try {
+      const sealed = await this.#withMemory(() => this.#segments.seal(alone, { all }));
+      // Not to be closed again at once.
+      if (!this.#isClosing) await this.#renew();
+      return sealed;
+    } catch (error) {
+      const { rows, bytes } = this.#unsealed;
+      this.#unsealed = { rows: rows + before.rows, bytes: bytes + before.bytes, since_ms: before.since_ms };
+      // What failed would fail again at once.
+      this.#sealNotBefore_ms = performance.now() + this.#limits.seal_interval_ms;
+      throw error;
+    }
+  }
+
+  /** What was sealed is sealed, whether that succeeds or not. */
+  async #renew(): Promise<void> {
+    await this.#writer
+      .renew()
+      .catch((error) => this.#log.warn(`opening the data file anew failed: ${this.#said(error)}`));
+  }
+
+  /** Runs what takes more memory than commits do, and runs it again with as much as there may be if that was too little. */
+  async #withMemory<T>(work: () => Promise<T>): Promise<T> {
+    const { seal_memory_mib, owner_memory_max_mib } = this.#limits;
+    try {
+      await this.#writer.useExtraMemory(seal_memory_mib);
+      return await work().catch(async (error: unknown) => {
+        if (!isWantOfMemory(messageOf(error))) throw error;
+        await this.#writer.useExtraMemory(owner_memory_max_mib);
+        return await work();
+      });
+    } finally {
+      await this.#writer.useExtraMemory(0).catch(() => undefined);
+    }
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#isClosing) return Promise.reject(new Error('telemetry is closing'));
+    const turn = this.#last.then(work);
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** One line. */
+  #said(error: unknown): string {
+    return messageWithoutFolder(error, this.#path).split('\n')[0] ?? '';
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * The store: the one owner of the telemetry tables. An acknowledged row is durable, and counts once.
+ *
+ *     ingest ─┐                                     ┌─ followers (query processes' copies)
+ *     dumps  ─┼─► Writer ─► one transaction ─► disk ┤
+ *     sweeps ─┘                                     └─ answers
+ */
+import { dirname } from 'node:path';
+import * as v from 'valibot';
+import { countRows, failure, messageOf, type Outcome, SILENT, success, type WarningLog } from '../../base/index.ts';
+import { describeIssues, EventBatch, StoreDumpRequest } from '../../contract/index.ts';
+import type { TelemetryLimits } from '../limits.ts';
+import type { StoreHealth } from '../port.ts';
+import { type OpenedStore, openStoreFiles } from '../segments/recover.ts';
+import type { Sealed, Segments } from '../segments/segments.ts';
+import { databaseBytes } from './database.ts';
+import { DiskGuard } from './disk.ts';
+import { dumpRows } from './dump-rows.ts';
+import { Maintenance } from './maintenance.ts';
+import { packRows, packsOf } from './packs.ts';
+import { type Loss, Producers } from './producers.ts';
+import { type Follower, Writer } from './writer.ts';
+
+/** A body can be wrong in a million places, and an issue takes more memory than what it is about. */
+const FIRST_ISSUE = { abortEarly: true } as const;
+
+/** A copy of the data file may be taken at `path`, by another process, until `release` is called. */
+export interface CopyLease {
+  readonly path: string;
+  release(): Promise<void>;
+}
+
+export class Store {
+  readonly #path: string;
+  readonly #writer: Writer;
+  readonly #producers: Producers;
+  readonly #limits: TelemetryLimits;
+  /** The last lease, so that leases follow one another: a checkpoint must not run under somebody's copy. */
+  #lease: Promise<void> = Promise.resolve();
+  /** The last batch that is being unpacked. */
+  #unpacking: Promise<void> = Promise.resolve();
+
+  readonly #segments: Segments;
+  readonly #disk: DiskGuard;
+  readonly #maintenance: Maintenance;
+
+  private constructor(
+    { database, segments }: OpenedStore,
+    producers: Producers,
+    limits: TelemetryLimits,
+    log: WarningLog,
+  ) {
+    this.#path = database.path;
+    this.#producers = producers;
+    this.#limits = limits;
+    this.#segments = segments;
+    this.#disk = new DiskGuard(dirname(database.path), limits);
+    this.#writer = new Writer(database, producers, limits, () => this.#disk.problem());
+    this.#maintenance = new Maintenance({
+      path: database.path,
+      writer: this.#writer,
+      producers,
+      segments,
+      disk: this.#disk,
+      limits,
+      log,
+    });
+  }
+
+  /**
+   * Opens the store of a data directory; see `openStoreFiles` for the failures, and for what is done about a data file that
+   * cannot be used.
+   */
+  static async open(data_dir: string, limits: TelemetryLimits, log: WarningLog = SILENT): Promise<Outcome<Store>> {
+    const opened = await openStoreFiles(data_dir, limits, log);
+    if (!opened.ok) return opened;
+    const { database, isRebuilt } = opened.value;
+    let store: Store;
+    try {
+      const producers = new Producers();
+      await producers.load(database.connection);
+      store = new Store(opened.value, producers, limits, log);
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+    if (isRebuilt) {
+      await store.sweep().catch((error) => log.warn(`retention sweep failed: ${messageOf(error)}`));
+    }
+    return success(store);
+  }
+
+  /**
+   * Appends one batch. Answers after the commit, with the batch's number.
+   * @returns failure `bad_request` (naming the field), or `service_unavailable` (send it again)
+   */
+  async ingest(body: unknown): Promise<Outcome<{ acked: number }>> {
+    const parsed = v.safeParse(EventBatch, body, FIRST_ISSUE);
+    if (!parsed.success) return failure('bad_request', `event batch: ${describeIssues(parsed.issues)}`);
+    const { producer, source, seq, lost_rows } = parsed.output;
+    // In the order in which they came, and one after the other: so that a small batch does not overtake a large one of the
+    // same producer, and what is unpacked is never much more than what waits for its commit.
+    const before = this.#unpacking;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#unpacking = promise;
+    await before;
+    let stored: Promise<Outcome<null>>;
+    try {
+      const packs = await packsOf(parsed.output);
+      if (!packs.ok) return failure('bad_request', `event batch: ${packs.failure.message}`);
+      stored = this.#writer.write({ packs: packs.value, mark: { producer, source, seq, lost_rows } });
+    } finally {
+      resolve();
+    }
+    const done = await stored;
+    return done.ok ? success({ acked: seq }) : done;
+  }
+
+  /**
+   * Stores a captured dump in the four py-spy tables, in one transaction.
+   * @returns failure `bad_request` (naming the field, or too many rows), or `service_unavailable`
+   */
+  async storeDump(body: unknown): Promise<Outcome<{ dump_id: string }>> {
+    const parsed = v.safeParse(StoreDumpRequest, body, FIRST_ISSUE);
+    if (!parsed.success) return failure('bad_request', `dump: ${describeIssues(parsed.issues)}`);
+    const tables = dumpRows(parsed.output, Date.now() * 1000);
+    const rows = countRows(tables);
+    const max = this.#limits.dump_rows_max;
+    if (rows > max)
+      return failure('bad_request', `dump: ${rows} threads, frames and locals, at most ${max} are stored`);
+    const packs = await packRows(tables);
+    if (!packs.ok) return failure('bad_request', `dump: ${packs.failure.message}`);
+    const stored = await this.#writer.write({ packs: packs.value, mark: null });
+    return stored.ok ? success({ dump_id: parsed.output.dump_id }) : stored;
+  }
+
+  /** What the store does by itself; see maintenance.ts. */
+  seal(all?: boolean): Promise<Sealed> {
+    return this.#maintenance.seal(all);
+  }
+
+  sweep(given_ms?: number): Promise<void> {
+    return this.#maintenance.sweep(given_ms);
+  }
+
+  get isSealDue(): boolean {
+    return this.#maintenance.isSealDue;
+  }
+
+  get isSweepDue(): boolean {
+    return this.#maintenance.isSweepDue;
+  }
+
+  /**
+   * Lends the data file for copying, and tells `follower` every change that the copy will not have.
+   *
+   * Everything committed so far is moved into the data file, and checkpoints are put off until the lease is released:
+   * commits go on meanwhile, into the log, which leaves what the copier reads as it is. Lessees wait for one another.
+   */
+  async lend(follower: Follower): Promise<CopyLease> {
+    const before = this.#lease;
+    let free = (): void => undefined;
+    this.#lease = new Promise((resolve) => {
+      free = resolve;
+    });
+    await before;
+    try {
+      const end = await this.#writer.lend(follower);
+      const release = async (): Promise<void> => {
+        end();
+        free();
+      };
+      return { path: this.#path, release };
+    } catch (error) {
+      free();
+      throw error;
+    }
+  }
+
+  get path(): string {
+    return this.#path;
+  }
+
+  unfollow(follower: Follower): void {
+    this.#writer.unfollow(follower);
+  }
+
+  async health(): Promise<StoreHealth> {
+    const { counts } = this.#writer;
+    const { producers, lost_rows } = this.#producers.totals();
+    const failure = this.#writer.failure ?? (await this.#disk.problem());
+    return {
+      ok: failure === null,
+      failure,
+      rows_stored: counts.rows,
+      batches_stored: counts.batches,
+      duplicate_batches: counts.duplicates,
+      commits: counts.commits,
+      failed_commits: counts.failed_commits,
+      writes_waiting: this.#writer.writesWaiting,
+      producers,
+      lost_rows,
+      database_bytes: await databaseBytes(this.#path),
+      unsealed_rows: this.#maintenance.unsealedRows,
+      ...this.#segments.totals,
+      disk_free_bytes: this.#disk.freeBytes,
+    };
+  }
+
+  /** Number that grows whenever `losses` would give something else. */
+  get lossesVersion(): number {
+    return this.#producers.lossesVersion;
+  }
+
+  /** What producers had to drop. */
+  losses(): Loss[] {
+    return this.#producers.losses(this.#limits.losses_shown_max);
+  }
+
+  /** Finishes what waits, seals it, moves everything into the data file and gives the file up. */
+  async close(): Promise<void> {
+    await this.#maintenance.close();
+    await this.#writer.close();
+  }
+}
