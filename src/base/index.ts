@@ -7,6 +7,7 @@ export * from './outcome.ts';
 export * from './read-bounded.ts';
 export * from './retry.ts';
 export * from './rows.ts';
+export * from './self-report.ts';
 export * from './sleep.ts';
 export * from './timestamp.ts';
 export * from './trace.ts';

@@ -15,6 +15,11 @@ import type { Cell, TableRows } from './rows.ts';
 /** Series of one instrument. */
 export const SERIES_MAX = 1_000;
 
+/** Upper ends of the buckets of durations, milliseconds, from what is answered at once to what people wait for. */
+export const DURATION_BOUNDS_MS = [
+  1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 60_000, 300_000,
+];
+
 export type Attributes = Readonly<Record<string, string | number | boolean>>;
 
 export interface InstrumentOptions {
@@ -98,6 +103,24 @@ export class Metrics {
   /** @param read asked whenever the metrics are looked at; one that throws has no value then. */
   gauge(name: string, options: InstrumentOptions, read: () => Reading): void {
     this.#add(name, 'gauge', options, [], read);
+  }
+
+  /**
+   * Several counters or gauges of one object that knows its numbers.
+   *
+   * @param prefix what the names begin with: `gateway.`
+   * @param helps for each number its help
+   * @param read gives a number by its name; an empty list while it is not known
+   */
+  numbers<K extends string>(
+    kind: 'counter' | 'gauge',
+    prefix: string,
+    helps: Readonly<Record<K, string>>,
+    read: (name: K) => Reading,
+  ): void {
+    for (const name of Object.keys(helps) as K[]) {
+      this.#add(`${prefix}${name}`, kind, { help: helps[name] }, [], () => read(name));
+    }
   }
 
   /** @param options with the upper ends of the buckets, ascending; values beyond the last have a bucket of their own. */

@@ -8,22 +8,18 @@
  */
 import {
   type Attributes,
-  type Cell,
   type Counter,
+  DURATION_BOUNDS_MS,
   type Histogram,
   type Log,
-  Metrics,
+  metricRows,
+  OwnRows,
   type Row,
-  Trace,
+  SelfReport,
 } from '../../base/index.ts';
 import { CLOSE_WAIT_MS, OWN_ROWS_INTERVAL_MS, OWN_ROWS_MAX } from '../limits.ts';
 import type { MeshCounts, Observer, Sha256, Telemetry } from '../ports.ts';
 import { RowSender } from './row-sender.ts';
-import type { TableRow } from './snapshot-rows.ts';
-
-const SCOPE = 'meshscope.gateway';
-/** Upper ends of the buckets of durations, milliseconds. */
-const DURATIONS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000];
 
 /** The counts of the mesh: as they are at a moment, or since the start. */
 const AT_PRESENT = {
@@ -56,55 +52,35 @@ interface Asked {
 export class OwnTelemetry implements Observer {
   /** The log that was given, and the table `events`. */
   readonly log: Log;
-  readonly #metrics: Metrics;
-  readonly #trace: Trace;
+  readonly #report: SelfReport;
+  readonly #rows = new OwnRows(OWN_ROWS_MAX);
   readonly #requests: Counter;
   readonly #durations: Histogram;
   readonly #routes = new Map<string, Asked>();
   readonly #sha256: Sha256;
-  /** The id of the gateway's own actor; null before `start`. */
+  /** The id of the gateway's own actor; null before `start` and after `close`. */
   #actorId: string | null = null;
   #statuses = 0;
-  #telemetry: Telemetry | null = null;
-  #rows: TableRow[] = [];
-  #dropped = 0;
   #sender: RowSender | null = null;
-  #timer: ReturnType<typeof setInterval> | null = null;
-  /** The last sending. */
-  #sending: Promise<void> = Promise.resolve();
-  #isSending = false;
 
   constructor({ version, log, counts, sha256 }: OwnTelemetryOptions) {
     this.#sha256 = sha256;
     const process_id = `gateway-${crypto.randomUUID()}`;
-    this.#metrics = new Metrics(SCOPE, { 'service.name': 'meshscope-gateway', 'service.version': version, process_id });
-    this.#trace = new Trace({ process_id, target: SCOPE, add: (table, row) => this.#add(table, row) });
-    this.#requests = this.#metrics.counter('gateway.requests', { help: 'Requests answered', unit: '{request}' });
-    this.#durations = this.#metrics.histogram('gateway.request_duration_ms', {
+    this.#report = new SelfReport({ part: 'gateway', version, process_id, add: this.#rows.add });
+    const { metrics } = this.#report;
+    this.#requests = metrics.counter('gateway.requests', { help: 'Requests answered', unit: '{request}' });
+    this.#durations = metrics.histogram('gateway.request_duration_ms', {
       help: 'Time to the answer of requests for dumps, profiles, configuration and SQL',
       unit: 'ms',
-      bounds: DURATIONS_MS,
+      bounds: DURATION_BOUNDS_MS,
     });
-    for (const [name, help] of Object.entries(AT_PRESENT) as [keyof MeshCounts, string][]) {
-      this.#metrics.gauge(`gateway.${name}`, { help }, () => counts()[name]);
-    }
-    for (const [name, help] of Object.entries(SINCE_START) as [keyof MeshCounts, string][]) {
-      this.#metrics.counter(`gateway.${name}`, { help }, () => counts()[name]);
-    }
-    this.log = {
-      info: (message, fields) => {
-        log.info(message, fields);
-        this.#trace.line('INFO', message, fields);
-      },
-      warn: (message, fields) => {
-        log.warn(message, fields);
-        this.#trace.line('WARN', message, fields);
-      },
-    };
+    metrics.numbers('gauge', 'gateway.', AT_PRESENT, (name) => counts()[name]);
+    metrics.numbers('counter', 'gateway.', SINCE_START, (name) => counts()[name]);
+    this.log = this.#report.traced(log);
   }
 
   text(): string {
-    return this.#metrics.prometheus();
+    return this.#report.metrics.prometheus();
   }
 
   asked({ path, audit }: { readonly path: string; readonly audit?: string }): (status: number) => void {
@@ -116,7 +92,7 @@ export class OwnTelemetry implements Observer {
     const { route, count } = known;
     if (audit === undefined) return count;
     const began_ms = performance.now();
-    const span = this.#trace.span(audit, route);
+    const span = this.#report.trace.span(audit, route);
     return (status) => {
       span.close();
       count(status);
@@ -144,55 +120,37 @@ export class OwnTelemetry implements Observer {
    * @param interval_ms default OWN_ROWS_INTERVAL_MS
    */
   start(telemetry: Telemetry, actor: string, interval_ms = OWN_ROWS_INTERVAL_MS): void {
-    this.#telemetry = telemetry;
-    this.#sender = new RowSender({ telemetry, log: this.log, what: 'own telemetry' });
-    this.#timer = setInterval(() => {
-      // One that takes longer than the pause is not joined by others.
-      if (!this.#isSending) this.#sending = this.#send();
-    }, interval_ms);
+    const sender = new RowSender({ telemetry, log: this.log, what: 'own telemetry' });
+    this.#sender = sender;
+    this.#rows.start({
+      interval_ms,
+      // Without a store nothing is taken from the counters, so nothing is lost but the newest lines.
+      isReady: async () => ((await telemetry.absent?.()) ?? null) === null,
+      measure: () => metricRows(this.#report.metrics),
+      // The sender tries again, and reports what it had to drop by itself.
+      deliver: async (rows, lost_rows) => {
+        sender.lost(lost_rows);
+        await sender.send(rows.map(({ table, row }) => [{ table, row: row as Row }]));
+        return 0;
+      },
+      onTrouble: (message) => this.log.warn(message),
+    });
     const mesh = this.#id('actor mesh', actor);
     const shape = JSON.stringify({ inner: { labels: [], sizes: [] } });
     this.#actorId = this.#id('actor', actor);
-    this.#add('meshes', [mesh, nowUs(), 'Gateway', 'mesh_admin', actor, shape, null, null]);
-    this.#add('actors', [this.#actorId, nowUs(), mesh, 0, actor, 'mesh_admin']);
+    this.#rows.add('meshes', [mesh, nowUs(), 'Gateway', 'mesh_admin', actor, shape, null, null]);
+    this.#rows.add('actors', [this.#actorId, nowUs(), mesh, 0, actor, 'mesh_admin']);
     for (const status of ['Created', 'Initializing', 'Idle']) this.#status(status);
   }
 
   /** Sends what there is, once; settles when the store has it or cannot take it, after CLOSE_WAIT_MS at the latest. */
   async close(): Promise<void> {
-    if (this.#timer === null) return;
-    clearInterval(this.#timer);
-    this.#timer = null;
     this.#status('Stopping');
     this.#status('Stopped', 'gateway closed');
-    const sent = this.#sending.then(() => this.#send());
+    this.#actorId = null;
+    const closing = this.#rows.close(CLOSE_WAIT_MS);
     this.#sender?.close();
-    let late: ReturnType<typeof setTimeout> | undefined;
-    const wait = new Promise<void>((resolve) => {
-      late = setTimeout(resolve, CLOSE_WAIT_MS);
-    });
-    await Promise.race([sent, wait]);
-    clearTimeout(late);
-  }
-
-  async #send(): Promise<void> {
-    const [sender, telemetry] = [this.#sender, this.#telemetry];
-    if (sender === null || telemetry === null) return;
-    this.#isSending = true;
-    try {
-      // Without a store nothing is taken from the counters, so nothing is lost but the newest lines.
-      if (((await telemetry.absent?.()) ?? null) !== null) return;
-      const measured = Object.entries(this.#metrics.rows()).map(([table, rows]) =>
-        rows.map((row) => ({ table, row: row as Row })),
-      );
-      const rows = this.#rows;
-      this.#rows = [];
-      sender.lost(this.#dropped);
-      this.#dropped = 0;
-      await sender.send([...rows.map((row) => [row]), ...measured]);
-    } finally {
-      this.#isSending = false;
-    }
+    await closing;
   }
 
   #status(status: string, reason: string | null = null): void {
@@ -200,17 +158,12 @@ export class OwnTelemetry implements Observer {
     this.#statuses += 1;
     const now_us = nowUs();
     const id = this.#id('status', `${this.#actorId}/${this.#statuses}/${now_us}`);
-    this.#add('actor_status_events', [id, now_us, this.#actorId, status, reason]);
+    this.#rows.add('actor_status_events', [id, now_us, this.#actorId, status, reason]);
   }
 
   /** The first 64 bits of a SHA-256 over kind and name, as everywhere in the tables. */
   #id(kind: string, name: string): string {
     return String(BigInt(`0x${this.#sha256(`${kind}\0${name}`).slice(0, 16)}`));
-  }
-
-  #add(table: string, row: readonly Cell[]): void {
-    if (this.#rows.length < OWN_ROWS_MAX) this.#rows.push({ table, row: row as Row });
-    else this.#dropped += 1;
   }
 }
 

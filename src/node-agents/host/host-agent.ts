@@ -85,6 +85,7 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
   const telemetry = await AgentTelemetry.start({
     run: incarnation,
     host_name: options.host_name,
+    version: options.version,
     send: (batch) => link.send({ type: 'events', batch }),
     spool_dir: options.spool_dir ?? null,
     spool_max_bytes: options.spool_max_bytes ?? LIMITS.spool_max_bytes,
@@ -133,8 +134,6 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
   // The marker makes a py-spy that outlives a killed agent part of the guardian's sweep.
   const pyspy = createPySpy({ pyspy_bin: () => env.PYSPY_BIN ?? '', environment: { [RUN_MARKER]: incarnation } });
   const metrics = new AgentMetrics({
-    host_name: options.host_name,
-    version: options.version,
     service: renderRef(agent.refs.service),
     telemetry,
     procs: () => registry.records(),

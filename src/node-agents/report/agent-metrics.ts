@@ -1,18 +1,13 @@
 /** The agent's own metrics: one registry for `/metrics` and for the metric tables. */
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { type Attributes, Metrics } from '../../base/index.ts';
+import { type Attributes, DURATION_BOUNDS_MS, type Metrics } from '../../base/index.ts';
 import { renderRef } from '../../contract/index.ts';
 import { readMemory } from '../procfs/index.ts';
 import type { ProcRecord } from '../procs/proc-record.ts';
 import type { AgentTelemetry } from './agent-telemetry.ts';
 
-/** Upper ends of the buckets of durations, milliseconds. */
-const DURATION_BOUNDS_MS = [10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000];
-
 export interface AgentMetricsOptions {
-  readonly host_name: string;
-  readonly version: string;
   /** Reference of the agent's own proc. */
   readonly service: string;
   readonly telemetry: AgentTelemetry;
@@ -29,12 +24,8 @@ export class AgentMetrics {
   readonly #delay: ReturnType<typeof monitorEventLoopDelay>;
 
   constructor(options: AgentMetricsOptions) {
-    const { host_name, version, telemetry } = options;
-    this.registry = new Metrics('meshscope.agent', {
-      'service.name': 'meshscope-agent',
-      'service.version': version,
-      'host.name': host_name,
-    });
+    const { telemetry } = options;
+    this.registry = telemetry.report.metrics;
     const { registry } = this;
     const { spool } = telemetry;
     registry.gauge(
@@ -138,7 +129,7 @@ export class AgentMetrics {
 
   /** Rows of the metric tables since the last ones. */
   emitRows(telemetry: AgentTelemetry): void {
-    telemetry.emitMetrics(this.registry);
+    telemetry.emitMetrics();
     this.#delay.reset();
   }
 

@@ -5,19 +5,19 @@
  *
  * Nothing here tells of the sending itself, batch by batch: that would make more of it.
  */
-import { type LogLevel, type Metrics, Trace } from '../../base/index.ts';
+import { type LogLevel, metricRows, SelfReport, type Trace } from '../../base/index.ts';
 import { type Collector, type CollectorCounts, startCollector } from '../collector/collector.ts';
 import { LIMITS } from '../limits.ts';
 import { Batcher } from '../producer/batcher.ts';
 import type { Emit } from '../producer/core-rows.ts';
 import { adopt, giveUp, makeOwnFolder, type OwnFolder } from '../spool/adoption.ts';
 import { Spool, type SpoolOptions } from '../spool/spool.ts';
-import { TARGET } from './traced.ts';
 
 export interface AgentTelemetryOptions {
   /** This run of the agent: its producer, and `process_id` in the trace tables. */
   readonly run: string;
   readonly host_name: string;
+  readonly version: string;
   readonly send: SpoolOptions['send'];
   /** Folder of the spool. Default null: batches are kept in memory. */
   readonly spool_dir: string | null;
@@ -33,7 +33,7 @@ const LEVELS = { info: 'INFO', warn: 'WARN', error: 'ERROR' } as const;
 
 export class AgentTelemetry {
   readonly spool: Spool;
-  readonly trace: Trace;
+  readonly report: SelfReport;
   readonly #options: AgentTelemetryOptions;
   readonly #batcher: Batcher;
   readonly #own: OwnFolder | null;
@@ -60,7 +60,13 @@ export class AgentTelemetry {
       },
       onRefused: (message) => this.#options.log('warn', message),
     });
-    this.trace = new Trace({ process_id: options.run, target: TARGET, add: this.emit });
+    this.report = new SelfReport({
+      part: 'agent',
+      version: options.version,
+      process_id: options.run,
+      resource: { 'host.name': options.host_name },
+      add: this.emit,
+    });
     if (own?.ok === false) this.log('warn', `${own.failure.message}; telemetry is kept in memory`);
     this.#adopting = this.#adopt();
   }
@@ -87,6 +93,10 @@ export class AgentTelemetry {
     this.trace.line(LEVELS[level], message);
   };
 
+  get trace(): Trace {
+    return this.report.trace;
+  }
+
   /** Where procs hand in theirs; null where they cannot. */
   get socket_path(): string | null {
     return this.#collector?.socket_path ?? null;
@@ -107,8 +117,8 @@ export class AgentTelemetry {
   }
 
   /** The points of the metrics since the last time, as rows. */
-  emitMetrics(metrics: Metrics): void {
-    for (const [table, rows] of Object.entries(metrics.rows())) for (const row of rows) this.emit(table, row);
+  emitMetrics(): void {
+    for (const { table, row } of metricRows(this.report.metrics)) this.emit(table, row);
   }
 
   /**
