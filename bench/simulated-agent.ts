@@ -1,12 +1,12 @@
 /**
  * A host agent without a host: it speaks the link (contract/link.ts) over a real WebSocket and answers every `introspect`
- * at once. It sends heartbeats, judges silence and redials by the rules of the real one (node-agents/link/), whose
+ * at once. It sends heartbeats, judges silence and redials by the rules of the real one (link/dialling/), whose
  * backoff it uses. Unlike that one it does not ask again why a dial failed.
  */
 
 import { randomUUID } from 'node:crypto';
 import { WebSocket } from 'ws';
-import { timestamp } from '../src/base/index.ts';
+import { Backoff, timestamp } from '../src/base/index.ts';
 import {
   AGENT_CLOSE,
   type AgentFrame,
@@ -19,8 +19,7 @@ import {
   LINK_VERSION,
   SILENCE_MAX_HEARTBEATS,
 } from '../src/contract/index.ts';
-import { LIMITS } from '../src/node-agents/limits.ts';
-import { createBackoff } from '../src/node-agents/link/backoff.ts';
+import { LINK_LIMITS as LIMITS } from '../src/link/index.ts';
 import { actorNode, nodesOf } from './simulated-host.ts';
 
 /** Pause after which a batch without an acknowledgement is sent again, milliseconds. */
@@ -49,7 +48,7 @@ export class SimulatedAgent {
   readonly #host: string;
   readonly #counts: AgentCounts;
   readonly #incarnation = randomUUID();
-  readonly #backoff = createBackoff();
+  readonly #backoff = new Backoff({ first_ms: LIMITS.backoff_first_ms, max_ms: LIMITS.backoff_max_ms });
   #socket: WebSocket | null = null;
   #isWelcomed = false;
   #heartbeat_ms = HEARTBEAT_MS;

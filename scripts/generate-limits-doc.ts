@@ -16,6 +16,7 @@ import * as storeLink from '../src/contract/store-link.ts';
 import * as tokens from '../src/contract/tokens.ts';
 import * as uid from '../src/contract/uid.ts';
 import * as gateway from '../src/edge-gateway/limits.ts';
+import { LINK_LIMITS } from '../src/link/limits.ts';
 import { PYSPY_LIMITS } from '../src/node-agents/inspect/pyspy/limits.ts';
 import { LIMITS as AGENT_LIMITS } from '../src/node-agents/limits.ts';
 import { PROCFS_LIMITS } from '../src/node-agents/procfs/limits.ts';
@@ -35,6 +36,7 @@ export const SECTIONS: readonly { readonly title: string; readonly sources: read
     sources: [
       { file: 'src/contract/link.ts', values: link },
       { file: 'src/contract/store-link.ts', values: storeLink },
+      { file: 'src/link/limits.ts', values: LINK_LIMITS },
       { file: 'src/contract/events.ts', values: events },
       { file: 'src/contract/pyspy.ts', values: pyspyContract },
       { file: 'src/contract/tokens.ts', values: tokens },
@@ -60,8 +62,6 @@ const WORDS: Readonly<Record<string, string>> = {
   DUMP_WAIT_MS: 'How long the gateway waits for a stack dump. Then 504.',
   CONFIG_WAIT_MS: 'How long the gateway waits for a configuration dump. Then 504.',
   TELEMETRY_WAIT_MS: 'How long the gateway waits for the telemetry service. Then 504.',
-  backoff_first_ms: 'Ceiling of the wait after the first failed dial; it doubles with each, half of it random.',
-  backoff_max_ms: 'Ceiling that the waits between dials grow to.',
 };
 
 /** Bounds that one comment describes; mostly it is one. */

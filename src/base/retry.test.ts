@@ -14,6 +14,17 @@ test('the jitter is the share of a wait that chance may take away', () => {
   expect([waits(0), waits(0.5), waits(0.999)]).toEqual([100, 75, expect.closeTo(50, 0)]);
 });
 
+test('also the longest wait is left to chance, so that a fleet that was refused does not come back in step', () => {
+  const waits = [0, 1].map((random) => new Backoff({ first_ms: 1, max_ms: 100, random: () => random }).longest());
+  expect(waits).toEqual([100, 50]);
+});
+
+test('however many waits there were, none is longer than the longest', () => {
+  const backoff = new Backoff({ first_ms: 250, max_ms: 15_000, random: () => 0 });
+  for (let dial = 0; dial < 2_000; dial += 1) expect(backoff.next()).toBeLessThanOrEqual(15_000);
+  expect(backoff.next()).toBe(15_000);
+});
+
 test.each([
   [{ first_ms: -1 }, 'first_ms must be at least 0, got -1'],
   [{ first_ms: 10, max_ms: 9 }, 'max_ms must be at least first_ms, 10, got 9'],

@@ -77,6 +77,11 @@ const Hello = v.object({
   incarnation: v.pipe(v.string(), v.uuid()),
   agent_version: v.string(),
   started_at: Timestamp,
+  /**
+   * Where the host is, as its references say it. Default: what follows from its name, which is all that a token for
+   * certain hosts, or a gateway over shards, may publish.
+   */
+  location: v.optional(v.string()),
 });
 
 const Sync = v.object({ type: v.literal('sync'), seq: Seq, nodes: v.array(NodePayload), more: v.boolean() });
@@ -89,12 +94,14 @@ const Delta = v.object({
 });
 
 export const AnswerFrame = v.object({ type: v.literal('answer'), call: UInt, part: v.string(), more: v.boolean() });
+export type AnswerFrame = v.InferOutput<typeof AnswerFrame>;
 
 export const FaultFrame = v.object({
   type: v.literal('fault'),
   call: UInt,
   error: v.object({ code: v.string(), message: v.string(), details: v.optional(v.unknown()) }),
 });
+export type FaultFrame = v.InferOutput<typeof FaultFrame>;
 
 const Events = v.object({ type: v.literal('events'), batch: EventBatch });
 export const ByeFrame = v.object({ type: v.literal('bye'), reason: v.string() });
@@ -155,18 +162,22 @@ export const GatewayFrame = v.variant('type', [
 ]);
 export type GatewayFrame = v.InferOutput<typeof GatewayFrame>;
 
-export type ReadFrame<F> = { readonly ok: true; readonly frame: F } | { readonly ok: false; readonly error: string };
+export type ReadFrame<F> =
+  | { readonly ok: true; readonly frame: F }
+  /** `path` is that of the field that does not fit; null when no one field is to blame. */
+  | { readonly ok: false; readonly error: string; readonly path: string | null };
 
 /** Reads one frame: valid JSON of one of the schema's shapes, or one line saying what is wrong with it. */
-export function readFrame<const S extends v.GenericSchema>(schema: S, text: string): ReadFrame<v.InferOutput<S>> {
+export function readFrame<F>(schema: v.GenericSchema<unknown, F>, text: string): ReadFrame<F> {
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch {
-    return { ok: false, error: 'frame is not JSON' };
+    return { ok: false, error: 'frame is not JSON', path: null };
   }
   const result = v.safeParse(schema, json);
   if (result.success) return { ok: true, frame: result.output };
-  const issue: v.BaseIssue<unknown> = result.issues[0];
-  return { ok: false, error: `frame ${v.getDotPath(issue) ?? ''}: ${issue.message}` };
+  const [issue] = result.issues;
+  const path = v.getDotPath(issue);
+  return { ok: false, error: `frame ${path ?? ''}: ${issue.message}`, path };
 }

@@ -6,6 +6,7 @@
 import type { Context } from 'hono';
 import type { Failure, Outcome } from '../base/index.ts';
 import type { CallRequest, EventBatch, ProcRef, StoreDumpRequest, StoredToken } from '../contract/index.ts';
+import type { Link, LinkReceiver } from '../link/index.ts';
 
 /** The telemetry store. Every call has a deadline of its own and never throws. */
 export interface Telemetry {
@@ -28,23 +29,6 @@ export const NO_TELEMETRY: Failure = {
   code: 'not_found',
   message: 'dashboard not configured (no telemetry_url provided)',
 };
-
-/** The sending half of an open WebSocket. Neither call throws; both do nothing once the socket has closed. */
-export interface Link {
-  send(text: string): void;
-  close(code: number, reason: string): void;
-  /**
-   * Wall clock of the last heartbeat that the runtime answered by itself, milliseconds since the epoch; null before the
-   * first. Only for hubs whose ticks are asked for. Default: the runtime answers none.
-   */
-  heardAt_ms?(): number | null;
-}
-
-/** The receiving half, which the runtime calls: once per text message, and once at the end. */
-export interface LinkReceiver {
-  receive(text: string): void;
-  closed(): void;
-}
 
 /** Makes a link out of a request that asks for a WebSocket, and gives the answer to the request. */
 export type UpgradeLink = (

@@ -6,7 +6,6 @@ export { SOCKET_VARIABLE } from './collector/collector.ts';
 export { SOCKET_PATH_MAX_BYTES } from './collector/socket-place.ts';
 export { type HostAgent, startHostAgent } from './host/host-agent.ts';
 export type { HostAgentOptions } from './host/host-agent-options.ts';
-export { dialStoreLink, type StoreDialler, type StoreDialOptions } from './link/store.ts';
 export type { OutputStream } from './processes/output-tail.ts';
 export { COPIES_MAX, nameSpecs, type ProcSpec, parseMeshFile } from './procs/proc-spec.ts';
 export { CoreRows, type Emit } from './producer/core-rows.ts';

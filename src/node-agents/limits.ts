@@ -47,16 +47,6 @@ export const LIMITS = {
   /** Between two readings of the memory of procs; a heartbeat of the gateway, where that is longer. */
   memory_interval_ms: 5_000,
 
-  /** Longest wait for a connection and its welcome. */
-  dial_timeout_ms: 10_000,
-  /** Longest wait for the gateway's word on why it did not take a connection. */
-  explain_timeout_ms: 2_000,
-  backoff_first_ms: 250,
-  backoff_max_ms: 15_000,
-  /** Uptime after which the next dial starts again at the first backoff. */
-  backoff_reset_ms: 10_000,
-  /** Bytes that may wait in the socket; beyond it the link is closed and synchronized anew. */
-  send_buffer_max_bytes: 32 * 1024 * 1024,
   /** Characters of nodes that are put into one sync or delta frame. */
   frame_nodes_chars: 256 * 1024,
   /** References of nodes that are gone in one delta frame. */
@@ -66,6 +56,11 @@ export const LIMITS = {
 
   /** Calls that one agent works on at once; beyond it a call is refused as `service_unavailable`. */
   calls_max: 64,
+  /** Characters of answers that wait for the link; an answer for which there is no room becomes `service_unavailable`. */
+  answers_max_chars: 64 * 1024 * 1024,
+  /** Bytes that may wait in the link's socket before more of an answer is sent, and how often it is looked at then. */
+  answers_unsent_max_bytes: 4 * 1024 * 1024,
+  answers_drain_poll_ms: 5,
 
   /** Rows of one producer that wait to become a batch; beyond it the oldest are dropped and counted. */
   pending_rows_max: 50_000,

@@ -1,15 +1,17 @@
 /** Links as whoever dials sees them, against a server that says what a gateway never would. */
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { WebSocketServer } from 'ws';
-import { AGENT_CLOSE, closeReason } from '../../src/contract/index.ts';
-import { dialStoreLink, type StoreDialler } from '../../src/node-agents/index.ts';
+import { AGENT_CLOSE, closeReason, type StoreFrame } from '../../src/contract/index.ts';
+import { type Dialler, keepDialling } from '../../src/link/dialling/index.ts';
+import { STORE_LINK } from '../../src/link/index.ts';
 
 const WELCOME = { type: 'welcome', version: 1, gateway_version: 'x', heartbeat_ms: 5_000, frame_max_bytes: 1_048_576 };
 
 let server: WebSocketServer;
-let dialler: StoreDialler | null = null;
+let dialler: Dialler<StoreFrame> | null = null;
 
 beforeEach(async () => {
   server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
@@ -17,7 +19,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await dialler?.stop('the test is over');
+  await dialler?.stop({ type: 'bye', reason: 'the test is over' }, 'the test is over');
   for (const client of server.clients) client.terminate();
   await new Promise((resolve) => server.close(resolve));
 });
@@ -32,13 +34,15 @@ function closedAfter(frame: object): Promise<{ code: number; reason: string }> {
       });
     });
     const { port } = server.address() as AddressInfo;
-    dialler = dialStoreLink({
-      url: `http://127.0.0.1:${port}`,
-      token: 'test-token-0123456789',
-      version: '0',
-      onOpen: (connection) => connection.listen(() => {}),
-      onTrouble: () => {},
-    });
+    dialler = keepDialling(
+      {
+        url: `http://127.0.0.1:${port}`,
+        token: 'test-token-0123456789',
+        grammar: STORE_LINK,
+        hello: { type: 'hello', version: STORE_LINK.version, incarnation: randomUUID(), service_version: '0' },
+      },
+      { onOpen: (connection) => connection.listen(() => {}), onTrouble: () => {} },
+    );
   });
 }
 

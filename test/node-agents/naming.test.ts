@@ -1,10 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { uuidV7 } from '../../src/base/index.ts';
 import { LINK_PATH } from '../../src/contract/index.ts';
+import { linkUrl } from '../../src/link/dialling/index.ts';
 import { displayDuration } from '../../src/node-agents/config/settings.ts';
-import { LIMITS } from '../../src/node-agents/limits.ts';
-import { createBackoff } from '../../src/node-agents/link/backoff.ts';
-import { linkUrl } from '../../src/node-agents/link/connection.ts';
 import { hashUid, programLabel } from '../../src/node-agents/procs/identity.ts';
 
 describe('the label of a command', () => {
@@ -34,21 +32,6 @@ describe('identities', () => {
   it('of instances are version 7 UUIDs in order of time', () => {
     expect(uuidV7()).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
     expect(uuidV7(1_000) < uuidV7(2_000)).toBe(true);
-  });
-});
-
-describe('the backoff', () => {
-  it('doubles up to its bound, with half of each wait left to chance, and starts again after a reset', () => {
-    const shortest = createBackoff(() => 0);
-    const longest = createBackoff(() => 1);
-    expect([shortest.next(), shortest.next(), shortest.next()]).toEqual([125, 250, 500]);
-    expect([longest.next(), longest.next(), longest.next()]).toEqual([250, 500, 1_000]);
-    for (let dial = 0; dial < 100; dial += 1) longest.next();
-    expect(longest.next()).toBe(LIMITS.backoff_max_ms);
-    // Also where dialling again cannot help: a fleet whose token was revoked must not ask in step.
-    expect([shortest.longest(), longest.longest()]).toEqual([LIMITS.backoff_max_ms / 2, LIMITS.backoff_max_ms]);
-    longest.reset();
-    expect(longest.next()).toBe(LIMITS.backoff_first_ms);
   });
 });
 

@@ -14,7 +14,8 @@ import { MeshHub } from '../../src/edge-gateway/hub/hub.ts';
 import type { HubOptions } from '../../src/edge-gateway/hub/hub-options.ts';
 import type { KeptSession, LinkSession } from '../../src/edge-gateway/hub/session.ts';
 import { type Sql, SqliteKeeper } from '../../src/edge-gateway/hub/sqlite-keeper.ts';
-import type { Link, Principal } from '../../src/edge-gateway/ports.ts';
+import type { Principal } from '../../src/edge-gateway/ports.ts';
+import type { Link } from '../../src/link/index.ts';
 
 export const HEARTBEAT_MS = 1_000;
 

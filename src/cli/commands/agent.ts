@@ -40,7 +40,8 @@ Examples
 `,
   async run(invocation) {
     const settings = readAgentSettings(invocation);
-    const token = requireToken(dataDir(text(invocation, 'data')));
+    const dir = dataDir(text(invocation, 'data'));
+    requireToken(dir);
     const tls = readDialTls(invocation);
     const lifecycle = watchLifecycle();
     const log = createLog('agent');
@@ -50,7 +51,8 @@ Examples
       ...settings,
       gateway_url,
       spool_dir: path.resolve(text(invocation, 'spool-dir') ?? spoolDirDefault(settings.host_name, gateway_url)),
-      token,
+      // Read anew at every dial, since the file may have been replaced.
+      token: () => requireToken(dir),
       ...(tls === null ? {} : { tls }),
       version: VERSION,
       log: (level, message) => log[level](message),

@@ -72,12 +72,14 @@ Of a store that no service has open
     const dir = dataDir(text(invocation, 'data'));
     const file = text(invocation, 'token-file');
     if (url === undefined && file !== undefined) throw usageError('--token-file needs --dial');
+    if (url !== undefined) readDialToken(file, dir);
     const dial: StoreDial | null =
       url === undefined
         ? null
         : {
             url: readHttpUrl('--dial', url, 'a gateway'),
-            token: readDialToken(file, dir),
+            // Read anew at every dial, since the file may have been replaced.
+            token: () => readDialToken(file, dir),
             tls: readDialTls(invocation),
           };
     ensureDataDir(dir);

@@ -11,6 +11,7 @@ import {
   type NodePayload,
   parseActorRef,
 } from '../../contract/index.ts';
+import type { Link, LinkReceiver } from '../../link/index.ts';
 import {
   ANSWER_PARTS_MAX,
   ANSWERS_MAX_CHARS,
@@ -26,10 +27,11 @@ import {
   SYNC_WAIT_MS,
   WAITERS_MAX,
 } from '../limits.ts';
-import type { Dialler, Link, LinkReceiver } from '../ports.ts';
-import { CallBudget, CallTable } from './calls.ts';
+import type { Dialler } from '../ports.ts';
+import { agentCalls, agentFailure, hubBudget } from './calls.ts';
 import { EventCounts, EventRelay } from './event-relay.ts';
 import { HostState } from './host.ts';
+import { keyOfName } from './host-link.ts';
 import { MeshHub } from './hub.ts';
 import { readPublished } from './published.ts';
 import { PublishedStream } from './stream.ts';
@@ -133,7 +135,7 @@ describe('bounds of the hub, at n and at n + 1', () => {
     const nodes = Array.from({ length: count }, (_, i) => ({ ...errorNode(`p${i}@ipc://a`), properties }));
     const ownHost = locationKey(hostLocation('a'));
     const stream = new PublishedStream(ownHost);
-    const host = new HostState('a', new Map());
+    const host = new HostState(keyOfName('a'), 'a', new Map());
     stream.take({ type: 'sync', seq: 1, nodes: [hostNode('a')], more: true });
     for (const [i, node] of nodes.entries()) {
       const isOver = i === count - 1;
@@ -158,8 +160,8 @@ describe('bounds of the hub, at n and at n + 1', () => {
       properties: { Error: { code: 'x', message: 'x'.repeat(part_chars) } },
     }));
     const published = [hostNode('a'), actor(0, 1), ...nodes].map((node) => readPublished(node, 'ipc://a'));
-    const host = new HostState('a', new Map());
-    const calls = new CallTable(() => {}, new CallBudget());
+    const host = new HostState(keyOfName('a'), 'a', new Map());
+    const calls = agentCalls(() => {}, hubBudget());
     host.session = { calls, hello: null, heard_at_ms: 0, alive_at_ms: 0, hasPublished: true, close: () => {} };
     expect(
       host.change(
@@ -251,21 +253,21 @@ describe('bounds of the hub, at n and at n + 1', () => {
   });
 
   it('calls in all', async () => {
-    const budget = new CallBudget();
+    const budget = hubBudget();
     const request = { method: 'introspect', reference: 'x' } as const;
-    const tables = Array.from({ length: CALLS_MAX / CALLS_PER_HOST_MAX + 1 }, () => new CallTable(() => {}, budget));
+    const tables = Array.from({ length: CALLS_MAX / CALLS_PER_HOST_MAX + 1 }, () => agentCalls(() => {}, budget));
     for (const table of tables.slice(1)) {
       for (let i = 0; i < CALLS_PER_HOST_MAX; i += 1) table.start(request, 60_000);
     }
     expect(budget.calls).toBe(CALLS_MAX);
-    expect(await tables[0]?.start(request, 60_000).end).toEqual({ kind: 'full', what: 'calls in all' });
+    expect(await tables[0]?.start(request, 60_000).end).toEqual({ kind: 'full', bound: 'calls' });
     for (const table of tables) table.loseAll();
     expect(budget.calls).toBe(0);
   });
 
   it('answers in assembly: characters of one and of all, and parts', async () => {
-    const budget = new CallBudget();
-    const table = new CallTable(() => {}, budget);
+    const budget = hubBudget();
+    const table = agentCalls(() => {}, budget);
     const start = () => table.start({ method: 'introspect', reference: 'x' }, 60_000).end;
     const whole = 'x'.repeat(ANSWER_MAX_CHARS);
     const count = ANSWERS_MAX_CHARS / ANSWER_MAX_CHARS;
@@ -273,23 +275,26 @@ describe('bounds of the hub, at n and at n + 1', () => {
     for (let call = 1; call <= count; call += 1) table.answer(call, whole, true);
     expect(budget.chars).toBe(ANSWERS_MAX_CHARS);
     table.answer(count + 1, 'x', true);
-    expect(await ends[count]).toEqual({ kind: 'full', what: 'answers being assembled' });
+    expect(await ends[count]).toEqual({ kind: 'full', bound: 'answers' });
     table.answer(1, '', false);
     expect(await ends[0]).toEqual({ kind: 'answer', text: whole });
     table.answer(2, 'x', false);
-    expect(await ends[1]).toMatchObject({ kind: 'fault', failure: { code: 'internal_error' } });
+    const bounds = `${ANSWER_MAX_CHARS} characters in ${ANSWER_PARTS_MAX} parts`;
+    const tooLarge = { kind: 'too_large', bounds } as const;
+    expect(await ends[1]).toEqual(tooLarge);
+    expect(agentFailure(tooLarge)).toMatchObject({ code: 'internal_error', message: expect.stringContaining(bounds) });
     const many = start();
     for (let part = 0; part < ANSWER_PARTS_MAX; part += 1) table.answer(count + 2, '', true);
     expect(budget.calls).toBe(count - 1);
     table.answer(count + 2, '', true);
-    expect(await many).toMatchObject({ kind: 'fault', failure: { code: 'internal_error' } });
+    expect(await many).toEqual(tooLarge);
     table.loseAll();
     expect([budget.calls, budget.chars]).toEqual([0, 0]);
   });
 
   it('calls of a host: the one too many ends at once, and one that has ended makes room', async () => {
-    const budget = new CallBudget();
-    const table = new CallTable(() => {}, budget);
+    const budget = hubBudget();
+    const table = agentCalls(() => {}, budget);
     const request = { method: 'introspect', reference: 'x' } as const;
     const calls = Array.from({ length: CALLS_PER_HOST_MAX }, () => table.start(request, 60_000));
     expect(budget.calls).toBe(CALLS_PER_HOST_MAX);
@@ -303,8 +308,8 @@ describe('bounds of the hub, at n and at n + 1', () => {
 
   it('a call that is not answered ends late, is cancelled, and what comes then is dropped', async () => {
     const sent: string[] = [];
-    const budget = new CallBudget();
-    const table = new CallTable(({ type }) => sent.push(type), budget);
+    const budget = hubBudget();
+    const table = agentCalls(({ type }) => sent.push(type), budget);
     expect((await table.start({ method: 'introspect', reference: 'x' }, 5).end).kind).toBe('late');
     table.answer(1, '{}', false);
     expect([sent, budget.late_answers]).toEqual([['call', 'cancel'], 1]);

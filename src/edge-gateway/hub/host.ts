@@ -2,30 +2,16 @@
 
 import * as v from 'valibot';
 import { type Failure, type Outcome, success } from '../../base/index.ts';
-import { type ActorRef, hostLocation, locationKey, NodePayload, refKey } from '../../contract/index.ts';
+import { type ActorRef, NodePayload, refKey } from '../../contract/index.ts';
+import type { CallEnd } from '../../link/index.ts';
 import { RESOLVE_WAIT_MS } from '../limits.ts';
 import type { HostView, NodeView } from '../ports.ts';
-import type { CallEnd, CallTable } from './calls.ts';
+import { agentFailure } from './calls.ts';
+import type { HostLink } from './host-link.ts';
 import { HostNodes, type NodeOwner, type NodeStore } from './host-nodes.ts';
 import type { KeptHost } from './keeper.ts';
 import type { NodeChange } from './node-change.ts';
 import { type PublishedNode, readPublished } from './published.ts';
-import type { Greeting } from './session.ts';
-
-/** What a host, and who decides about its name, need of the link that stands. */
-export interface HostLink {
-  readonly hello: Greeting | null;
-  readonly calls: CallTable;
-  /** When the last frame came, milliseconds of the hub's clock. */
-  readonly heard_at_ms: number;
-  /** From when on silence is counted: the last frame or, when it came later, the welcome. Same clock. */
-  readonly alive_at_ms: number;
-  /** Wall clock of the last heartbeat that the runtime answered by itself. Default: none. */
-  readonly answered_at_ms?: number | null;
-  /** True once a whole state has come over this very link. */
-  readonly hasPublished: boolean;
-  close(code: number, reason: string): void;
-}
 
 /** An `introspect` in flight, joined by everybody who asks for the same actor meanwhile. */
 interface SharedCall {
@@ -38,7 +24,7 @@ interface SharedCall {
 export type IntrospectEnd =
   | { readonly kind: 'fresh'; readonly text: string }
   | { readonly kind: 'failed'; readonly failure: Failure }
-  | Exclude<CallEnd, { kind: 'answer' | 'fault' }>;
+  | Exclude<CallEnd, { kind: 'answer' | 'fault' | 'too_large' }>;
 
 export class HostState implements HostView, NodeOwner {
   readonly name: string;
@@ -50,12 +36,14 @@ export class HostState implements HostView, NodeOwner {
   readonly #shared = new Map<string, SharedCall>();
 
   /**
+   * @param key of the location of its references
    * @param texts index over all hosts, from canonical reference to node, which this host keeps up to date
    * @param onChange told of each node that differs from before, whole states aside; default nobody
    * @param store default: memory only
    * @param kept the host as the keeper has it; default: it has none
    */
   constructor(
+    key: string,
     name: string,
     texts: Map<string, LocatedNode>,
     onChange: (host: HostState, change: NodeChange) => void = () => {},
@@ -63,7 +51,7 @@ export class HostState implements HostView, NodeOwner {
     kept: KeptHost | null = null,
   ) {
     this.name = name;
-    this.key = locationKey(hostLocation(name));
+    this.key = key;
     this.#heard_at_ms = kept?.heard_at_ms ?? Date.now();
     this.#texts = texts;
     const index = {
@@ -188,7 +176,7 @@ export class HostState implements HostView, NodeOwner {
 
   /** Validates an answer, once for all who share it, and keeps it when it is newer than what was published and fits. */
   #introspected(key: string, end: CallEnd): IntrospectEnd {
-    if (end.kind === 'fault') return { kind: 'failed', failure: end.failure };
+    if (end.kind === 'fault' || end.kind === 'too_large') return { kind: 'failed', failure: agentFailure(end) };
     if (end.kind !== 'answer') return end;
     const node = readAnswer(end.text, key, this.key);
     if (!node.ok) return { kind: 'failed', failure: node.failure };

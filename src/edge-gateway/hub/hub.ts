@@ -11,8 +11,10 @@
  * state is then in a keeper (keeper.ts), each session in what its `kept` gave, and `dueAt_ms` says when `tick` has
  * something to do. Its successor finds the hosts in the keeper, is given the sessions by `restore`, and goes on.
  */
+
 import { failure, type Log, type Outcome, SILENT, success } from '../../base/index.ts';
 import { type CallRequest, CLOSE, HEARTBEAT_MS, type ProcRef, parseNodeRef } from '../../contract/index.ts';
+import type { Link } from '../../link/index.ts';
 import {
   GONE_HOST_KEPT_MS,
   HOSTS_MAX,
@@ -22,27 +24,18 @@ import {
 } from '../limits.ts';
 import type { LiveTeller } from '../live/events.ts';
 import { LiveFeed } from '../live/feed.ts';
-import type {
-  CallOptions,
-  Dialler,
-  HostView,
-  HostViews,
-  Link,
-  Mesh,
-  MeshCounts,
-  Principal,
-  Telemetry,
-} from '../ports.ts';
-import { CallBudget } from './calls.ts';
+import type { CallOptions, Dialler, HostView, HostViews, Mesh, MeshCounts, Principal, Telemetry } from '../ports.ts';
+import { hubBudget } from './calls.ts';
 import { Contenders } from './contenders.ts';
 import { EventCounts } from './event-relay.ts';
-import { type HostLink, HostState, type LocatedNode } from './host.ts';
+import { HostState, type LocatedNode } from './host.ts';
+import { type Greeting, type HostLink, keyOfName } from './host-link.ts';
 import type { NodeStore } from './host-nodes.ts';
 import type { HubOptions } from './hub-options.ts';
 import type { NodeChange } from './node-change.ts';
 import { type Client, Reader } from './reader.ts';
 import { RootText } from './root.ts';
-import { type Greeting, HubCounts, hostKeyOf, type KeptSession, LinkSession, type SessionOwner } from './session.ts';
+import { HubCounts, type KeptSession, LinkSession, type SessionOwner } from './session.ts';
 import { byHostName, renderTree } from './tree.ts';
 
 const STOPPING = 'gateway is stopping';
@@ -51,7 +44,7 @@ const REPLACED = 'replaced by a newer link of this host';
 export class MeshHub implements Mesh, HostViews, SessionOwner {
   readonly heartbeat_ms: number;
   readonly gateway_version: string;
-  readonly budget = new CallBudget();
+  readonly budget = hubBudget();
   readonly ticks: 'own' | 'asked';
   readonly store: NodeStore;
   readonly linkCounts = new HubCounts();
@@ -99,7 +92,7 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
     this.#ticked_at_ms = this.now();
     if (this.ticks === 'own') this.#ticker = setInterval(() => this.tick(), Math.max(10, this.heartbeat_ms / 5));
     for (const kept of keeper?.hosts() ?? []) {
-      this.#hosts.set(kept.key, new HostState(kept.name, this.#texts, this.#onChange, this.store, kept));
+      this.#hosts.set(kept.key, new HostState(kept.key, kept.name, this.#texts, this.#onChange, this.store, kept));
     }
   }
 
@@ -122,7 +115,7 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
     this.#sessions.add(session);
     this.#due_ms = undefined;
     if (kept.hello === null) return session;
-    const key = hostKeyOf(kept.hello);
+    const { key } = kept.hello;
     if (kept.phase === 'contested') {
       this.#contenders.add(key, session);
       return session;
@@ -261,11 +254,15 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
   }
 
   claim(session: LinkSession, hello: Greeting) {
-    const key = hostKeyOf(hello);
+    const { key } = hello;
     const host = this.#hosts.get(key);
     const older = host?.session ?? null;
     if (!this.#isHome(key)) {
-      return session.refuse('wrong_shard', 'this host belongs to another part of this gateway: dial again', true);
+      if (key === keyOfName(hello.host)) {
+        return session.refuse('wrong_shard', 'this host belongs to another part of this gateway: dial again', true);
+      }
+      const message = 'this gateway has several parts, and finds a host by the location of its name only';
+      return session.refuse('location_forbidden', message, false);
     }
     if (host === undefined && !this.#makeRoom()) {
       return session.refuse('too_many_hosts', `this gateway holds at most ${HOSTS_MAX} hosts`, true);
@@ -294,7 +291,7 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
     this.#sessions.delete(session);
     const { host, hello } = session;
     if (host === null || host.session !== session) {
-      if (hello !== null) this.#contenders.remove(hostKeyOf(hello), session);
+      if (hello !== null) this.#contenders.remove(hello.key, session);
       return;
     }
     if (isBye || !host.hasState) {
@@ -314,7 +311,7 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
   }
 
   #hostOf(key: string, name: string): HostState {
-    const host = this.#hosts.get(key) ?? new HostState(name, this.#texts, this.#onChange, this.store);
+    const host = this.#hosts.get(key) ?? new HostState(key, name, this.#texts, this.#onChange, this.store);
     this.#hosts.set(key, host);
     return host;
   }

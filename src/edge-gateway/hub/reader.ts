@@ -17,15 +17,26 @@ import {
   renderChannelAddress,
   renderRef,
 } from '../../contract/index.ts';
+import type { CallEnd, FullBound } from '../../link/index.ts';
 import { ACTOR_FRESH_WAIT_MS, RESOLVE_WAIT_MS, RETRY_AFTER_S, WAITERS_MAX } from '../limits.ts';
 import type { CallOptions } from '../ports.ts';
-import type { CallEnd } from './calls.ts';
+import { agentFailure } from './calls.ts';
 import type { HostState, IntrospectEnd } from './host.ts';
 import type { PublishedNode } from './published.ts';
 import { hostKey } from './references.ts';
 
 export interface Client {
   readonly signal: AbortSignal;
+}
+
+const FULL: Readonly<Record<FullBound, string>> = {
+  calls_of_link: 'calls on this host',
+  calls: 'calls in all',
+  answers: 'answers being assembled',
+};
+
+interface Cancelled {
+  readonly kind: 'cancelled';
 }
 
 export class Reader {
@@ -90,15 +101,15 @@ export class Reader {
   }
 
   /** Counts a waiting request, and lets it go when its client does. */
-  async #waiting<T extends { kind: string }>(
+  async #waiting<T extends { readonly kind: string }>(
     end: Promise<T>,
     signal: AbortSignal | undefined,
     cancel: () => void,
-  ): Promise<T | { kind: 'cancelled' }> {
+  ): Promise<T | Cancelled> {
     this.#waiters += 1;
     try {
       if (signal === undefined) return await end;
-      const { promise: aborted, resolve } = Promise.withResolvers<{ kind: 'cancelled' }>();
+      const { promise: aborted, resolve } = Promise.withResolvers<Cancelled>();
       const onAbort = () => resolve({ kind: 'cancelled' });
       if (signal.aborted) onAbort();
       else signal.addEventListener('abort', onAbort, { once: true });
@@ -112,11 +123,23 @@ export class Reader {
   }
 }
 
-function callFailure(host: HostState, node: PublishedNode | undefined, end: CallEnd | { kind: string }): Failure {
-  if (end.kind === 'fault' && 'failure' in end) return end.failure;
-  if (end.kind === 'full' && 'what' in end) return atCapacity(end.what);
-  if (end.kind === 'lost') return gone(host, node);
-  return { code: 'gateway_timeout', message: 'the request was cancelled before its answer came' };
+/** What is answered for a call that brought nothing; how a late one ends is its caller's to say. */
+function callFailure(
+  host: HostState,
+  node: PublishedNode | undefined,
+  end: Exclude<CallEnd, { kind: 'answer' | 'late' }>,
+): Failure {
+  switch (end.kind) {
+    case 'fault':
+    case 'too_large':
+      return agentFailure(end);
+    case 'full':
+      return atCapacity(FULL[end.bound]);
+    case 'lost':
+      return gone(host, node);
+    case 'cancelled':
+      return { code: 'gateway_timeout', message: 'the request was cancelled before its answer came' };
+  }
 }
 
 function gone(host: HostState, node: PublishedNode | undefined): Failure {

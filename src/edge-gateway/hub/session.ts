@@ -1,45 +1,45 @@
 /**
- * One link, from `hello` to the end, as contract/link.ts tells it.
+ * One link of an agent, on top of what both kinds of link have (link/accepting), as contract/link.ts tells it:
  *
- *  1. `hello` within HELLO_WAIT_MS, in a version and with a host name that fit, else `refuse` and close. The host must be
- *     the one that the link was opened for, and one that whoever opened it may publish. When another incarnation already
+ *  1. `hello` within HELLO_WAIT_MS, with a host name and a location that fit, else `refuse` and close. The host must be the
+ *     one that the link was opened for, and one that whoever opened it may publish. When another incarnation already
  *     has the name, the hub decides; until then the session is `contested` and answers nothing.
- *  2. After `welcome`: publish frames go to the stream, answers to the call table, events to the relay.
+ *  2. After `welcome`: publish frames go to the stream, answers to the calls, events to the relay.
  *  3. Any frame proves life. A heartbeat goes out after `heartbeat_ms` without a frame of ours; after three of them
  *     without a frame of theirs the link is closed. A hub that is asked to tick has no timer for the former: it sends its
  *     heartbeat in answer to a frame, for an agent that is silent sends heartbeats, and the runtime may answer those.
  *  4. A link whose token is revoked, or expires, is closed at the next tick.
- *  5. Whatever does not fit closes the link with 1008 (1009 for size) and a reason that says what did not.
- *  6. `kept` tells where the session is, so that another object can go on with the same link.
+ *  5. `kept` tells where the session is, so that another object can go on with the same link.
  */
 import type { Log } from '../../base/index.ts';
 import {
-  AgentFrame,
+  type AgentFrame,
   CLOSE,
-  FRAME_MAX_BYTES,
   type GatewayFrame,
   type HelloFrame,
-  hostLocation,
-  LINK_VERSION,
-  locationKey,
-  readFrame,
   SILENCE_MAX_HEARTBEATS,
 } from '../../contract/index.ts';
+import {
+  AcceptedLink,
+  type AcceptedLinkOwner,
+  AGENT_LINK,
+  type CallBudget,
+  type Link,
+  type LinkPhase,
+  type LinkReceiver,
+} from '../../link/index.ts';
 import { HELLO_WAIT_MS, SYNC_WAIT_MS } from '../limits.ts';
-import type { Dialler, Link, LinkReceiver, Principal, Telemetry } from '../ports.ts';
-import { type CallBudget, CallTable } from './calls.ts';
+import type { Dialler, Principal, Telemetry } from '../ports.ts';
+import { type AgentCalls, agentCalls } from './calls.ts';
 import { type EventCounts, EventRelay } from './event-relay.ts';
-import { announcedVersion, closeLink, isTooLarge } from './frame-text.ts';
-import type { HostLink, HostState } from './host.ts';
+import type { HostState } from './host.ts';
+import { type Greeting, type HostLink, keyOfHello, keyOfName } from './host-link.ts';
 import type { NodeStore } from './host-nodes.ts';
 import type { NodeChange } from './node-change.ts';
 import { type KeptStream, PublishedStream } from './stream.ts';
 
 /** Of an agent's version, characters that are remembered. */
 const VERSION_MAX_CHARS = 64;
-
-/** What is remembered of a hello. */
-export type Greeting = Pick<HelloFrame, 'host' | 'incarnation' | 'agent_version'>;
 
 export class HubCounts {
   gaps = 0;
@@ -48,7 +48,7 @@ export class HubCounts {
 
 /** All that a session needs to go on in another hub object, as JSON. Times are milliseconds of the hub's clock. */
 export interface KeptSession {
-  readonly phase: 'hello' | 'contested' | 'live' | 'over';
+  readonly phase: LinkPhase;
   readonly dialler: Dialler;
   readonly hello: Greeting | null;
   readonly heard_at_ms: number;
@@ -96,31 +96,34 @@ export interface SessionOwner {
   ended(session: LinkSession, isBye: boolean): void;
 }
 
-export class LinkSession implements LinkReceiver, HostLink {
+export class LinkSession implements LinkReceiver, HostLink, AcceptedLinkOwner<AgentFrame> {
+  readonly log: Log;
   readonly link: Link;
   host: HostState | null = null;
   hello: Greeting | null;
-  readonly calls: CallTable;
+  readonly calls: AgentCalls;
   contested_at_ms: number;
   /** True once a whole state has come over this very link. */
   hasPublished = false;
-  #phase: KeptSession['phase'];
+  readonly #accepted: AcceptedLink<AgentFrame, GatewayFrame>;
   #heard_at_ms: number;
   #sent_at_ms: number;
   /** When the wait for a hello, or for a whole state, began. */
   #waits_since_ms: number;
   #stream: PublishedStream | null = null;
+  #isBye = false;
   readonly #events: EventRelay;
   readonly #dialler: Dialler;
   readonly #owner: SessionOwner;
 
   /** @param kept where an earlier object left the session; default: it is new. Of one that is live, `resume` follows. */
   constructor(link: Link, dialler: Dialler, owner: SessionOwner, kept: KeptSession | null = null) {
+    this.log = owner.log;
     this.link = link;
+    this.#accepted = new AcceptedLink(link, AGENT_LINK, this, kept?.phase);
     this.#dialler = dialler;
     this.#owner = owner;
     const now_ms = owner.now();
-    this.#phase = kept?.phase ?? 'hello';
     this.hello = kept?.hello ?? null;
     this.contested_at_ms = kept?.contested_at_ms ?? 0;
     this.#heard_at_ms = kept?.heard_at_ms ?? now_ms;
@@ -128,7 +131,7 @@ export class LinkSession implements LinkReceiver, HostLink {
     this.#waits_since_ms = kept?.waits_since_ms ?? now_ms;
     const send = (frame: GatewayFrame) => this.#send(frame);
     // Far above the numbers of the earlier object, whose answers may still come.
-    this.calls = new CallTable(send, owner.budget, kept === null ? 0 : Date.now() * 1_000);
+    this.calls = agentCalls(send, owner.budget, kept === null ? 0 : Date.now() * 1_000);
     const { telemetry, log, eventCounts } = owner;
     const onKept = () => owner.onKept(this);
     this.#events = new EventRelay(send, telemetry, log, eventCounts, kept?.events, onKept);
@@ -156,7 +159,7 @@ export class LinkSession implements LinkReceiver, HostLink {
   /** Where the session is. */
   kept(): KeptSession {
     return {
-      phase: this.#phase,
+      phase: this.#accepted.phase,
       dialler: this.#dialler,
       hello: this.hello,
       heard_at_ms: this.#heard_at_ms,
@@ -178,64 +181,45 @@ export class LinkSession implements LinkReceiver, HostLink {
   }
 
   receive(text: string) {
-    if (this.#phase === 'over') return;
+    if (this.#accepted.phase === 'over') return;
     const now_ms = this.#owner.now();
     this.#heard_at_ms = now_ms;
     this.host?.heard(Date.now());
-    this.#read(text);
+    this.#accepted.receive(text);
     // Only what is due, and with no timer of ours: see 3.
-    if (this.#owner.ticks === 'asked' && this.#phase === 'live') this.#beat(now_ms);
-  }
-
-  #read(text: string) {
-    if (isTooLarge(text)) return this.close(CLOSE.too_large, 'frame too large');
-    const read = readFrame(AgentFrame, text);
-    if (this.#phase === 'live') return read.ok ? this.#take(read.frame) : this.close(CLOSE.protocol, read.error);
-    if (this.#phase === 'contested') {
-      const isHarmless = read.ok && (read.frame.type === 'heartbeat' || read.frame.type === 'bye');
-      return isHarmless ? undefined : this.close(CLOSE.protocol, 'nothing is sent before welcome');
-    }
-    this.#greet(text, read);
+    if (this.#owner.ticks === 'asked' && this.#accepted.phase === 'live') this.#beat(now_ms);
   }
 
   closed() {
-    this.#end(false);
+    this.#accepted.closed();
+  }
+
+  about() {
+    return { name: this.principal.name, fields: { host: this.hello?.host } };
   }
 
   welcome(host: HostState) {
     this.host = host;
     host.heard(Date.now());
-    this.#phase = 'live';
     this.#waits_since_ms = this.#owner.now();
+    this.#sent_at_ms = this.#waits_since_ms;
     this.#stream = new PublishedStream(host.key, this.#owner.store);
-    this.#send({
-      type: 'welcome',
-      version: LINK_VERSION,
-      gateway_version: this.#owner.gateway_version,
-      heartbeat_ms: this.#owner.heartbeat_ms,
-      frame_max_bytes: FRAME_MAX_BYTES,
-    });
+    this.#accepted.welcome(this.#owner);
     this.#owner.onKept(this);
   }
 
   /** @param now_ms milliseconds of the hub's clock, later for each newcomer. */
   contest(now_ms: number) {
-    this.#phase = 'contested';
     this.contested_at_ms = now_ms;
   }
 
   /** @param retry false when dialling again cannot help until somebody changes something. */
   refuse(code: string, message: string, retry: boolean) {
-    this.#owner.log.warn(`link of ${this.principal.name} refused: ${message}`, { code, host: this.hello?.host });
-    this.#send({ type: 'refuse', code, message, retry });
-    this.close(CLOSE.protocol, code);
+    this.#accepted.refuse(code, message, retry);
   }
 
   close(code: number, reason: string) {
-    if (this.#phase === 'over') return;
-    if (code !== CLOSE.going_away) this.#owner.log.warn(`link closed: ${reason}`, { code, host: this.hello?.host });
-    closeLink(this.link, code, reason);
-    this.#end(false);
+    this.#accepted.close(code, reason);
   }
 
   /** Sends what is due and closes what has been silent for too long. */
@@ -243,8 +227,9 @@ export class LinkSession implements LinkReceiver, HostLink {
     const { heartbeat_ms, ticks } = this.#owner;
     const waited_ms = now_ms - this.#waits_since_ms;
     if (!this.#owner.stands(this.principal)) return this.close(CLOSE.protocol, 'token revoked');
-    if (this.#phase === 'hello' && waited_ms >= HELLO_WAIT_MS) return this.close(CLOSE.protocol, 'no hello');
-    if (this.#phase !== 'live') return;
+    const { phase } = this.#accepted;
+    if (phase === 'hello' && waited_ms >= HELLO_WAIT_MS) return this.close(CLOSE.protocol, 'no hello');
+    if (phase !== 'live') return;
     if (now_ms - this.alive_at_ms >= SILENCE_MAX_HEARTBEATS * heartbeat_ms) {
       return this.close(CLOSE.protocol, 'silent for too long');
     }
@@ -255,8 +240,9 @@ export class LinkSession implements LinkReceiver, HostLink {
 
   /** When a tick next has to look at this session, milliseconds of the hub's clock; infinite when never. */
   due_ms(): number {
-    if (this.#phase === 'hello') return this.#waits_since_ms + HELLO_WAIT_MS;
-    if (this.#phase !== 'live') return Number.POSITIVE_INFINITY;
+    const { phase } = this.#accepted;
+    if (phase === 'hello') return this.#waits_since_ms + HELLO_WAIT_MS;
+    if (phase !== 'live') return Number.POSITIVE_INFINITY;
     const silence_ms = this.alive_at_ms + SILENCE_MAX_HEARTBEATS * this.#owner.heartbeat_ms;
     return this.#stream?.isSettled === true ? silence_ms : Math.min(silence_ms, this.#waits_since_ms + SYNC_WAIT_MS);
   }
@@ -265,33 +251,33 @@ export class LinkSession implements LinkReceiver, HostLink {
     if (now_ms - this.#sent_at_ms >= this.#owner.heartbeat_ms) this.#send({ type: 'heartbeat' });
   }
 
-  #greet(text: string, read: ReturnType<typeof readFrame<typeof AgentFrame>>) {
-    const version = announcedVersion(text);
-    if (version !== null && version !== LINK_VERSION) {
-      const message = `this gateway speaks link version ${LINK_VERSION}, the agent ${version}: install the same release on both`;
-      return this.refuse('version_mismatch', message, false);
-    }
-    if (!read.ok) {
-      if (version === null) return this.close(CLOSE.protocol, read.error);
-      const code = read.error.startsWith('frame host:') ? 'bad_host_name' : 'bad_hello';
-      return this.refuse(code, read.error, false);
-    }
-    if (read.frame.type !== 'hello') return this.close(CLOSE.protocol, `${read.frame.type} before hello`);
-    const { host } = read.frame;
+  greeted(frame: HelloFrame) {
+    const { host, incarnation, agent_version } = frame;
     const { principal } = this.#dialler;
+    const key = keyOfHello(frame);
+    this.hello = { host, incarnation, agent_version: agent_version.slice(0, VERSION_MAX_CHARS), key: key ?? '' };
     if (this.#dialler.host !== null && this.#dialler.host !== host) {
       return this.refuse('host_mismatch', `the link was opened for host '${this.#dialler.host}', not '${host}'`, false);
     }
-    if (principal.hosts !== null && !principal.hosts.includes(host)) {
-      const message = `the token '${principal.name}' may publish ${principal.hosts.join(', ')}, not '${host}'`;
-      return this.refuse('host_forbidden', message, false);
+    if (key === null) return this.refuse('bad_location', `not a location: '${frame.location}'`, false);
+    if (principal.hosts !== null) {
+      const allowed = principal.hosts.join(', ');
+      if (!principal.hosts.includes(host)) {
+        return this.refuse(
+          'host_forbidden',
+          `the token '${principal.name}' may publish ${allowed}, not '${host}'`,
+          false,
+        );
+      }
+      if (key !== keyOfName(host)) {
+        const message = `the token '${principal.name}' may publish ${allowed} at the location of its name only`;
+        return this.refuse('location_forbidden', message, false);
+      }
     }
-    const { incarnation, agent_version } = read.frame;
-    this.hello = { host, incarnation, agent_version: agent_version.slice(0, VERSION_MAX_CHARS) };
     this.#owner.claim(this, this.hello);
   }
 
-  #take(frame: AgentFrame) {
+  received(frame: Exclude<AgentFrame, { readonly type: 'hello' }>) {
     switch (frame.type) {
       case 'sync':
       case 'delta':
@@ -310,13 +296,20 @@ export class LinkSession implements LinkReceiver, HostLink {
         return this.#events.take(frame.batch);
       case 'bye':
         this.#owner.log.info(`host ${this.host?.name} said bye: ${frame.reason}`);
-        this.link.close(CLOSE.normal, 'bye');
-        return this.#end(true);
+        this.#isBye = true;
+        return this.close(CLOSE.normal, 'bye');
       case 'heartbeat':
         return;
-      case 'hello':
-        return this.close(CLOSE.protocol, 'hello twice');
     }
+  }
+
+  ended() {
+    this.#events.close();
+    this.#owner.attempt(() => this.#stream?.close());
+    this.#owner.onKept(this);
+    this.#owner.ended(this, this.#isBye);
+    // After `ended`, so that readers who are told of the loss already find the host without a link.
+    this.calls.loseAll();
   }
 
   #publish(frame: Extract<AgentFrame, { type: 'sync' | 'delta' }>) {
@@ -357,23 +350,8 @@ export class LinkSession implements LinkReceiver, HostLink {
   }
 
   #send(frame: GatewayFrame) {
-    if (this.#phase === 'over') return;
+    if (this.#accepted.phase === 'over') return;
     this.#sent_at_ms = this.#owner.now();
-    this.link.send(JSON.stringify(frame));
+    this.#accepted.send(frame);
   }
-
-  #end(isBye: boolean) {
-    if (this.#phase === 'over') return;
-    this.#phase = 'over';
-    this.#events.close();
-    this.#owner.attempt(() => this.#stream?.close());
-    this.#owner.onKept(this);
-    this.#owner.ended(this, isBye);
-    // After `ended`, so that readers who are told of the loss already find the host without a link.
-    this.calls.loseAll();
-  }
-}
-
-export function hostKeyOf(hello: Greeting): string {
-  return locationKey(hostLocation(hello.host));
 }

@@ -5,15 +5,17 @@
  * A host is listed under the shard that told of it last, so that one which has moved is not removed by where it was. When the
  * number of shards has changed, those that belong elsewhere now are forgotten until they dial there.
  */
+
 import { success, timestamp } from '../../base/index.ts';
 import { hostLocation, locationKey } from '../../contract/index.ts';
+import type { Link, LinkReceiver } from '../../link/index.ts';
 import { failureResponse } from '../http/respond.ts';
 import { RootText } from '../hub/root.ts';
 import { byHostName } from '../hub/tree.ts';
 import { SNAPSHOT_FIRST_MS } from '../limits.ts';
 import { hostLinked, hostLost, hostRemoved, type LiveMessage } from '../live/events.ts';
 import { LiveFeed } from '../live/feed.ts';
-import type { AccessPolicy, Dialler, Link, LinkReceiver, Telemetry } from '../ports.ts';
+import type { AccessPolicy, Dialler, Telemetry } from '../ports.ts';
 import { type KeptStoreLink, refuseStore, StoreLink } from '../store/linked-store.ts';
 import { type ProducerState, RowSender } from '../store/row-sender.ts';
 import { rootRows } from '../store/snapshot-rows.ts';

@@ -2,13 +2,15 @@
  * One shard: a hub whose state is kept in SQLite, for a runtime that drops it from memory between events. It answers the
  * requests of peer.ts; links reach `hub` directly.
  */
+
 import type { Log } from '../../base/index.ts';
 import { parseProcRef } from '../../contract/index.ts';
+import type { LinkReceiver } from '../../link/index.ts';
 import { MeshHub } from '../hub/hub.ts';
 import { type Sql, SqliteKeeper } from '../hub/sqlite-keeper.ts';
 import { byHostName, renderHost } from '../hub/tree.ts';
 import { SHARD_STATE_PER_HOST_MAX_CHARS, TOLD_AGAIN_MS } from '../limits.ts';
-import type { AccessPolicy, LinkReceiver, Telemetry } from '../ports.ts';
+import type { AccessPolicy, Telemetry } from '../ports.ts';
 import { type ProducerState, RowSender } from '../store/row-sender.ts';
 import { hostRows } from '../store/snapshot-rows.ts';
 import { Notes } from './notes.ts';

@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Outcome } from '../../base/index.ts';
 import { CLOSE, HEARTBEAT_TEXT, type StoreGatewayFrame } from '../../contract/index.ts';
+import type { Link } from '../../link/index.ts';
 import { HELLO_WAIT_MS, STORE_DOUBT_MS, STORE_LINKS_MAX } from '../limits.ts';
-import { type Link, NO_TELEMETRY } from '../ports.ts';
+import { NO_TELEMETRY } from '../ports.ts';
 import { StoreLink, type StoreLinkOptions } from './linked-store.ts';
 import type { StoreSession } from './store-session.ts';
 

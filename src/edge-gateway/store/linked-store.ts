@@ -9,7 +9,7 @@
  * in between. A call that finds the store silent for three heartbeats gives it STORE_DOUBT_MS first, since it may be this
  * very process that stood still.
  */
-import { type Failure, type Log, type Outcome, SILENT, success, timestamp } from '../../base/index.ts';
+import { type Failure, type Log, type Outcome, SILENT, sleep, success, timestamp } from '../../base/index.ts';
 import {
   CLOSE,
   type EventBatch,
@@ -19,8 +19,8 @@ import {
   type StoreHello,
   type StoreMethod,
 } from '../../contract/index.ts';
+import type { Link, LinkReceiver } from '../../link/index.ts';
 import { JSON_TYPE } from '../http/respond.ts';
-import { refuseLink } from '../hub/frame-text.ts';
 import {
   STORE_DOUBT_MS,
   STORE_LINKS_MAX,
@@ -28,7 +28,7 @@ import {
   TAKEOVER_SILENCE_HEARTBEATS,
   TELEMETRY_WAIT_MS,
 } from '../limits.ts';
-import { type Dialler, type Link, type LinkReceiver, NO_TELEMETRY, type Principal, type Telemetry } from '../ports.ts';
+import { type Dialler, NO_TELEMETRY, type Principal, type Telemetry } from '../ports.ts';
 import { type KeptStoreLink, StoreSession, type StoreSessionOwner } from './store-session.ts';
 
 export type { KeptStoreLink, StoreSession } from './store-session.ts';
@@ -156,7 +156,7 @@ export class StoreLink implements Telemetry, StoreSessionOwner {
   async #alive(): Promise<StoreSession | null> {
     const doubted = this.#live;
     if (doubted !== null && this.#isSilent(doubted, SILENCE_MAX_HEARTBEATS)) {
-      await new Promise((resolve) => setTimeout(resolve, STORE_DOUBT_MS));
+      await sleep(STORE_DOUBT_MS);
       if (this.#isSilent(doubted, SILENCE_MAX_HEARTBEATS)) doubted.close(CLOSE.protocol, 'silent for too long');
     }
     const live = this.#live;
@@ -196,6 +196,7 @@ function answerOf(text: string): Response {
 export function refuseStore(link: Link): LinkReceiver {
   const message =
     'this gateway was given the URL of a telemetry service (--telemetry), which it asks: start it without, for this one to dial in';
-  refuseLink(link, 'store_configured', message, false);
+  link.send(JSON.stringify({ type: 'refuse', code: 'store_configured', message, retry: false }));
+  link.close(CLOSE.protocol, 'store_configured');
   return { receive: () => {}, closed: () => {} };
 }

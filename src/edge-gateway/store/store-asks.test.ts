@@ -94,7 +94,8 @@ describe('bounds of what is asked of a linked store', () => {
     expect(given.ok && given.value.length).toBe(TELEMETRY_ANSWER_MAX_BYTES);
     const [slow, over] = [asks.ask('query', '{}', LATER_MS), asks.ask('query', '{}', LATER_MS)];
     asks.answer(2, half, true);
-    asks.answer(3, `${half}x`, false);
+    asks.answer(3, half, true);
+    asks.answer(3, 'x', false);
     expect(await over).toMatchObject({ ok: false, failure: { code: 'proxy_error' } });
     expect(sent.at(-1)).toEqual({ type: 'cancel', call: 3 });
     asks.answer(2, half, false);

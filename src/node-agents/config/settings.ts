@@ -3,6 +3,7 @@
  * environment variable that sets it.
  */
 import type { ConfigDumpResult, ConfigEntry } from '../../contract/index.ts';
+import { LINK_LIMITS } from '../../link/index.ts';
 import { LIMITS } from '../limits.ts';
 
 interface Setting {
@@ -32,7 +33,7 @@ const SETTINGS: Readonly<Record<keyof GivenSettings, Setting>> = {
 
 /** Bounds that cannot be set are configuration all the same: they are what a person asks for when one was reached. */
 const FIXED = {
-  backoff_max: displayDuration(LIMITS.backoff_max_ms),
+  backoff_max: displayDuration(LINK_LIMITS.backoff_max_ms),
   calls_max: String(LIMITS.calls_max),
   ended_procs_max: String(LIMITS.ended_procs_max),
   output_lines_max: String(LIMITS.output_lines_max),

@@ -1,12 +1,10 @@
 /**
- * Answering the gateway's calls. Each runs by itself, bounded in number and by the deadline that came with it; nothing
- * here waits in the agent's way. The pid of a stack or profile is the one in the registry, never one that was sent (PS-1).
+ * Answering the gateway's calls. Each runs by itself, within the bounds of the link (link/calls/answerer.ts); nothing here
+ * waits in the agent's way. The pid of a stack or profile is the one in the registry, never one that was sent (PS-1).
  */
 import { failure, type Outcome, success } from '../../base/index.ts';
 import {
-  type AgentFrame,
   ANSWER_MAX_CHARS,
-  ANSWER_PART_CHARS,
   type CallRequest,
   type ConfigDumpResult,
   type NodePayload,
@@ -16,6 +14,7 @@ import {
   procOf,
   refKey,
 } from '../../contract/index.ts';
+import { Answerer, type AnsweringLink } from '../../link/index.ts';
 import { HTTP_DUMP_OPTS, type PySpy, type PySpyDumpOpts } from '../inspect/pyspy/index.ts';
 import { LIMITS } from '../limits.ts';
 import { identify, type ProcessIdentity } from '../procfs/index.ts';
@@ -28,77 +27,50 @@ export interface CallOptions {
   readonly registry: ProcRegistry;
   readonly pyspy: PySpy;
   readonly config: () => ConfigDumpResult;
-  readonly send: (frame: AgentFrame) => void;
+  readonly link: AnsweringLink;
   /** Around each call. Default: nobody looks on. */
   readonly observe?: (request: CallRequest, work: () => Promise<Outcome<string>>) => Promise<Outcome<string>>;
-  /** Told of a call that is refused for want of room. Default: nobody. */
+  /** Is called with a call that is refused for want of room. Default: nobody wants to know. */
   readonly onRefused?: (request: CallRequest) => void;
 }
 
 export class Calls {
   readonly #options: CallOptions;
-  readonly #running = new Map<number, AbortController>();
-  readonly #answering = new Set<Promise<void>>();
-  #isClosed = false;
+  readonly #answerer: Answerer;
 
   constructor(options: CallOptions) {
     this.#options = options;
+    this.#answerer = new Answerer('the agent', options.link, {
+      calls_max: LIMITS.calls_max,
+      answer_max_chars: ANSWER_MAX_CHARS,
+      answers_max_chars: LIMITS.answers_max_chars,
+      unsent_max_bytes: LIMITS.answers_unsent_max_bytes,
+      drain_poll_ms: LIMITS.answers_drain_poll_ms,
+    });
   }
 
   async answer(call: number, request: CallRequest, deadline_ms: number): Promise<void> {
-    if (this.#isClosed || this.#running.size >= LIMITS.calls_max) {
-      const busy = `the agent is busy with ${LIMITS.calls_max} calls; ask again`;
-      const message = this.#isClosed ? 'the agent is stopping' : busy;
-      this.#options.send({ type: 'fault', call, error: { code: 'service_unavailable', message } });
+    const over = this.#answerer.open(call, deadline_ms);
+    if (over === null) {
       this.#options.onRefused?.(request);
       return;
     }
-    const answering = this.#answer(call, request, deadline_ms);
-    this.#answering.add(answering);
-    await answering.finally(() => this.#answering.delete(answering));
-  }
-
-  async #answer(call: number, request: CallRequest, deadline_ms: number): Promise<void> {
-    const controller = new AbortController();
-    this.#running.set(call, controller);
-    const timer = setTimeout(() => controller.abort(), deadline_ms);
-    const work = (): Promise<Outcome<string>> => this.#perform(request, controller.signal);
-    const outcome = await (this.#options.observe?.(request, work) ?? work());
-    clearTimeout(timer);
-    this.#running.delete(call);
-    // Whoever cancelled, or set the deadline, does not wait any more.
-    if (!controller.signal.aborted) this.#reply(call, outcome);
+    const work = (): Promise<Outcome<string>> => this.#perform(request, over);
+    await this.#answerer.answer(call, this.#options.observe?.(request, work) ?? work());
   }
 
   cancel(call: number): void {
-    this.#running.get(call)?.abort();
+    this.#answerer.cancel(call);
   }
 
   /** Ends everything that is under way: the link it came by is gone, and with it whoever asked. */
   cancelAll(): void {
-    for (const controller of this.#running.values()) controller.abort();
+    this.#answerer.cancelAll();
   }
 
   /** Takes no more; settles when what was under way has come to its end. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    this.cancelAll();
-    await Promise.allSettled(this.#answering);
-  }
-
-  #reply(call: number, outcome: Outcome<string>): void {
-    const text = outcome.ok ? outcome.value : '';
-    if (!outcome.ok) {
-      this.#options.send({ type: 'fault', call, error: outcome.failure });
-    } else if (text.length > ANSWER_MAX_CHARS) {
-      const message = `the answer has ${text.length} characters, more than the ${ANSWER_MAX_CHARS} that may be sent`;
-      this.#options.send({ type: 'fault', call, error: { code: 'internal_error', message } });
-    } else {
-      for (let at = 0; at < text.length; at += ANSWER_PART_CHARS) {
-        const part = text.slice(at, at + ANSWER_PART_CHARS);
-        this.#options.send({ type: 'answer', call, part, more: at + ANSWER_PART_CHARS < text.length });
-      }
-    }
+  close(): Promise<void> {
+    return this.#answerer.close();
   }
 
   /** Does what is asked; the value is JSON text, since a large dump is better never a value in this thread. */

@@ -1,30 +1,21 @@
 /**
- * The link of an agent to its gateway: the stream of state on top of a dialler (redial.ts). When it is open, the whole
+ * The link of an agent to its gateway: the stream of state on top of a dialler (src/link/dialling). When it is open, the whole
  * state goes out as `sync`, then every change as `delta`, all with one running number.
  */
-import {
-  type AgentFrame,
-  GatewayFrame,
-  type HelloFrame,
-  LINK_PATH,
-  LINK_SUBPROTOCOL,
-  LINK_VERSION,
-  type NodePayload,
-} from '../../contract/index.ts';
+import type { AgentFrame, GatewayFrame, HelloFrame, NodePayload } from '../../contract/index.ts';
+import { type Connection, type DialTarget, keepDialling } from '../../link/dialling/index.ts';
+import { AGENT_LINK } from '../../link/index.ts';
 import { LIMITS } from '../limits.ts';
-import type { Connection, DialTls } from '../link/connection.ts';
-import { keepDialling } from '../link/redial.ts';
 
-export interface LinkOptions {
-  readonly url: string;
-  readonly token: string;
-  readonly tls?: DialTls;
+export interface LinkOptions extends DialTarget {
   readonly hello: HelloFrame;
   /** The nodes of the whole host, as they are now. */
   readonly state: () => NodePayload[];
-  /** Told when the link is open and synchronized. */
+  /** Is called when the link is open and synchronized. */
   readonly onOpen: () => void;
-  /** Told why a link ended or a dial failed; each different reason once. */
+  /** Is called when an open link is over. */
+  readonly onClosed: () => void;
+  /** Is called with why a link ended or a dial failed; once for each different reason. */
   readonly onTrouble: (message: string, refused: boolean) => void;
   /** The frames that the link itself does not answer: calls, cancels and acknowledgements. */
   readonly onFrame: (frame: GatewayFrame) => void;
@@ -38,12 +29,14 @@ export interface Link {
   publish(nodes: readonly NodePayload[], removed: readonly string[]): void;
   /** Sends a frame that is not part of the state; false when the link is not open. */
   send(frame: AgentFrame): boolean;
+  /** Bytes that were sent and wait in the socket; 0 without an open link. */
+  readonly unsent_bytes: number;
   /** Says `bye` and ends the link; settles when the loop is over. */
   stop(reason: string): Promise<void>;
 }
 
 export function startLink(options: LinkOptions): Link {
-  const { hello, onFrame, onOpen, state, ...dialled } = options;
+  const { hello, onClosed, onFrame, onOpen, onTrouble, state, ...target } = options;
   let connection: Connection<AgentFrame, GatewayFrame> | null = null;
   let seq = 0;
 
@@ -55,27 +48,23 @@ export function startLink(options: LinkOptions): Link {
     }
   };
 
-  const dialler = keepDialling<AgentFrame, GatewayFrame>({
-    ...dialled,
-    grammar: {
-      path: LINK_PATH,
-      query: { host: hello.host },
-      subprotocol: LINK_SUBPROTOCOL,
-      version: LINK_VERSION,
-      hello,
-      incoming: GatewayFrame,
+  const dialler = keepDialling(
+    { ...target, grammar: AGENT_LINK, hello, query: { host: hello.host } },
+    {
+      onOpen(open) {
+        connection = open;
+        seq = 0;
+        open.listen((frame) => (frame.type === 'resync' ? sync() : onFrame(frame)));
+        sync();
+        onOpen();
+      },
+      onClosed() {
+        connection = null;
+        onClosed();
+      },
+      onTrouble,
     },
-    onOpen(open) {
-      connection = open;
-      seq = 0;
-      open.listen((frame) => (frame.type === 'resync' ? sync() : onFrame(frame)));
-      sync();
-      onOpen();
-    },
-    onClosed() {
-      connection = null;
-    },
-  });
+  );
 
   return {
     get isOpen() {
@@ -83,6 +72,9 @@ export function startLink(options: LinkOptions): Link {
     },
     get heartbeat_ms() {
       return connection?.heartbeat_ms ?? 0;
+    },
+    get unsent_bytes() {
+      return connection?.unsent_bytes ?? 0;
     },
     publish(nodes, removed) {
       if (connection === null) return;

@@ -9,7 +9,8 @@ import type { MetricsAddress } from '../report/metrics-server.ts';
 export interface HostAgentOptions {
   /** Base URL of the gateway, `http(s)://…`. */
   readonly gateway_url: string;
-  readonly token: string;
+  /** The token, or what gives it, asked at every dial. */
+  readonly token: string | (() => string);
   /** PEM texts for an https gateway: the CA to trust, certificate and key to show. Default: the CAs of the runtime, none. */
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
   /** What the host is called; two agents of one gateway must differ in it. */
@@ -51,6 +52,7 @@ export function optionsError(options: HostAgentOptions): string | null {
   if (!URL.canParse(options.gateway_url) || !/^https?:$/.test(new URL(options.gateway_url).protocol)) {
     return `gateway "${options.gateway_url}" is not a URL of the form http://HOST:PORT`;
   }
-  if (!/^[\x21-\x7e]*$/.test(options.token)) return 'token: must be ASCII without spaces, as a header is';
+  const token = typeof options.token === 'string' ? options.token : options.token();
+  if (!/^[\x21-\x7e]*$/.test(token)) return 'token: must be ASCII without spaces, as a header is';
   return null;
 }

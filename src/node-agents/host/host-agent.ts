@@ -16,7 +16,8 @@ import {
   timestamp,
   uuidV7,
 } from '../../base/index.ts';
-import { type GatewayFrame, LINK_VERSION, renderRef } from '../../contract/index.ts';
+import { type GatewayFrame, hostLocation, LINK_VERSION, renderLocation, renderRef } from '../../contract/index.ts';
+import { LINK_LIMITS } from '../../link/index.ts';
 import { SOCKET_VARIABLE } from '../collector/collector.ts';
 import { dumpConfig } from '../config/settings.ts';
 import { createPySpy } from '../inspect/pyspy/index.ts';
@@ -178,7 +179,12 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
         },
         env,
       ),
-    send: (frame) => link.send(frame),
+    link: {
+      send: (frame) => link.send(frame),
+      get unsent_bytes() {
+        return link.unsent_bytes;
+      },
+    },
     observe: (request, work) => metrics.call(request.method, () => traceCall(trace, request, work)),
     onRefused: (request) => metrics.callRefused(request.method),
   });
@@ -202,6 +208,7 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
       incarnation,
       agent_version: options.version,
       started_at: timestamp(started_at_ms),
+      location: renderLocation(hostLocation(options.host_name)),
     },
     state: () => publisher.state(),
     onOpen() {
@@ -213,11 +220,13 @@ export async function startHostAgent(options: HostAgentOptions): Promise<Outcome
       if (!isReady) options.onReady?.();
       isReady = true;
     },
-    onTrouble(message, refused) {
+    onClosed() {
       calls.cancelAll();
       linked?.close();
+    },
+    onTrouble(message, refused) {
       const what = refused ? 'the gateway refused this agent' : 'no link to the gateway';
-      const next = refused ? `asking again every ${LIMITS.backoff_max_ms / 1000} s` : 'trying again';
+      const next = refused ? `asking again every ${LINK_LIMITS.backoff_max_ms / 1000} s` : 'trying again';
       log('warn', `${what} (${options.gateway_url}): ${message}; ${next}`);
     },
     onFrame: (frame) => onFrame(frame, calls, telemetry),

@@ -12,13 +12,15 @@
  *  - A link can be closed but not cut: from the close on nothing of it is read or sent, but the connection of a peer that
  *    never answers lasts until the peer or the gateway ends.
  */
+
 import { type Outcome, success } from '../../../base/index.ts';
 import { CLOSE } from '../../../contract/index.ts';
+import type { Link, LinkReceiver } from '../../../link/index.ts';
 import { compose, listenFailure, type RunningGateway, type ServeOptions } from '../../compose.ts';
 import { headError, targetOf } from '../../http/request-head.ts';
 import { failureResponse } from '../../http/respond.ts';
 import { CLOSE_WAIT_MS, LINK_UNSENT_MAX_BYTES } from '../../limits.ts';
-import type { Link, LinkReceiver, UpgradeLink } from '../../ports.ts';
+import type { UpgradeLink } from '../../ports.ts';
 import { sha256 } from '../sha256.ts';
 import { type DenoServer, type DenoSocket, deno } from './api.ts';
 

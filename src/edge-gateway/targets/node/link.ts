@@ -8,9 +8,10 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { messageOf } from '../../../base/index.ts';
 import { CLOSE, FRAME_MAX_BYTES, LINK_PATH, STORE_PATH } from '../../../contract/index.ts';
+import type { Link, LinkReceiver } from '../../../link/index.ts';
 import { envelope, failureResponse } from '../../http/respond.ts';
 import { CLOSE_WAIT_MS, LINK_UNSENT_MAX_BYTES } from '../../limits.ts';
-import type { Link, LinkReceiver, UpgradeLink } from '../../ports.ts';
+import type { UpgradeLink } from '../../ports.ts';
 import { peerOf } from './tls.ts';
 
 interface UpgradeEnv {

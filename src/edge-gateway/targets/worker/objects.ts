@@ -3,8 +3,8 @@
  * knows all of them by name. They sleep between events, with their sockets open, and go on from their storage.
  */
 import { LINK_SUBPROTOCOL, STORE_SUBPROTOCOL } from '../../../contract/index.ts';
+import type { LinkReceiver } from '../../../link/index.ts';
 import type { KeptSession } from '../../hub/session.ts';
-import type { LinkReceiver } from '../../ports.ts';
 import { Directory } from '../../shards/directory.ts';
 import { Shard } from '../../shards/shard.ts';
 import type { KeptStoreLink } from '../../store/linked-store.ts';

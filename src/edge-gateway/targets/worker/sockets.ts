@@ -4,8 +4,10 @@
  * a new object restores all sessions before it looks at anything. Heartbeats are answered by the runtime, which wakes
  * nobody.
  */
+
 import { CLOSE, HEARTBEAT_TEXT } from '../../../contract/index.ts';
-import type { Dialler, Link, LinkReceiver } from '../../ports.ts';
+import type { Link, LinkReceiver } from '../../../link/index.ts';
+import type { Dialler } from '../../ports.ts';
 import { type DurableObjectState, socketResponse, type WorkerSocket, worker } from './api.ts';
 
 /** A session that can be put back. */
