@@ -8,8 +8,8 @@
 import { join } from 'node:path';
 import { BIGINT, type DuckDBConnection, DuckDBDataChunk, DuckDBInstance, UBIGINT, VARCHAR } from '@duckdb/node-api';
 import { type PackedTable, unpackRows } from '../src/contract/index.ts';
-import { Appenders } from '../src/telemetry/store/append.ts';
-import { tableDdl } from '../src/telemetry/store/ddl.ts';
+import { Appenders } from '../src/telemetry/database/append.ts';
+import { tableDdl } from '../src/telemetry/database/ddl.ts';
 import { readPack } from '../src/telemetry/store/packs.ts';
 import { EncodedBatch } from './telemetry-rows.ts';
 

@@ -7,10 +7,10 @@ import { deepStrictEqual } from 'node:assert';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { type StoreDumpRequest, TABLES } from '../src/contract/index.ts';
+import { Appenders } from '../src/telemetry/database/append.ts';
+import { INTERNAL_SCHEMA, tableDdl } from '../src/telemetry/database/ddl.ts';
 import { resolveLimits } from '../src/telemetry/limits.ts';
-import { Replica } from '../src/telemetry/query/process/replica.ts';
-import { Appenders } from '../src/telemetry/store/append.ts';
-import { INTERNAL_SCHEMA, tableDdl } from '../src/telemetry/store/ddl.ts';
+import { StoreCopy } from '../src/telemetry/query/process/store-copy.ts';
 import { dumpRows } from '../src/telemetry/store/dump-rows.ts';
 import { packRows } from '../src/telemetry/store/packs.ts';
 import type { Connection } from './http-connection.ts';
@@ -99,7 +99,7 @@ export async function benchQueries(
   await fill(bare);
   stored.closeSync();
   file.closeSync();
-  const replica = await Replica.open(path, folder, resolveLimits());
+  const copy = await StoreCopy.open(path, folder, resolveLimits());
   const loading = await open();
   for (let index = 0; index < DUMPS; index += 1) await answered(loading.post('/dumps', JSON.stringify(dump(index))));
 
@@ -117,7 +117,7 @@ export async function benchQueries(
     );
     const engine = await measure(
       repetitions,
-      () => replica.query(sql),
+      () => copy.query(sql),
       (answer) => {
         if (!answer.ok) throw new Error(answer.failure.message);
         check(JSON.parse(Buffer.from(answer.value).toString()).rows);

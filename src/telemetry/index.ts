@@ -3,7 +3,7 @@
  *
  *     routes.ts, link.ts ─► requests.ts ─┬─► store.ts ─► writer.ts ─► database.ts    the owner process: ingestion,
  *                                        │                                           durable and once
- *                                        └─► query/owner/sandbox.ts ─► query-process.ts ═► query/process/entry.ts ─► replica.ts
+ *                                        └─► query/owner/sandbox.ts ─► query-process.ts ═► query/process/entry.ts ─► store-copy.ts
  *                                                              user SQL, in processes that can die
  *
  * maintenance.ts seals what was committed (segments/) and sweeps what is over its bound (retention/); tools/ works on a store

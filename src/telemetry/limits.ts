@@ -66,7 +66,7 @@ export const LIMITS = {
   /** Time in which a client must have read such an answer, milliseconds. Beyond: its connection is cut. */
   sql_answer_timeout_ms: 30_000,
   /** Query processes, each running one query at a time. Beyond: queries wait. */
-  sql_workers_max: 2,
+  sql_processes_max: 2,
   /** Queries that wait for a process. Beyond: `service_unavailable`. */
   sql_queue_max: 32,
   /** Time that a query waits for a process, milliseconds. Beyond: `service_unavailable`. */
@@ -84,13 +84,13 @@ export const LIMITS = {
   /** Resident memory of a query process after a query, MiB. Beyond: it is replaced by the next query. */
   sql_rest_memory_mib: 512,
   /** Committed rows that wait for a busy query process. Beyond: it is replaced, with a fresh copy, by the next query. */
-  replica_backlog_max_rows: 200_000,
+  copy_backlog_max_rows: 200_000,
   /** Columns of committed rows that wait for a busy query process, bytes. Beyond: it is replaced likewise. */
-  replica_backlog_max_bytes: 64 * 1024 * 1024,
+  copy_backlog_max_bytes: 64 * 1024 * 1024,
   /** Rows that a query process takes over in memory before it moves them into its own data file. */
-  replica_checkpoint_rows: 500_000,
+  copy_checkpoint_rows: 500_000,
   /** Columns of rows that a query process takes over in memory before it moves them into its own data file, bytes. */
-  replica_checkpoint_bytes: 32 * 1024 * 1024,
+  copy_checkpoint_bytes: 32 * 1024 * 1024,
 
   /** Rows committed since the last sealing, after which the next one begins. Sealing goes on beside commits. */
   seal_rows_max: 1_000_000,

@@ -13,10 +13,10 @@
  *    outlives the service.
  */
 import type { TelemetryLimits } from '../limits.ts';
-import type { Change } from '../store/writer.ts';
+import type { Change } from '../store/changes.ts';
 import type { Format } from './formats.ts';
 
-export type ToWorker =
+export type ToQueryProcess =
   | {
       readonly kind: 'open';
       readonly source_path: string;
@@ -27,7 +27,7 @@ export type ToWorker =
   | { readonly kind: 'query'; readonly sql: string; readonly format: Format }
   | { readonly kind: 'next' };
 
-export type FromWorker =
+export type FromQueryProcess =
   | { readonly kind: 'opened' }
   | { readonly kind: 'applied' }
   | { readonly kind: 'started' }

@@ -1,8 +1,8 @@
 /** Rows that go by their own time: by age, by number of a table, and by bytes of a group. */
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { TABLES, type Table, type TableGroup } from '../../contract/index.ts';
+import { quoteIdentifier } from '../database/ddl.ts';
 import type { TelemetryLimits } from '../limits.ts';
-import { quoteIdentifier } from '../store/ddl.ts';
 import { bytesOf, column, type Deletion, type RowBytes, timeOf } from './deletion.ts';
 
 /** Times are looked at within these bounds, so that they stay exact numbers: 1970 to 2112. */

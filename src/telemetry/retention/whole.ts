@@ -6,8 +6,8 @@
  */
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { type RowsGo, TABLES } from '../../contract/index.ts';
+import { quoteIdentifier, quoteText } from '../database/ddl.ts';
 import type { TelemetryLimits } from '../limits.ts';
-import { quoteIdentifier, quoteText } from '../store/ddl.ts';
 import { bytesOf, column, cutoffOf, type Deletion, type RowBytes } from './deletion.ts';
 
 /** What goes whole. */

@@ -1,7 +1,7 @@
 /** How far back each table goes: what is older in a segment has been deleted. */
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { TABLES } from '../../contract/index.ts';
-import { quoteIdentifier } from '../store/ddl.ts';
+import { quoteIdentifier } from '../database/ddl.ts';
 import type { Manifest } from './manifest.ts';
 import type { Floor } from './segments.ts';
 import { CAPTURE_TIMES, DUMP_TIMES } from './shape.ts';

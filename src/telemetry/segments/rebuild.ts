@@ -10,9 +10,9 @@ import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { messageOf, type WarningLog } from '../../base/index.ts';
 import { COLUMN_TYPES, type Column, TABLES, type Table } from '../../contract/index.ts';
+import type { Database } from '../database/database.ts';
+import { INTERNAL_SCHEMA, quoteIdentifier, quoteText } from '../database/ddl.ts';
 import type { TelemetryLimits } from '../limits.ts';
-import type { Database } from '../store/database.ts';
-import { INTERNAL_SCHEMA, quoteIdentifier, quoteText } from '../store/ddl.ts';
 import { sha256, sync } from './files.ts';
 import {
   type Damaged,

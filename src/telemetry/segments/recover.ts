@@ -17,7 +17,6 @@ import { basename, dirname, join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { failure, messageOf, type Outcome, success, type WarningLog } from '../../base/index.ts';
 import { TABLES } from '../../contract/index.ts';
-import type { TelemetryLimits } from '../limits.ts';
 import {
   DATA_FILE,
   type Database,
@@ -26,7 +25,8 @@ import {
   openDatabase,
   problemOfOpening,
   TEMPORARY_NAME,
-} from '../store/database.ts';
+} from '../database/database.ts';
+import type { TelemetryLimits } from '../limits.ts';
 import { namesIn, setAside } from './files.ts';
 import {
   emptyManifest,

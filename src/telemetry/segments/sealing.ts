@@ -3,7 +3,7 @@
  * table are sealed. The sealed rows of a table are its first ones; those after them are not in any segment yet.
  */
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { INTERNAL_SCHEMA, quoteIdentifier, quoteText } from '../store/ddl.ts';
+import { INTERNAL_SCHEMA, quoteIdentifier, quoteText } from '../database/ddl.ts';
 import type { Manifest } from './manifest.ts';
 
 /** Store id of a data file that is being filled from segments. */

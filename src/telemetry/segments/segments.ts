@@ -14,7 +14,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import type { OtherConnection } from '../store/database.ts';
+import type { OtherConnection } from '../database/database.ts';
 import { type Manifest, readManifest, type Segment, segmentFolder, tableFile, writeManifest } from './manifest.ts';
 import { catchUp, inTransaction, lastSealedRow, noteSql, readCounts } from './sealing.ts';
 import { readShape, schemaKey } from './shape.ts';

@@ -1,7 +1,7 @@
 /** What tables a data file has, and by which time their rows are kept. */
 import { createHash } from 'node:crypto';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { quoteIdentifier } from '../store/ddl.ts';
+import { quoteIdentifier } from '../database/ddl.ts';
 import type { ShapeColumn } from './manifest.ts';
 
 export interface ShapeTable {

@@ -6,7 +6,7 @@
  * are too wide are cut.
  */
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { quoteIdentifier } from '../store/ddl.ts';
+import { quoteIdentifier } from '../database/ddl.ts';
 import { dataBytesSql, type ShapeTable } from './shape.ts';
 
 /** Rows that DuckDB takes at a time. */

@@ -2,7 +2,7 @@
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { INTERNAL_SCHEMA, quoteIdentifier, quoteText } from '../store/ddl.ts';
+import { INTERNAL_SCHEMA, quoteIdentifier, quoteText } from '../database/ddl.ts';
 import { sha256, sync } from './files.ts';
 import { PRODUCERS_FILE, type Segment, type SegmentFile, segmentFolder } from './manifest.ts';
 import { CAPTURE_TIMES, DUMP_TIMES, type ShapeTable, timeOf } from './shape.ts';

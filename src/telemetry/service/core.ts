@@ -7,16 +7,16 @@ import { resolveLimits, type TelemetryLimits } from '../limits.ts';
 import type { TelemetryStore } from '../port.ts';
 import { SqlSandbox } from '../query/owner/sandbox.ts';
 import { Store } from '../store/store.ts';
+import { startUpkeep } from '../store/upkeep.ts';
 import { OwnTelemetry } from './own-telemetry.ts';
 import { Requests } from './requests.ts';
-import { startUpkeep } from './upkeep.ts';
 
 export interface CoreOptions {
   /** Directory of the data file; created with mode 0700 when missing. One service at a time owns it. */
   readonly data_dir: string;
   /** Default: nothing is logged. */
   readonly log?: WarningLog;
-  /** Query processes that are kept ready whether or not anybody asks, at most `sql_workers_max`. Default 1. */
+  /** Query processes that are kept ready whether or not anybody asks, at most `sql_processes_max`. Default 1. */
   readonly warm_processes?: number;
   /** Replaces single limits; see `limits.ts`. */
   readonly limits?: Partial<TelemetryLimits>;

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { failure, type Outcome, success } from '../../base/index.ts';
 import type { EventBatch } from '../../contract/index.ts';
 import { resolveLimits } from '../limits.ts';
-import type { StoreHealth, TelemetryStore } from '../port.ts';
+import type { TelemetryStore } from '../port.ts';
+import type { StoreHealth } from '../store/health.ts';
 import { OwnTelemetry } from './own-telemetry.ts';
 
 const INTERVAL_MS = 5;

@@ -22,7 +22,8 @@ import {
 } from '../../base/index.ts';
 import { type EventBatch, type StoreMethod, VERSION } from '../../contract/index.ts';
 import type { TelemetryLimits } from '../limits.ts';
-import type { StoreHealth, TelemetryStore } from '../port.ts';
+import type { TelemetryStore } from '../port.ts';
+import type { StoreHealth } from '../store/health.ts';
 
 const NS_PER_MS = 1e6;
 const DELAY_RESOLUTION_MS = 5;

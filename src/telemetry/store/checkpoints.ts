@@ -11,8 +11,8 @@
  *    it is.
  */
 import type { DuckDBConnection } from '@duckdb/node-api';
+import type { Database } from '../database/database.ts';
 import type { TelemetryLimits } from '../limits.ts';
-import type { Database } from './database.ts';
 
 const MIB = 2 ** 20;
 /** What a commit adds to the log besides its rows, bytes. */

@@ -4,15 +4,15 @@
  */
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { messageOf, type WarningLog } from '../../base/index.ts';
+import { messageWithoutFolder } from '../database/database.ts';
+import { isWantOfMemory } from '../database/memory.ts';
 import type { TelemetryLimits } from '../limits.ts';
+import { Clock } from '../retention/clock.ts';
 import { Retention } from '../retention/sweep.ts';
 import { readFloors } from '../segments/floors.ts';
 import { lastSealedRow, readCounts, sealedRowsSql } from '../segments/sealing.ts';
 import type { Alone, Floor, Sealed, Segments } from '../segments/segments.ts';
-import { Clock } from './clock.ts';
-import { messageWithoutFolder } from './database.ts';
 import type { DiskGuard } from './disk.ts';
-import { isWantOfMemory } from './memory.ts';
 import type { Producers } from './producers.ts';
 import type { Writer } from './writer.ts';
 

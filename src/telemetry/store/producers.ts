@@ -4,7 +4,7 @@
  * The map in memory is the table's image after the last commit; it is changed only once a commit has succeeded.
  */
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { INTERNAL_SCHEMA, quoteText } from './ddl.ts';
+import { INTERNAL_SCHEMA, quoteText } from '../database/ddl.ts';
 
 export interface ProducerMark {
   readonly producer: string;

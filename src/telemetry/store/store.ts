@@ -9,17 +9,18 @@ import { dirname } from 'node:path';
 import * as v from 'valibot';
 import { countRows, failure, messageOf, type Outcome, SILENT, success, type WarningLog } from '../../base/index.ts';
 import { describeIssues, EventBatch, StoreDumpRequest } from '../../contract/index.ts';
+import { databaseBytes } from '../database/database.ts';
 import type { TelemetryLimits } from '../limits.ts';
-import type { StoreHealth } from '../port.ts';
 import { type OpenedStore, openStoreFiles } from '../segments/recover.ts';
 import type { Sealed, Segments } from '../segments/segments.ts';
-import { databaseBytes } from './database.ts';
+import type { Follower } from './changes.ts';
 import { DiskGuard } from './disk.ts';
 import { dumpRows } from './dump-rows.ts';
+import type { StoreHealth } from './health.ts';
 import { Maintenance } from './maintenance.ts';
 import { packRows, packsOf } from './packs.ts';
 import { type Loss, Producers } from './producers.ts';
-import { type Follower, Writer } from './writer.ts';
+import { Writer } from './writer.ts';
 
 /** A body can be wrong in a million places, and an issue takes more memory than what it is about. */
 const FIRST_ISSUE = { abortEarly: true } as const;

@@ -15,25 +15,21 @@
 import { dirname } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { failure, messageOf, type Outcome } from '../../base/index.ts';
+import { Appenders } from '../database/append.ts';
+import {
+  CATALOG,
+  type Database,
+  messageWithoutFolder,
+  type OtherConnection,
+  openDatabase,
+} from '../database/database.ts';
+import { Memory } from '../database/memory.ts';
 import type { TelemetryLimits } from '../limits.ts';
-import { Appenders } from './append.ts';
+import type { Change, Follower } from './changes.ts';
 import { Checkpoints } from './checkpoints.ts';
-import { CATALOG, type Database, messageWithoutFolder, type OtherConnection, openDatabase } from './database.ts';
-import { Memory } from './memory.ts';
 import { countPacks, type Pack } from './packs.ts';
 import type { ProducerState, Producers } from './producers.ts';
 import { type WaitingWrite, type Write, WriteLine } from './write-line.ts';
-
-/**
- * What one commit changed, enough to bring a copy of the store up to date: the packs as they were appended, since others
- * read them as fast as they can copy them. `bytes` is what it takes to keep or send the change.
- */
-export type Change =
-  | { readonly kind: 'insert'; readonly rows: number; readonly bytes: number; readonly packs: readonly Uint8Array[] }
-  | { readonly kind: 'statements'; readonly rows: number; readonly bytes: number; readonly sql: readonly string[] };
-
-/** Told every change, in order; `lost` when there may have been one that nobody knows. */
-export type Follower = (change: Change | 'lost') => void;
 
 export class Writer {
   /** Null while it could not be opened again. */

@@ -12,13 +12,13 @@ import { access, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { failure, messageOf, type Outcome, SILENT, success, type WarningLog } from '../../base/index.ts';
+import { BLOCK_BYTES, CATALOG, type Database, ROW_GROUP_ROWS } from '../database/database.ts';
+import { INTERNAL_DDL, INTERNAL_SCHEMA, quoteIdentifier, quoteText, TABLES_DDL } from '../database/ddl.ts';
 import { resolveLimits, type TelemetryLimits } from '../limits.ts';
 import { sync } from '../segments/files.ts';
 import { COMPACT_FILE } from '../segments/recover.ts';
 import { readShape } from '../segments/shape.ts';
 import { type RowRange, slicesOf } from '../segments/slices.ts';
-import { BLOCK_BYTES, CATALOG, type Database, ROW_GROUP_ROWS } from '../store/database.ts';
-import { INTERNAL_DDL, INTERNAL_SCHEMA, quoteIdentifier, quoteText, TABLES_DDL } from '../store/ddl.ts';
 import { Store } from '../store/store.ts';
 import { hasStore, noStore, stopped, TOOL_LIMITS, type ToolOptions, withDatabase } from './tool.ts';
 

@@ -6,9 +6,9 @@ import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { failure, messageOf, type Outcome, success } from '../../base/index.ts';
 import { TABLES, VERSION } from '../../contract/index.ts';
+import { quoteIdentifier, quoteText } from '../database/ddl.ts';
 import { sha256, sync } from '../segments/files.ts';
 import { readShape, type ShapeTable } from '../segments/shape.ts';
-import { quoteIdentifier, quoteText } from '../store/ddl.ts';
 import { exists, type ToolOptions, withDatabase } from './tool.ts';
 
 export const EXPORT_FORMATS = ['parquet', 'csv', 'json'] as const;

@@ -2,9 +2,9 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { failure, messageOf, type Outcome } from '../../base/index.ts';
+import { DATA_FILE, type Database, type OpenOptions, openDatabase } from '../database/database.ts';
 import { LIMITS, type TelemetryLimits } from '../limits.ts';
 import { SEGMENTS_FOLDER } from '../segments/segments.ts';
-import { DATA_FILE, type Database, type OpenOptions, openDatabase } from '../store/database.ts';
 
 /** A tool needs no memory for anybody else. */
 export const TOOL_LIMITS: TelemetryLimits = { ...LIMITS, owner_memory_mib: LIMITS.owner_memory_max_mib };

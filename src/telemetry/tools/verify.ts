@@ -3,13 +3,13 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { messageOf, type Outcome, success } from '../../base/index.ts';
+import { DATA_FILE, problemOfOpening } from '../database/database.ts';
+import { contractShape, INTERNAL_SCHEMA, quoteIdentifier, quoteText, SHAPE_SQL } from '../database/ddl.ts';
 import { type Manifest, PRODUCERS_FILE, readManifest, segmentFolder, tableFile } from '../segments/manifest.ts';
 import { fileProblem } from '../segments/rebuild.ts';
 import { readSealing } from '../segments/sealing.ts';
 import { SEGMENTS_FOLDER } from '../segments/segments.ts';
 import { readShape } from '../segments/shape.ts';
-import { DATA_FILE, problemOfOpening } from '../store/database.ts';
-import { contractShape, INTERNAL_SCHEMA, quoteIdentifier, quoteText, SHAPE_SQL } from '../store/ddl.ts';
 import { hasStore, noStore, stopped, type ToolOptions, withDatabase } from './tool.ts';
 
 export interface Verified {

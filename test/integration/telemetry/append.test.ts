@@ -5,8 +5,8 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Cell } from '../../../src/base/index.ts';
 import { type Column, pack, TABLES, type Table } from '../../../src/contract/index.ts';
-import { Appenders } from '../../../src/telemetry/store/append.ts';
-import { tableDdl } from '../../../src/telemetry/store/ddl.ts';
+import { Appenders } from '../../../src/telemetry/database/append.ts';
+import { tableDdl } from '../../../src/telemetry/database/ddl.ts';
 import { packRows, readPack } from '../../../src/telemetry/store/packs.ts';
 
 let instance: DuckDBInstance;

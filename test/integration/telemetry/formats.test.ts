@@ -379,7 +379,7 @@ function readNothing(url: string, sql: string) {
 
 describe('streams', () => {
   test('a large answer comes in parts, and the query process is free before it is read', async () => {
-    const url = await startOther({ sql_workers_max: 1 });
+    const url = await startOther({ sql_processes_max: 1 });
     const reader = readNothing(url, LARGE);
     await reader.begun;
     expect((await query(url, 'select 1 as x')).status).toBe(200);

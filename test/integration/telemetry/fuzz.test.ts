@@ -163,7 +163,7 @@ describe('generated statements', () => {
           statements = [...statements.slice(0, place), ...statements.slice(place + 1)];
         }
         if ((await locked.checksums()) !== sums) wrong.push(`tables changed in round ${done / ROUND} of seed ${seed}`);
-        const left = (await readdir(locked.copy)).filter((name) => !name.startsWith('replica.duckdb'));
+        const left = (await readdir(locked.copy)).filter((name) => !name.startsWith('copy.duckdb'));
         if (left.length > 0) wrong.push(`${left.join()} written in round ${done / ROUND} of seed ${seed}`);
       }
       locked.kill();
@@ -243,7 +243,7 @@ describe('the second wall', () => {
       expect(wrong).toEqual([]);
       expect(await locked.checksums()).toBe(sums);
       expect(await readdir(outside)).toEqual(['canary.csv']);
-      expect((await readdir(locked.copy)).filter((name) => !name.startsWith('replica.duckdb'))).toEqual([]);
+      expect((await readdir(locked.copy)).filter((name) => !name.startsWith('copy.duckdb'))).toEqual([]);
       locked.kill();
     },
   );

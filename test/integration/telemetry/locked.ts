@@ -8,7 +8,7 @@
  */
 
 import type { TelemetryLimits } from '../../../src/telemetry/index.ts';
-import { Replica } from '../../../src/telemetry/query/process/replica.ts';
+import { StoreCopy } from '../../../src/telemetry/query/process/store-copy.ts';
 
 export type ToLocked =
   | { kind: 'open'; source_path: string; folder: string; limits: TelemetryLimits }
@@ -25,7 +25,7 @@ export type FromLocked = { kind: 'opened' } | { kind: 'at'; place: number } | { 
 
 const SHOWN_CHARS = 4_000;
 
-let replica: Replica | null = null;
+let copy: StoreCopy | null = null;
 let line: Promise<void> = Promise.resolve();
 
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
@@ -35,7 +35,7 @@ process.on('message', (message: ToLocked) => {
 
 async function handle(message: ToLocked): Promise<void> {
   if (message.kind === 'open') {
-    replica = await Replica.open(message.source_path, message.folder, message.limits);
+    copy = await StoreCopy.open(message.source_path, message.folder, message.limits);
     process.chdir(message.folder);
     say({ kind: 'opened' });
     return;
@@ -49,9 +49,9 @@ async function handle(message: ToLocked): Promise<void> {
 }
 
 async function run(sql: string, checked: boolean): Promise<Ran> {
-  if (replica === null) throw new Error('run before open');
+  if (copy === null) throw new Error('run before open');
   try {
-    const outcome = checked ? await replica.query(sql) : await replica.runUnchecked(sql);
+    const outcome = checked ? await copy.query(sql) : await copy.runUnchecked(sql);
     if (!outcome.ok) return { how: 'refused', text: outcome.failure.message };
     return { how: 'answered', text: Buffer.from(outcome.value).toString('utf8').slice(0, SHOWN_CHARS) };
   } catch (error) {

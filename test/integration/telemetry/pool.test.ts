@@ -44,7 +44,7 @@ function rowsOf(answered: Answered): unknown {
 
 describe('a query that finds all processes busy', () => {
   test('takes one that is given back, if that is sooner than the start of its own', async () => {
-    await open({ sql_workers_max: 2 });
+    await open({ sql_processes_max: 2 });
     expect(rowsOf(await sandbox.query('select 1 as x'))).toEqual([{ x: 1 }]);
     const pids = sandbox.pids;
     // No process can be started as long as the file is lent.
@@ -61,7 +61,7 @@ describe('a query that finds all processes busy', () => {
   });
 
   test('and is abandoned, leaves the line at once, and its place to another', async () => {
-    await open({ sql_workers_max: 1, sql_queue_max: 1, sql_timeout_ms: 1_000, sql_queue_timeout_ms: 9_000 });
+    await open({ sql_processes_max: 1, sql_queue_max: 1, sql_timeout_ms: 1_000, sql_queue_timeout_ms: 9_000 });
     const running = sandbox.query(ENDLESS);
     const abandon = new AbortController();
     const abandoned = sandbox.query('select 1 as x', abandon.signal);
@@ -75,7 +75,7 @@ describe('a query that finds all processes busy', () => {
   });
 
   test('and is abandoned before it has one, costs nobody a process', async () => {
-    await open({ sql_workers_max: 1 });
+    await open({ sql_processes_max: 1 });
     const abandon = new AbortController();
     const abandoned = sandbox.query(ENDLESS, abandon.signal);
     abandon.abort();
@@ -91,7 +91,7 @@ describe('a query that finds all processes busy', () => {
 
 describe('a process', () => {
   test('that fell behind while it was started is not asked: it would not have every row', async () => {
-    await open({ replica_backlog_max_rows: 1 });
+    await open({ copy_backlog_max_rows: 1 });
     const { lend } = store;
     let lent = 0;
     store.lend = async (follower) => {
@@ -106,7 +106,7 @@ describe('a process', () => {
   });
 
   test('that ends is out of the way before there is another: no more than may run are alive', async () => {
-    await open({ sql_workers_max: 1, sql_timeout_ms: 200 });
+    await open({ sql_processes_max: 1, sql_timeout_ms: 200 });
     const seen = new Set<number>();
     const look = setInterval(() => {
       for (const pid of sandbox.pids) seen.add(pid);

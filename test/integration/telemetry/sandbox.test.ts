@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { pack } from '../../../src/contract/index.ts';
 import { LIMITS, type TelemetryLimits, type TelemetryService } from '../../../src/telemetry/index.ts';
-import { Replica } from '../../../src/telemetry/query/process/replica.ts';
+import { StoreCopy } from '../../../src/telemetry/query/process/store-copy.ts';
 import { VIEW_NAMES } from '../../../src/telemetry/query/process/views.ts';
 import { GREEDY, REFUSED } from './attacks.ts';
 import {
@@ -95,9 +95,9 @@ describe('attacks', () => {
 
   test('the second wall holds alone: without the check, no file, setting or write is reached', async () => {
     await (await start()).close();
-    const copy = join(folder.path, 'copy');
-    await mkdir(copy);
-    const replica = await Replica.open(join(folder.path, 'data', 'telemetry.duckdb'), copy, LIMITS);
+    const copyFolder = join(folder.path, 'copy');
+    await mkdir(copyFolder);
+    const copy = await StoreCopy.open(join(folder.path, 'data', 'telemetry.duckdb'), copyFolder, LIMITS);
     for (const sql of [
       "select * from read_text('CANARY')",
       "select * from 'CANARY'",
@@ -110,7 +110,7 @@ describe('attacks', () => {
       'drop table actors',
       'create table x as select 1',
     ]) {
-      await expect(replica.runUnchecked(arm(sql)), sql).rejects.toThrow(/disabled|read-only|locked|Cannot/i);
+      await expect(copy.runUnchecked(arm(sql)), sql).rejects.toThrow(/disabled|read-only|locked|Cannot/i);
     }
     expect(await readdir(outside)).toEqual(['canary.csv']);
   });
@@ -308,7 +308,7 @@ describe('limits', () => {
   });
 
   test('concurrency and queue: n run, m wait, one more is refused, and a wait has its end', async () => {
-    const limits = { sql_workers_max: 2, sql_queue_max: 2, sql_queue_timeout_ms: 700, sql_timeout_ms: 2_500 };
+    const limits = { sql_processes_max: 2, sql_queue_max: 2, sql_queue_timeout_ms: 700, sql_timeout_ms: 2_500 };
     const { url } = await start(limits);
     await Promise.all([query(url, 'select 1 as x'), query(url, 'select 1 as x')]);
     const running = [query(url, ENDLESS), query(url, ENDLESS)];
@@ -327,7 +327,7 @@ describe('limits', () => {
 
 describe('query processes', () => {
   test('a query sees every row that was acknowledged before it, while other producers go on', async () => {
-    const { url } = await start({ replica_checkpoint_rows: 100 });
+    const { url } = await start({ copy_checkpoint_rows: 100 });
     let isOver = false;
     const others = Array.from({ length: 3 }, async () => {
       const producer = randomUUID();
@@ -382,7 +382,7 @@ describe('query processes', () => {
   });
 
   test('no more are kept warm than may run', async () => {
-    const { sqlPids } = await start({ sql_workers_max: 2, sql_warm_pause_ms: 1 }, 5);
+    const { sqlPids } = await start({ sql_processes_max: 2, sql_warm_pause_ms: 1 }, 5);
     await until('two are up', () => sqlPids().length === 2);
   });
 
@@ -405,14 +405,14 @@ describe('query processes', () => {
   });
 
   test.each([
-    ['rows', { replica_backlog_max_rows: 100 }],
-    ['bytes', { replica_backlog_max_bytes: 'of 100 rows' }],
+    ['rows', { copy_backlog_max_rows: 100 }],
+    ['bytes', { copy_backlog_max_bytes: 'of 100 rows' }],
   ])('too far behind the store, by %s, it is replaced by one with a fresh copy', async (_, bound) => {
     const rows = Array.from({ length: 100 }, (_, index) => statusRow(index));
     const packed = pack({ actor_status_events: rows });
     if (!packed.ok) throw new Error(packed.failure.message);
     const { url, sqlPids } = await start(
-      'replica_backlog_max_bytes' in bound ? { replica_backlog_max_bytes: packed.value.length } : bound,
+      'copy_backlog_max_bytes' in bound ? { copy_backlog_max_bytes: packed.value.length } : bound,
     );
     await rowsOf(url, 'select 1 as x');
     const [first] = sqlPids();
@@ -433,7 +433,7 @@ describe('query processes', () => {
   });
 
   test('an abandoned query does not hold its process until its limit', async () => {
-    const { url, sqlPids } = await start({ sql_workers_max: 1 });
+    const { url, sqlPids } = await start({ sql_processes_max: 1 });
     await rowsOf(url, 'select 1 as x');
     const [pid = 0] = sqlPids();
     const abandon = new AbortController();

@@ -45,7 +45,7 @@ const HOSTILE_SOURCES: readonly string[] = [
   "glob('FOLDER/*')",
   "'CANARY'",
   '"CANARY"',
-  "'replica.duckdb'",
+  "'copy.duckdb'",
   'meshscope.producers',
   'duckdb_settings()',
   'duckdb_databases()',

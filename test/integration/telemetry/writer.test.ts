@@ -3,11 +3,12 @@ import { randomUUID } from 'node:crypto';
 import { rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openDatabase } from '../../../src/telemetry/database/database.ts';
 import { resolveLimits, type TelemetryLimits } from '../../../src/telemetry/limits.ts';
-import { openDatabase } from '../../../src/telemetry/store/database.ts';
+import type { Change } from '../../../src/telemetry/store/changes.ts';
 import { countPacks, type Pack, packRows } from '../../../src/telemetry/store/packs.ts';
 import { Producers } from '../../../src/telemetry/store/producers.ts';
-import { type Change, Writer } from '../../../src/telemetry/store/writer.ts';
+import { Writer } from '../../../src/telemetry/store/writer.ts';
 import { statusRow, temporaryFolder, until } from './support.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;

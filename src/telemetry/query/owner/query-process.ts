@@ -9,13 +9,13 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { failure, type Outcome, success } from '../../../base/index.ts';
+import { messageWithoutFolder } from '../../database/database.ts';
 import type { TelemetryLimits } from '../../limits.ts';
-import { messageWithoutFolder } from '../../store/database.ts';
-import { lossesViewSql } from '../../store/losses-view.ts';
+import type { Change } from '../../store/changes.ts';
 import type { Store } from '../../store/store.ts';
-import type { Change } from '../../store/writer.ts';
 import type { Format } from '../formats.ts';
-import type { FromWorker, ToWorker } from '../messages.ts';
+import { lossesViewSql } from '../losses-view.ts';
+import type { FromQueryProcess, ToQueryProcess } from '../messages.ts';
 import type { QueryAnswer } from './answer.ts';
 
 /** In its own folder, whether it runs as source or built. */
@@ -31,9 +31,9 @@ const LAUNCH = 'ulimit -d "$0" 2>/dev/null; ulimit -c 0 2>/dev/null; exec "$@"';
  */
 const ALLOCATOR = 'narenas:1,dirty_decay_ms:1000';
 
-type Answer = (message: FromWorker) => void;
+type Answer = (message: FromQueryProcess) => void;
 
-export class SqlWorker {
+export class QueryProcess {
   readonly #store: Store;
   readonly #limits: TelemetryLimits;
   readonly #folder: string;
@@ -84,7 +84,7 @@ export class SqlWorker {
       this.#child.once('error', (error) => this.#end(`cannot be started: ${error.message}`, resolve));
       this.#child.once('exit', (code, signal) => this.#end(`ended (${signal ?? `exit code ${code}`})`, resolve));
     });
-    this.#child.on('message', (message: FromWorker) => this.#settle(message));
+    this.#child.on('message', (message: FromQueryProcess) => this.#settle(message));
   }
 
   /**
@@ -97,22 +97,22 @@ export class SqlWorker {
     limits: TelemetryLimits,
     parent_folder: string,
     signal: AbortSignal,
-  ): Promise<Outcome<SqlWorker>> {
-    let worker: SqlWorker;
+  ): Promise<Outcome<QueryProcess>> {
+    let queryProcess: QueryProcess;
     try {
       await mkdir(parent_folder, { recursive: true, mode: 0o700 });
-      worker = new SqlWorker(store, limits, await mkdtemp(join(parent_folder, 'copy-')));
+      queryProcess = new QueryProcess(store, limits, await mkdtemp(join(parent_folder, 'copy-')));
     } catch (error) {
       const why = messageWithoutFolder(error, store.path);
       return failure('service_unavailable', `query process cannot be started: ${why}`);
     }
-    const abandon = (): void => void worker.#child.kill('SIGKILL');
+    const abandon = (): void => void queryProcess.#child.kill('SIGKILL');
     signal.addEventListener('abort', abandon, { once: true });
     if (signal.aborted) abandon();
-    const opened = await worker.#open();
+    const opened = await queryProcess.#open();
     signal.removeEventListener('abort', abandon);
-    if (opened.ok) return success(worker);
-    await worker.stop();
+    if (opened.ok) return success(queryProcess);
+    await queryProcess.stop();
     return opened;
   }
 
@@ -239,8 +239,8 @@ export class SqlWorker {
     this.#backlog.push(change);
     this.#backlogRows += change.rows;
     this.#backlogBytes += change.bytes;
-    const { replica_backlog_max_rows, replica_backlog_max_bytes } = this.#limits;
-    if (this.#backlogRows > replica_backlog_max_rows || this.#backlogBytes > replica_backlog_max_bytes) this.#giveUp();
+    const { copy_backlog_max_rows, copy_backlog_max_bytes } = this.#limits;
+    if (this.#backlogRows > copy_backlog_max_rows || this.#backlogBytes > copy_backlog_max_bytes) this.#giveUp();
     else this.#push();
   };
 
@@ -277,7 +277,7 @@ export class SqlWorker {
     this.#send({ kind: 'changes', changes });
   }
 
-  #ask(message: ToWorker, timeout_ms: number): Promise<FromWorker | 'timeout'> {
+  #ask(message: ToQueryProcess, timeout_ms: number): Promise<FromQueryProcess | 'timeout'> {
     return new Promise((resolve) => {
       if (this.#dead) {
         resolve({ kind: 'failed', reason: 'ended', message: 'has ended' });
@@ -296,12 +296,12 @@ export class SqlWorker {
     });
   }
 
-  #send(message: ToWorker): void {
+  #send(message: ToQueryProcess): void {
     // A channel that is gone means that the process is: its exit is what gets answered.
     this.#child.send(message, () => undefined);
   }
 
-  #settle(message: FromWorker): void {
+  #settle(message: FromQueryProcess): void {
     if (message.kind === 'started') {
       this.#started = true;
       return;

@@ -19,7 +19,7 @@ import type { TelemetryLimits } from '../../limits.ts';
 import type { Store } from '../../store/store.ts';
 import type { Format } from '../formats.ts';
 import type { QueryAnswer } from './answer.ts';
-import { SqlWorker } from './query-process.ts';
+import { QueryProcess } from './query-process.ts';
 
 /** Folder of the query processes' copies, beside the data file. Everything in it may be deleted. */
 const COPIES_FOLDER = 'telemetry-copies';
@@ -47,7 +47,7 @@ const ABANDONED = failure('gateway_timeout', 'sql: stopped, since its client wen
 const CLOSING = failure('service_unavailable', 'telemetry is closing');
 
 interface Resting {
-  readonly worker: SqlWorker;
+  readonly queryProcess: QueryProcess;
   /** Null in a process that is kept warm. */
   readonly timer: NodeJS.Timeout | null;
 }
@@ -60,9 +60,9 @@ export class SqlSandbox {
   #resting: Resting[] = [];
   /** Queries that have a process, or are getting one, or whose process is ending. */
   readonly #busy = new Set<Promise<void>>();
-  readonly #running = new Set<SqlWorker>();
+  readonly #running = new Set<QueryProcess>();
   /** Those of them that are getting one, the first first. */
-  readonly #takers: ((taken: Outcome<SqlWorker>) => void)[] = [];
+  readonly #takers: ((taken: Outcome<QueryProcess>) => void)[] = [];
   /** Processes that are being started, for a query or ahead of any. */
   readonly #starting = new Set<Promise<void>>();
   readonly #closing = new AbortController();
@@ -86,10 +86,10 @@ export class SqlSandbox {
 
   /**
    * Starts this many processes, one after the other, and keeps as many from now on.
-   * @param processes at most `sql_workers_max`; 0 keeps none
+   * @param processes at most `sql_processes_max`; 0 keeps none
    */
   warm(processes: number): void {
-    this.#warmProcesses = Math.min(processes, this.#limits.sql_workers_max);
+    this.#warmProcesses = Math.min(processes, this.#limits.sql_processes_max);
     this.#keepWarm();
   }
 
@@ -100,7 +100,9 @@ export class SqlSandbox {
 
   /** Process ids of the query processes. */
   get pids(): number[] {
-    return [...this.#running, ...this.#resting.map((resting) => resting.worker)].flatMap((worker) => worker.pid ?? []);
+    return [...this.#running, ...this.#resting.map((resting) => resting.queryProcess)].flatMap(
+      (queryProcess) => queryProcess.pid ?? [],
+    );
   }
 
   /**
@@ -110,12 +112,12 @@ export class SqlSandbox {
    *          its time limit, `service_unavailable` when the line is full or no process can be had
    */
   query(sql: string, signal?: AbortSignal, format: Format = 'json'): Promise<Outcome<QueryAnswer>> {
-    const { sql_queue_max, sql_queue_timeout_ms, sql_workers_max, sql_max_bytes } = this.#limits;
+    const { sql_queue_max, sql_queue_timeout_ms, sql_processes_max, sql_max_bytes } = this.#limits;
     if (this.#closing.signal.aborted) return Promise.resolve(CLOSING);
     if (Buffer.byteLength(sql) > sql_max_bytes) {
       return Promise.resolve(failure('bad_request', `sql: longer than ${sql_max_bytes} bytes`));
     }
-    if (this.#busy.size >= sql_workers_max && this.#line.length >= sql_queue_max) {
+    if (this.#busy.size >= sql_processes_max && this.#line.length >= sql_queue_max) {
       return Promise.resolve(
         failure('service_unavailable', `${sql_queue_max} queries are waiting already; try again later`),
       );
@@ -149,14 +151,14 @@ export class SqlSandbox {
     this.#closing.abort();
     if (this.#warmTimer !== null) clearTimeout(this.#warmTimer);
     for (const waiting of [...this.#line]) waiting.answer(CLOSING);
-    await Promise.all([...this.#running].map((worker) => worker.stop()));
+    await Promise.all([...this.#running].map((queryProcess) => queryProcess.stop()));
     await Promise.all([...this.#busy, ...this.#starting]);
     await Promise.all(this.#resting.splice(0).map((resting) => this.#discard(resting)));
     await rm(this.#folder, { recursive: true, force: true });
   }
 
   #dispatch(): void {
-    while (this.#busy.size < this.#limits.sql_workers_max) {
+    while (this.#busy.size < this.#limits.sql_processes_max) {
       const [waiting] = this.#line;
       if (waiting === undefined) return;
       waiting.leave();
@@ -181,26 +183,26 @@ export class SqlSandbox {
   }
 
   /** @returns whether the query was answered; false when the process was of no use, or ended before it began with it */
-  async #run(worker: SqlWorker, { sql, format, signal, answer }: Waiting): Promise<boolean> {
-    this.#running.add(worker);
+  async #run(queryProcess: QueryProcess, { sql, format, signal, answer }: Waiting): Promise<boolean> {
+    this.#running.add(queryProcess);
     let outcome: Outcome<QueryAnswer> | 'not started' = 'not started';
     if (this.#closing.signal.aborted) outcome = CLOSING;
     else if (signal?.aborted) outcome = ABANDONED;
     // One that fell behind while it was started does not have every row that was acknowledged.
-    else if (worker.usable) outcome = await worker.run(sql, format, signal);
+    else if (queryProcess.usable) outcome = await queryProcess.run(sql, format, signal);
     if (outcome !== 'not started') answer(outcome);
     // Whoever comes next need not wait until its copy is removed; a service that closes does.
-    if (this.#closing.signal.aborted) await worker.stop();
-    else if (!worker.usable) await worker.kill();
-    this.#running.delete(worker);
-    if (worker.usable) this.#hand(worker);
+    if (this.#closing.signal.aborted) await queryProcess.stop();
+    else if (!queryProcess.usable) await queryProcess.kill();
+    this.#running.delete(queryProcess);
+    if (queryProcess.usable) this.#hand(queryProcess);
     return outcome !== 'not started';
   }
 
-  async #take(): Promise<Outcome<SqlWorker>> {
+  async #take(): Promise<Outcome<QueryProcess>> {
     for (let resting = this.#resting.pop(); resting !== undefined; resting = this.#resting.pop()) {
       if (resting.timer !== null) clearTimeout(resting.timer);
-      if (resting.worker.usable) return success(resting.worker);
+      if (resting.queryProcess.usable) return success(resting.queryProcess);
       await this.#discard(resting);
     }
     return await new Promise((take) => {
@@ -210,29 +212,29 @@ export class SqlSandbox {
   }
 
   /** Gives a process that is free to the query that waits longest for one; it rests when there is none. */
-  #hand(worker: SqlWorker): void {
+  #hand(queryProcess: QueryProcess): void {
     const take = this.#takers.shift();
-    if (take === undefined) this.#rest(worker);
-    else take(success(worker));
+    if (take === undefined) this.#rest(queryProcess);
+    else take(success(queryProcess));
   }
 
-  #rest(worker: SqlWorker): void {
+  #rest(queryProcess: QueryProcess): void {
     const isWarm = this.#warmCount() < this.#warmProcesses;
     let timer: NodeJS.Timeout | null = null;
     if (!isWarm) {
       timer = setTimeout(() => {
-        this.#resting = this.#resting.filter((resting) => resting.worker !== worker);
-        void worker.stop();
+        this.#resting = this.#resting.filter((resting) => resting.queryProcess !== queryProcess);
+        void queryProcess.stop();
       }, this.#limits.sql_idle_ms);
       // A resting process holds nobody up: it ends with the service.
       timer.unref();
     }
-    this.#resting.push({ worker, timer });
+    this.#resting.push({ queryProcess, timer });
   }
 
   #start(): void {
     const begin_ms = performance.now();
-    const start = SqlWorker.start(this.#store, this.#limits, this.#folder, this.#closing.signal)
+    const start = QueryProcess.start(this.#store, this.#limits, this.#folder, this.#closing.signal)
       .then(async (started) => {
         this.#start_ms = performance.now() - begin_ms;
         if (started.ok) started.value.useless.then(() => this.#keepWarm());
@@ -251,14 +253,14 @@ export class SqlSandbox {
 
   /** Those that rest without an end, and are of use. */
   #warmCount(): number {
-    return this.#resting.filter(({ worker, timer }) => timer === null && worker.usable).length;
+    return this.#resting.filter(({ queryProcess, timer }) => timer === null && queryProcess.usable).length;
   }
 
   /** Starts a process where one is missing that should be warm, counting those that run a query and may come back. */
   #keepWarm(): void {
     if (this.#closing.signal.aborted || this.#warmTimer !== null) return;
-    const useless = this.#resting.filter(({ worker }) => !worker.usable);
-    this.#resting = this.#resting.filter(({ worker }) => worker.usable);
+    const useless = this.#resting.filter(({ queryProcess }) => !queryProcess.usable);
+    this.#resting = this.#resting.filter(({ queryProcess }) => queryProcess.usable);
     for (const resting of useless) void this.#discard(resting);
     if (useless.length > 0) this.#pauseWarming();
     // Those that are started are for queries that are busy, or the one that is missing.
@@ -281,8 +283,8 @@ export class SqlSandbox {
     this.#warmAgainAt_ms = performance.now() + pause_ms;
   }
 
-  async #discard({ worker, timer }: Resting): Promise<void> {
+  async #discard({ queryProcess, timer }: Resting): Promise<void> {
     if (timer !== null) clearTimeout(timer);
-    await worker.stop();
+    await queryProcess.stop();
   }
 }

@@ -1,7 +1,7 @@
 /** The query process: speaks `messages.ts` over its IPC channel and does one thing at a time, in the order asked. */
 import { messageOf } from '../../../base/index.ts';
-import type { FromWorker, ToWorker } from '../messages.ts';
-import { Replica } from './replica.ts';
+import type { FromQueryProcess, ToQueryProcess } from '../messages.ts';
+import { StoreCopy } from './store-copy.ts';
 
 const NOTHING = new Uint8Array(0);
 /** Garbage is collected above this share of the memory that the process may hold at rest. */
@@ -9,7 +9,7 @@ const COLLECT_SHARE = 0.5;
 /** And only after results of this size, or that were none, bytes. */
 const COLLECT_BYTES = 1024 * 1024;
 
-let replica: Replica | null = null;
+let copy: StoreCopy | null = null;
 let restMaxBytes = 0;
 let line: Promise<void> = Promise.resolve();
 /** What of the last answer has not been asked for yet. */
@@ -18,31 +18,31 @@ let partBytes = 0;
 
 // A query in DuckDB's threads may keep an orderly exit from ever ending.
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
-process.on('message', (message: ToWorker) => {
+process.on('message', (message: ToQueryProcess) => {
   line = line.then(() => handle(message)).catch((error: unknown) => fail(messageOf(error)));
 });
 
-async function handle(message: ToWorker): Promise<void> {
+async function handle(message: ToQueryProcess): Promise<void> {
   if (message.kind === 'open') {
-    replica = await Replica.open(message.source_path, message.folder, message.limits);
+    copy = await StoreCopy.open(message.source_path, message.folder, message.limits);
     restMaxBytes = message.limits.sql_rest_memory_mib * 2 ** 20;
     partBytes = message.limits.sql_part_bytes;
     send({ kind: 'opened' });
     return;
   }
-  if (replica === null) throw new Error(`${message.kind} before open`);
+  if (copy === null) throw new Error(`${message.kind} before open`);
   if (message.kind === 'next') {
     send({ kind: 'part', part: takePart() });
     return;
   }
   rest = NOTHING;
   if (message.kind === 'changes') {
-    await replica.apply(message.changes);
+    await copy.apply(message.changes);
     send({ kind: 'applied' });
     return;
   }
   send({ kind: 'started' });
-  const answer = await replica.query(message.sql, message.format);
+  const answer = await copy.query(message.sql, message.format);
   // What a small result left behind does not matter, and collecting takes longer than many a query.
   if (!answer.ok || answer.value.length >= COLLECT_BYTES) await collect();
   // Where there was not enough, what is free is in pieces that the next query can do little with.
@@ -73,12 +73,12 @@ function takePart(): Uint8Array {
   return part;
 }
 
-function send(message: FromWorker): void {
+function send(message: FromQueryProcess): void {
   process.send?.(message);
 }
 
 /** Never resolves: what comes after a failure is not handled any more. */
 function fail(message: string): Promise<never> {
-  process.send?.({ kind: 'failed', reason: 'engine', message } satisfies FromWorker, () => process.exit(1));
+  process.send?.({ kind: 'failed', reason: 'engine', message } satisfies FromQueryProcess, () => process.exit(1));
   return new Promise(() => undefined);
 }

@@ -6,8 +6,8 @@
  * decides between rows of one microsecond). Differences are taken of `BIGINT` times, never of unsigned columns, where a
  * negative one would be an error.
  */
-import { quoteIdentifier } from '../../store/ddl.ts';
-import { LOSSES_VIEW } from '../../store/losses-view.ts';
+import { quoteIdentifier } from '../../database/ddl.ts';
+import { LOSSES_VIEW } from '../losses-view.ts';
 
 export interface View {
   readonly name: string;

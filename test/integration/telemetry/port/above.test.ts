@@ -6,7 +6,7 @@ it.each(['requests.ts', 'routes.ts', 'link.ts'])('%s imports nothing of the engi
   const text = readFileSync(new URL(`../../../../src/telemetry/service/${file}`, import.meta.url), 'utf8');
   const imported = [...text.matchAll(/from '([^']+)'/g)].map(([, name = '']) => name);
   const engine = imported.filter((name) =>
-    /duckdb|\/store\.ts|sandbox|query-process|replica|worker|writer|database|ddl|append/.test(name),
+    /duckdb|\/store\.ts|sandbox|query-process|store-copy|writer|database|ddl|append/.test(name),
   );
   expect(engine).toEqual([]);
 });

@@ -2,7 +2,7 @@
 import { messageOf, type WarningLog } from '../../base/index.ts';
 import type { TelemetryLimits } from '../limits.ts';
 import { sweepIntervalMs } from '../retention/settings.ts';
-import type { Store } from '../store/store.ts';
+import type { Store } from './store.ts';
 
 /** Longest time between two looks at what is due, milliseconds. */
 const LOOK_MAX_MS = 1_000;

@@ -13,13 +13,13 @@ import { constants, copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance, type DuckDBPreparedStatement } from '@duckdb/node-api';
 import { failure, messageOf, type Outcome, success } from '../../../base/index.ts';
+import { Appenders } from '../../database/append.ts';
+import { INTERNAL_SCHEMA, quoteText } from '../../database/ddl.ts';
 import type { TelemetryLimits } from '../../limits.ts';
-import { Appenders } from '../../store/append.ts';
-import { INTERNAL_SCHEMA, quoteText } from '../../store/ddl.ts';
-import { lossesViewSql } from '../../store/losses-view.ts';
+import type { Change } from '../../store/changes.ts';
 import { readPack } from '../../store/packs.ts';
-import type { Change } from '../../store/writer.ts';
 import type { Format } from '../formats.ts';
+import { lossesViewSql } from '../losses-view.ts';
 import { checkTree, statementParts } from './check.ts';
 import { CheckedTexts, Parser, SpareConnection } from './connections.ts';
 import { readResult } from './read-result.ts';
@@ -27,7 +27,7 @@ import { VIEWS, viewDdl } from './views.ts';
 
 const CATALOG = 'telemetry';
 
-export class Replica {
+export class StoreCopy {
   readonly #applier: DuckDBConnection;
   readonly #parser: Parser;
   readonly #checked: CheckedTexts;
@@ -58,8 +58,8 @@ export class Replica {
     this.#limits = limits;
   }
 
-  static async open(source_path: string, folder: string, limits: TelemetryLimits): Promise<Replica> {
-    const path = join(folder, 'replica.duckdb');
+  static async open(source_path: string, folder: string, limits: TelemetryLimits): Promise<StoreCopy> {
+    const path = join(folder, 'copy.duckdb');
     // A reflink where the file system has them: then the copy costs nothing, however large the file is.
     await copyFile(source_path, path, constants.COPYFILE_FICLONE);
     const instance = await DuckDBInstance.create(':memory:', {
@@ -85,7 +85,7 @@ export class Replica {
     await applier.run(`SET GLOBAL TimeZone = 'UTC'`);
     await applier.run('SET GLOBAL enable_external_access = false');
     await applier.run('SET GLOBAL lock_configuration = true');
-    return new Replica(instance, applier, await instance.connect(), parser, folder, limits);
+    return new StoreCopy(instance, applier, await instance.connect(), parser, folder, limits);
   }
 
   /** Applies changes in one transaction. Throws when that fails, and then the copy is of no more use. */
@@ -115,9 +115,9 @@ export class Replica {
 
   /** Moves what was applied into the copy's file when it is much; nobody waits for it. */
   async #checkpoint(): Promise<void> {
-    const { replica_checkpoint_rows, replica_checkpoint_bytes } = this.#limits;
+    const { copy_checkpoint_rows, copy_checkpoint_bytes } = this.#limits;
     const isMuch =
-      this.#rowsSinceCheckpoint >= replica_checkpoint_rows || this.#bytesSinceCheckpoint >= replica_checkpoint_bytes;
+      this.#rowsSinceCheckpoint >= copy_checkpoint_rows || this.#bytesSinceCheckpoint >= copy_checkpoint_bytes;
     if (this.#isCheckpointing || !isMuch) return;
     this.#isCheckpointing = true;
     this.#rowsSinceCheckpoint = 0;

@@ -2,8 +2,8 @@
  * `telemetry_losses`: rows that producers had to drop, as a view over values, since `main` holds the contract's tables and
  * nothing else. Query processes are given it anew when it has changed.
  */
-import { quoteText } from './ddl.ts';
-import type { Loss } from './producers.ts';
+import { quoteText } from '../database/ddl.ts';
+import type { Loss } from '../store/producers.ts';
 
 export const LOSSES_VIEW = 'telemetry_losses';
 
