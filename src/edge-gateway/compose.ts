@@ -8,6 +8,7 @@ import { type AnonymousLevel, createAccess } from './access/access.ts';
 import { documentsInMemory } from './http/documents.ts';
 import { createGateway, type Gateway, type OpenLink, type OpenStore } from './http/gateway.ts';
 import { MeshHub } from './hub/hub.ts';
+import { DRAIN_WAIT_MS } from './limits.ts';
 import type { Sha256, Telemetry, TokenSource, UpgradeLink } from './ports.ts';
 import { GatewaySelf } from './self.ts';
 import { refuseStore, StoreLink } from './store/linked-store.ts';
@@ -55,6 +56,8 @@ export interface ComposedGateway {
   readonly hub: MeshHub;
   /** To be called once, when the runtime listens: starts the snapshots and gives the gateway's URL. `scheme` is `http`. */
   open(port: number, scheme?: 'http' | 'https'): string;
+  /** Takes no new calls, and waits for those in flight to be answered. To be called before `close`, with listening ended. */
+  drain(): Promise<void>;
   /** Ends timers and the agents' links at once, then, the last rows of its own sent, the store's. Listening is the runtime's to end. */
   close(): Promise<void>;
 }
@@ -105,6 +108,7 @@ export function compose(options: ServeOptions, upgradeLink: UpgradeLink, sha256:
       snapshots = new Snapshots({ mesh: hub, telemetry, log, interval_ms: options.snapshot_interval_ms });
       return url;
     },
+    drain: () => hub.drain(DRAIN_WAIT_MS),
     async close() {
       snapshots?.close();
       hub.close();

@@ -114,6 +114,8 @@ export const HEAD_WAIT_MS = 20_000;
 export const REQUEST_WAIT_MS = 60_000;
 /** How long an idle connection is kept, above the 90 s of common clients, milliseconds. */
 export const KEEP_ALIVE_MS = 95_000;
+/** How long a gateway that stops waits for the calls in flight to be answered, milliseconds. Then their requests end in 504. */
+export const DRAIN_WAIT_MS = 15_000;
 /** How long `close()` waits, and a peer that was refused has to hang up, milliseconds. Then its socket is destroyed. */
 export const CLOSE_WAIT_MS = 2_000;
 

@@ -6,6 +6,7 @@ import { describe } from 'vitest';
 import { accessCases } from './access.ts';
 import { backpressureCases } from './backpressure.ts';
 import { callCases } from './calls.ts';
+import { drainCases } from './drain.ts';
 import { eventCases } from './events.ts';
 import { frameCases } from './frames.ts';
 import { linkCases } from './link.ts';
@@ -32,5 +33,6 @@ export function conformance(name: string, start: Start, capabilities: Capabiliti
     describe('the link of a store', () => storeLinkCases(start));
     describe('live updates', () => eventCases(start));
     describe('backpressure', () => backpressureCases(start));
+    if (capabilities.drains) describe('a planned stop', () => drainCases(start));
   });
 }

@@ -41,4 +41,9 @@ const start: Start = async (options = {}) => {
   return { url, port: Number(new URL(url).port), version, log: () => output.error, close };
 };
 
-conformance('Deno', start, { explainsUnreadableHeads: false, readsAnyTarget: true, explainsHandshakes: true });
+conformance('Deno', start, {
+  explainsUnreadableHeads: false,
+  readsAnyTarget: true,
+  explainsHandshakes: true,
+  drains: true,
+});

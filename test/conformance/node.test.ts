@@ -21,4 +21,9 @@ const start: Start = async ({ telemetry_url, tokens: document, ...options } = {}
   return { url: gateway.url, port: gateway.port, version: '0.0.0-test', log: () => lines.join('\n'), close };
 };
 
-conformance('Node', start, { explainsUnreadableHeads: true, readsAnyTarget: true, explainsHandshakes: true });
+conformance('Node', start, {
+  explainsUnreadableHeads: true,
+  readsAnyTarget: true,
+  explainsHandshakes: true,
+  drains: true,
+});

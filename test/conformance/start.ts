@@ -46,6 +46,8 @@ export interface Capabilities {
   readonly readsAnyTarget: boolean;
   /** A WebSocket handshake that is not whole gets the error envelope; else the runtime answers it in its own way. */
   readonly explainsHandshakes: boolean;
+  /** It can be told to stop, and then finishes what is under way. */
+  readonly drains: boolean;
 }
 
 /** A gateway, and the agents that a test dials it with, to be ended together. */

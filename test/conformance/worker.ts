@@ -7,6 +7,7 @@ export const WORKER: Capabilities = {
   explainsUnreadableHeads: false,
   readsAnyTarget: false,
   explainsHandshakes: false,
+  drains: false,
 };
 
 /** The log is JSON, a line for each message. */

@@ -12,13 +12,14 @@
  * something to do. Its successor finds the hosts in the keeper, is given the sessions by `restore`, and goes on.
  */
 
-import { failure, type Log, type Outcome, SILENT, success } from '../../base/index.ts';
+import { failure, type Log, type Outcome, SILENT, sleep, success } from '../../base/index.ts';
 import { type CallRequest, CLOSE, HEARTBEAT_MS, type ProcRef, parseNodeRef } from '../../contract/index.ts';
 import type { Link } from '../../link/index.ts';
 import {
   GONE_HOST_KEPT_MS,
   HOSTS_MAX,
   LINKS_MAX,
+  RETRY_AFTER_S,
   STATE_PER_HOST_MAX_CHARS,
   TAKEOVER_SILENCE_HEARTBEATS,
 } from '../limits.ts';
@@ -39,6 +40,7 @@ import { HubCounts, type KeptSession, LinkSession, type SessionOwner } from './s
 import { byHostName, renderTree } from './tree.ts';
 
 const STOPPING = 'gateway is stopping';
+const RETRY = { retry_after_s: RETRY_AFTER_S };
 const REPLACED = 'replaced by a newer link of this host';
 
 export class MeshHub implements Mesh, HostViews, SessionOwner {
@@ -71,7 +73,8 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
   #isHome: (key: string) => boolean = () => true;
   /** What `dueAt_ms` gave last, which may be too soon but never too late; undefined when it has to be found anew. */
   #due_ms: number | undefined;
-  #isOver = false;
+  /** It stops: what is under way is finished, and nothing new is begun. */
+  #isDraining = false;
 
   /** @throws RangeError when the heartbeat is out of bounds; whatever the keeper throws. */
   constructor(options: HubOptions) {
@@ -99,7 +102,7 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
   /** Takes an open WebSocket; the runtime then hands over what it receives. */
   accept(link: Link, dialler: Dialler): LinkSession {
     const session = new LinkSession(link, dialler, this);
-    if (this.#isOver) session.close(CLOSE.going_away, STOPPING);
+    if (this.#isDraining) session.close(CLOSE.going_away, STOPPING);
     else if (this.#sessions.size >= LINKS_MAX) session.refuse('too_many_links', `at most ${LINKS_MAX} links`, true);
     else this.#sessions.add(session);
     this.dueChanged(session);
@@ -210,6 +213,7 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
   }
 
   call(proc: ProcRef, request: CallRequest, options: CallOptions): Promise<Outcome<string>> {
+    if (this.#isDraining) return Promise.resolve(failure('service_unavailable', `${STOPPING}: ask again`, RETRY));
     return this.#reader.call(proc, request, options);
   }
 
@@ -245,9 +249,21 @@ export class MeshHub implements Mesh, HostViews, SessionOwner {
     };
   }
 
+  /**
+   * Takes no new links and calls, and waits for the calls in flight to be answered.
+   *
+   * @param wait_ms how long that may take, milliseconds
+   */
+  async drain(wait_ms: number): Promise<void> {
+    this.#isDraining = true;
+    const idle = new AbortController();
+    const answered = this.budget.idle().then(() => idle.abort());
+    await Promise.race([answered, sleep(wait_ms, idle.signal)]);
+  }
+
   /** Closes every link with 1001; agents then dial again, here or elsewhere. Live updates end before, so none tells of it. */
   close() {
-    this.#isOver = true;
+    this.#isDraining = true;
     this.#live.close();
     clearInterval(this.#ticker);
     for (const session of [...this.#sessions]) session.close(CLOSE.going_away, STOPPING);

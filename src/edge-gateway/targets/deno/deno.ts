@@ -46,9 +46,11 @@ export async function serveDeno(options: ServeOptions): Promise<Outcome<RunningG
   }
   const { port } = server.addr;
   const close = async () => {
+    const closed = server.shutdown();
+    await gateway.drain();
     const ended = gateway.close();
     const timer = setTimeout(() => cut.abort(), CLOSE_WAIT_MS);
-    await server.shutdown();
+    await closed;
     clearTimeout(timer);
     await ended;
   };

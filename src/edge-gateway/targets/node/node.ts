@@ -58,14 +58,14 @@ export async function serveNode(options: NodeServeOptions): Promise<Outcome<Runn
   const { port } = server.address() as AddressInfo;
   const url = gateway.open(port, tls === null ? 'http' : 'https');
   const close = async () => {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeIdleConnections();
+    await gateway.drain();
     const ended = gateway.close();
-    await new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      server.closeIdleConnections();
-      setTimeout(() => {
-        for (const socket of connections) socket.destroy();
-      }, CLOSE_WAIT_MS).unref();
-    });
+    setTimeout(() => {
+      for (const socket of connections) socket.destroy();
+    }, CLOSE_WAIT_MS).unref();
+    await closed;
     await ended;
   };
   return success({ url, port, hub, close });
