@@ -56,7 +56,7 @@ export interface ComposedGateway {
   readonly hub: MeshHub;
   /** To be called once, when the runtime listens: starts the snapshots and gives the gateway's URL. `scheme` is `http`. */
   open(port: number, scheme?: 'http' | 'https'): string;
-  /** Takes no new calls, and waits for those in flight to be answered. To be called before `close`, with listening ended. */
+  /** Takes no new calls, and waits for those in flight to be answered. To be called before `close`. */
   drain(): Promise<void>;
   /** Ends timers and the agents' links at once, then, the last rows of its own sent, the store's. Listening is the runtime's to end. */
   close(): Promise<void>;

@@ -46,11 +46,11 @@ export async function serveDeno(options: ServeOptions): Promise<Outcome<RunningG
   }
   const { port } = server.addr;
   const close = async () => {
-    const closed = server.shutdown();
+    // A server of Deno's that shuts down cuts its WebSockets, so that it goes on listening until calls are answered.
     await gateway.drain();
     const ended = gateway.close();
     const timer = setTimeout(() => cut.abort(), CLOSE_WAIT_MS);
-    await closed;
+    await server.shutdown();
     clearTimeout(timer);
     await ended;
   };
