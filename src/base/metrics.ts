@@ -4,16 +4,13 @@
  *
  * 1. An instrument has a dotted name (`spool.rows_waiting`), help and a unit. In the tables it is called that; in the text
  *    it is `meshscope_spool_rows_waiting`, a counter with `_total` behind it.
- * 2. A series is an instrument with a set of attributes. At SERIES_MAX per instrument, further ones go together into one
+ * 2. A series is an instrument with a set of attributes. At `series_max` per instrument, further ones go together into one
  *    with the attribute `overflow`.
  * 3. The text shows counters and histograms since the start. Rows are what has happened since the rows before them
  *    (`delta`), so that sums over time are right; a series in which nothing has happened has no row. A gauge has the value
  *    that it has when it is looked at.
  */
 import type { Cell, TableRows } from './rows.ts';
-
-/** Series of one instrument. */
-export const SERIES_MAX = 1_000;
 
 /** Upper ends of the buckets of durations, milliseconds, from what is answered at once to what people wait for. */
 export const DURATION_BOUNDS_MS = [
@@ -41,6 +38,8 @@ export interface Histogram {
 /** The value of a gauge, or one for each of several sets of attributes. */
 export type Reading = number | readonly (readonly [Attributes, number])[];
 
+type Readings = readonly (readonly [Attributes, number])[];
+
 type Kind = 'counter' | 'gauge' | 'histogram';
 
 interface Series {
@@ -63,26 +62,34 @@ interface Instrument extends Required<InstrumentOptions> {
   readonly kind: Kind;
   readonly bounds: readonly number[];
   readonly series: SeriesSet;
-  readonly read: () => Reading;
+  readonly read: () => Readings;
 }
 
 const NONE: Attributes = {};
 const OVERFLOW: Attributes = { overflow: true };
 
+export interface MetricsOptions {
+  /** The part that measures, e.g. `meshscope.agent`. */
+  readonly scope: string;
+  /** What all rows say of the process: `service.name`, the host, the version. */
+  readonly resource: Attributes;
+  /** Series of one instrument. */
+  readonly series_max: number;
+  /** When the first interval begins, microseconds since the epoch. Default: now. */
+  readonly now_us?: number;
+}
+
 export class Metrics {
   readonly #scope: string;
   readonly #resource: string;
+  readonly #series_max: number;
   readonly #instruments = new Map<string, Instrument>();
   #rowsSince_us: number;
 
-  /**
-   * @param scope the part that measures, e.g. `meshscope.agent`
-   * @param resource what all rows say of the process: `service.name`, the host, the version
-   * @param now_us microseconds since the epoch. Default: now
-   */
-  constructor(scope: string, resource: Attributes, now_us = Date.now() * 1_000) {
+  constructor({ scope, resource, series_max, now_us = Date.now() * 1_000 }: MetricsOptions) {
     this.#scope = scope;
     this.#resource = JSON.stringify(resource);
+    this.#series_max = series_max;
     this.#rowsSince_us = now_us;
   }
 
@@ -156,7 +163,7 @@ export class Metrics {
     for (const { name, kind, unit, bounds, series, read } of this.#instruments.values()) {
       const head = [name, now_us, start_us, this.#scope, unit];
       if (kind === 'gauge') {
-        for (const [attributes, value] of readings(read)) {
+        for (const [attributes, value] of read()) {
           tables.metric_gauges.push([...head, JSON.stringify(attributes), this.#resource, ...triple(value)]);
         }
         continue;
@@ -190,7 +197,7 @@ export class Metrics {
   #count(): void {
     for (const { kind, series, read } of this.#instruments.values()) {
       if (kind !== 'counter') continue;
-      for (const [attributes, value] of readings(read)) {
+      for (const [attributes, value] of read()) {
         const { total, delta } = series.of(attributes);
         const grown = value - total.sum;
         if (grown <= 0) continue;
@@ -215,8 +222,8 @@ export class Metrics {
       help,
       unit,
       bounds,
-      series: new SeriesSet(kind === 'histogram' ? bounds.length + 1 : 0),
-      read,
+      series: new SeriesSet(kind === 'histogram' ? bounds.length + 1 : 0, this.#series_max),
+      read: () => readings(read, this.#series_max),
     };
     this.#instruments.set(name, instrument);
     return instrument;
@@ -226,12 +233,14 @@ export class Metrics {
 /** The series of one instrument, by their attributes. */
 class SeriesSet {
   readonly #buckets: number;
+  readonly #max: number;
   readonly #byText = new Map<string, Series>();
   /** Who counts often passes the same object each time, and is spared its text. */
   readonly #byObject = new WeakMap<Attributes, Series>();
 
-  constructor(buckets: number) {
+  constructor(buckets: number, max: number) {
     this.#buckets = buckets;
+    this.#max = max;
   }
 
   of(attributes: Attributes): Series {
@@ -251,7 +260,7 @@ class SeriesSet {
     const known = this.#byText.get(text);
     if (known !== undefined) return known;
     // One place is left for what overflows.
-    if (this.#byText.size >= SERIES_MAX - 1 && attributes !== OVERFLOW) return this.of(OVERFLOW);
+    if (this.#byText.size >= this.#max - 1 && attributes !== OVERFLOW) return this.of(OVERFLOW);
     const made = { attributes, total: emptySample(this.#buckets), delta: emptySample(this.#buckets) };
     this.#byText.set(text, made);
     return made;
@@ -270,10 +279,10 @@ function take(sample: Sample, value: number, bucket: number): void {
   sample.buckets[bucket] = (sample.buckets[bucket] ?? 0) + 1;
 }
 
-function readings(read: () => Reading): readonly (readonly [Attributes, number])[] {
+function readings(read: () => Reading, max: number): Readings {
   try {
     const reading = read();
-    return typeof reading === 'number' ? [[NONE, reading]] : reading.slice(0, SERIES_MAX);
+    return typeof reading === 'number' ? [[NONE, reading]] : reading.slice(0, max);
   } catch {
     return [];
   }
@@ -289,7 +298,7 @@ function triple(value: number, isReal = false): Cell[] {
 function textOf({ name, kind, help, bounds, series, read }: Instrument): string {
   const full = `meshscope_${name.replace(/[^A-Za-z0-9]+/g, '_')}${kind === 'counter' ? '_total' : ''}`;
   const lines = [`# HELP ${full} ${help.replace(/\\/g, '\\\\').replace(/\n/g, '\\n')}`, `# TYPE ${full} ${kind}`];
-  if (kind === 'gauge') for (const [attributes, value] of readings(read)) lines.push(line(full, attributes, value));
+  if (kind === 'gauge') for (const [attributes, value] of read()) lines.push(line(full, attributes, value));
   for (const { attributes, total } of series.values()) {
     if (kind === 'counter') {
       lines.push(line(full, attributes, total.sum));

@@ -136,6 +136,7 @@ test('lines of a traced log reach the log and the tables, and all rows say which
     part: 'gateway',
     version: '1.2.3',
     process_id: 'gateway-1',
+    series_max: 1_000,
     add: (table, row) => added.push({ table, row }),
   });
   const log = report.traced({ info: (line) => lines.push(line), warn: (line) => lines.push(line) });

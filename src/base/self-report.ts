@@ -20,6 +20,8 @@ export interface SelfReportOptions {
   readonly process_id: string;
   /** What the metrics say of the process besides its part and version. Default: its `process_id`. */
   readonly resource?: Attributes;
+  /** Series of one metric; further ones go together into one. */
+  readonly series_max: number;
   /** Takes the rows of log lines and spans. */
   readonly add: AddRow;
 }
@@ -29,9 +31,10 @@ export class SelfReport {
   readonly metrics: Metrics;
   readonly trace: Trace;
 
-  constructor({ part, version, process_id, resource = { process_id }, add }: SelfReportOptions) {
+  constructor({ part, version, process_id, resource = { process_id }, series_max, add }: SelfReportOptions) {
     const scope = `meshscope.${part}`;
-    this.metrics = new Metrics(scope, { 'service.name': `meshscope-${part}`, 'service.version': version, ...resource });
+    const about = { 'service.name': `meshscope-${part}`, 'service.version': version, ...resource };
+    this.metrics = new Metrics({ scope, resource: about, series_max });
     this.trace = new Trace({ process_id, target: scope, add });
   }
 

@@ -108,6 +108,8 @@ export const SNAPSHOT_SLICE_NODES = 250;
 export const OWN_ROWS_INTERVAL_MS = 10_000;
 /** Log lines and spans of the gateway that wait to be sent, rows. Above it the newest are dropped, and counted as lost. */
 export const OWN_ROWS_MAX = 5_000;
+/** Series of one metric of the gateway. Beyond: further ones go together into one with the attribute `overflow`. */
+export const METRIC_SERIES_MAX = 1_000;
 
 /** How long a request may take to come, its head and the whole of it, milliseconds. Then 408. */
 export const HEAD_WAIT_MS = 20_000;

@@ -125,6 +125,8 @@ export const LIMITS = {
 
   /** From one set of rows of the agent's own metrics to the next. */
   metrics_interval_ms: 10_000,
+  /** Series of one metric of the agent; further ones go together into one with the attribute `overflow`. */
+  metric_series_max: 1_000,
   /** Connections and request of the listener for metrics. */
   metrics_connections_max: 16,
   metrics_request_timeout_ms: 5_000,

@@ -171,6 +171,8 @@ export const LIMITS = {
   own_rows_interval_ms: 10_000,
   /** Its log lines and spans that wait for that, rows. Beyond: dropped, and counted as lost. */
   own_rows_max: 5_000,
+  /** Series of one metric that the service reports about itself. Beyond: further ones go together into one with the attribute `overflow`. */
+  metric_series_max: 1_000,
 
   /** Time for what is in flight to finish when the service closes, milliseconds. Beyond: connections are cut. */
   close_timeout_ms: 5_000,

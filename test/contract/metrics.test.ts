@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type AddRow, LINE_MAX_CHARS, Metrics, SERIES_MAX, type TableRows, Trace } from '../../src/base/index.ts';
+import { type AddRow, LINE_MAX_CHARS, Metrics, type TableRows, Trace } from '../../src/base/index.ts';
 import { pack, unpack, unpackRows } from '../../src/contract/index.ts';
 
 function readBack(tables: TableRows): Record<string, unknown[][]> {
@@ -10,8 +10,15 @@ function readBack(tables: TableRows): Record<string, unknown[][]> {
   return Object.fromEntries(read.value.map((table) => [table.table.name, unpackRows(table)]));
 }
 
+const SERIES_MAX = 20;
+
 function registry(): Metrics {
-  return new Metrics('meshscope.test', { 'service.name': 'test' }, 1_000);
+  return new Metrics({
+    scope: 'meshscope.test',
+    resource: { 'service.name': 'test' },
+    series_max: SERIES_MAX,
+    now_us: 1_000,
+  });
 }
 
 describe('the text of metrics', () => {
@@ -100,7 +107,7 @@ describe('the rows of metrics', () => {
     expect(metrics.rows().metric_sums?.map((row) => row[11])).toEqual([7]);
   });
 
-  it('of more than SERIES_MAX series go together into one that says so', () => {
+  it('of more series than the bound go together into one that says so', () => {
     const metrics = registry();
     const counter = metrics.counter('many', { help: 'x' });
     for (let index = 0; index < SERIES_MAX + 5; index += 1) counter.add(1, { index });

@@ -17,7 +17,7 @@ import {
   type Row,
   SelfReport,
 } from '../../base/index.ts';
-import { CLOSE_WAIT_MS, OWN_ROWS_INTERVAL_MS, OWN_ROWS_MAX } from '../limits.ts';
+import { CLOSE_WAIT_MS, METRIC_SERIES_MAX, OWN_ROWS_INTERVAL_MS, OWN_ROWS_MAX } from '../limits.ts';
 import type { MeshCounts, Observer, Sha256, Telemetry } from '../ports.ts';
 import { RowSender } from './row-sender.ts';
 
@@ -66,7 +66,8 @@ export class OwnTelemetry implements Observer {
   constructor({ version, log, counts, sha256 }: OwnTelemetryOptions) {
     this.#sha256 = sha256;
     const process_id = `gateway-${crypto.randomUUID()}`;
-    this.#report = new SelfReport({ part: 'gateway', version, process_id, add: this.#rows.add });
+    const series_max = METRIC_SERIES_MAX;
+    this.#report = new SelfReport({ part: 'gateway', version, process_id, series_max, add: this.#rows.add });
     const { metrics } = this.#report;
     this.#requests = metrics.counter('gateway.requests', { help: 'Requests answered', unit: '{request}' });
     this.#durations = metrics.histogram('gateway.request_duration_ms', {

@@ -65,6 +65,7 @@ export class AgentTelemetry {
       version: options.version,
       process_id: options.run,
       resource: { 'host.name': options.host_name },
+      series_max: LIMITS.metric_series_max,
       add: this.emit,
     });
     if (own?.ok === false) this.log('warn', `${own.failure.message}; telemetry is kept in memory`);

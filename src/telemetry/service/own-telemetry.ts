@@ -72,7 +72,13 @@ export class OwnTelemetry {
     this.#ports = ports;
     this.#rows = new OwnRows(ports.limits.own_rows_max);
     const process_id = `telemetry-${this.#producer}`;
-    this.#report = new SelfReport({ part: 'telemetry', version: VERSION, process_id, add: this.#rows.add });
+    this.#report = new SelfReport({
+      part: 'telemetry',
+      version: VERSION,
+      process_id,
+      series_max: ports.limits.metric_series_max,
+      add: this.#rows.add,
+    });
     const { metrics } = this.#report;
     this.#requests = metrics.counter('telemetry.requests', { help: 'Requests answered', unit: '{request}' });
     this.#durations = metrics.histogram('telemetry.request_duration_ms', {
