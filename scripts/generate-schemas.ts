@@ -207,6 +207,6 @@ export const ASSETS_FOLDER = fileURLToPath(new URL('../assets/', import.meta.url
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   writeFileSync(GENERATED_FILE, renderModule(generateSchemas()));
   // Only now, for it reads what has just been written.
-  const { listDocuments } = await import('../src/edge-gateway/http/documents.ts');
+  const { listDocuments } = await import('../src/edge-gateway/http/documents/in-memory.ts');
   for (const [name, text] of Object.entries(listDocuments())) writeFileSync(ASSETS_FOLDER + name, text);
 }

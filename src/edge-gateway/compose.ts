@@ -5,11 +5,11 @@
 import { failure, type Log, type Outcome, SILENT, timestamp } from '../base/index.ts';
 import { LINK_SUBPROTOCOL, type Role, STORE_SUBPROTOCOL } from '../contract/index.ts';
 import { type AnonymousLevel, createAccess } from './access/access.ts';
-import { documentsInMemory } from './http/documents.ts';
-import { createGateway, type Gateway, type OpenLink, type OpenStore } from './http/gateway.ts';
+import { documentsInMemory } from './http/documents/in-memory.ts';
+import { createGateway, type Gateway } from './http/gateway.ts';
 import { MeshHub } from './hub/hub.ts';
 import { DRAIN_WAIT_MS } from './limits.ts';
-import type { Sha256, Telemetry, TokenSource, UpgradeLink } from './ports.ts';
+import type { OpenLink, OpenStore, Sha256, Telemetry, TokenSource, UpgradeLink } from './ports.ts';
 import { GatewaySelf } from './self.ts';
 import { refuseStore, StoreLink } from './store/linked-store.ts';
 import { OwnTelemetry } from './store/own-telemetry.ts';

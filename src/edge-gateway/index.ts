@@ -2,7 +2,7 @@
 export { type AccessOptions, ANONYMOUS_LEVELS, type AnonymousLevel, createAccess } from './access/access.ts';
 export { type TokenFile, tokensFromFile } from './access/token-file.ts';
 export { hostName, NO_HOST_NAME } from './compose.ts';
-export { createGateway, type GatewayPorts } from './http/gateway.ts';
+export { createGateway } from './http/gateway.ts';
 export { MeshHub } from './hub/hub.ts';
 export type { HubOptions } from './hub/hub-options.ts';
 export type * from './ports.ts';

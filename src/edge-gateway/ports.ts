@@ -4,9 +4,25 @@
  */
 
 import type { Context } from 'hono';
-import type { Failure, Outcome } from '../base/index.ts';
+import type { Failure, Log, Outcome } from '../base/index.ts';
 import type { CallRequest, EventBatch, ProcRef, StoreDumpRequest, StoredToken } from '../contract/index.ts';
 import type { Link, LinkReceiver } from '../link/index.ts';
+
+/** What `createGateway` is made of. */
+export interface GatewayPorts {
+  readonly identity: GatewayIdentity;
+  readonly documents: Documents;
+  readonly mesh: Mesh;
+  readonly access: AccessPolicy;
+  readonly openLink: OpenLink;
+  readonly openStore: OpenStore;
+  /** Null: there is no store and never will be. Then queries and stored dumps are `not_found`. */
+  readonly telemetry: Telemetry | null;
+  /** Default: nothing is logged. */
+  readonly log?: Log;
+  /** Default: `/metrics` has the counts of the mesh, and nobody is told of requests. */
+  readonly observer?: Observer;
+}
 
 /** The telemetry store. Every call has a deadline of its own and never throws. */
 export interface Telemetry {
@@ -36,6 +52,16 @@ export type UpgradeLink = (
   subprotocol: string,
   accept: (link: Link) => LinkReceiver,
 ) => Response | Promise<Response>;
+
+/**
+ * Answers a request that asks for a WebSocket on the agents' path by opening a link.
+ *
+ * @param host the host that the request names in its query; null when it names none
+ */
+export type OpenLink = (c: Context, principal: Principal, host: string | null) => Response | Promise<Response>;
+
+/** The same on the path of a telemetry service that dials in. */
+export type OpenStore = (c: Context, principal: Principal) => Response | Promise<Response>;
 
 /**
  * Who may do what. `inspect` is stacks, profiles, configuration and SQL; `operate` is writes; `publish` is the agents'

@@ -10,10 +10,8 @@ import type { Context } from 'hono';
 import { type Failure, type Log, oneLine } from '../../base/index.ts';
 import { AUDIT_TARGET_MAX_CHARS } from '../limits.ts';
 import type { HeaderReader, Principal } from '../ports.ts';
-import { percentDecode } from './decode.ts';
-
-/** What is told of: stacks, profiles, configuration, SQL, and requests for a link or the store's link. */
-export type Audited = 'dump' | 'stored_dump' | 'profile' | 'config' | 'query' | 'link' | 'store';
+import { percentDecode } from './path.ts';
+import type { Audited, MatchedRoute } from './router.ts';
 
 const TARGET = 'audited_target';
 
@@ -22,24 +20,50 @@ export function noteTarget(c: Context, target: string): void {
   c.set(TARGET, target);
 }
 
+/** Lets the handler of a route answer, and writes the line of a route that has one. */
+export function answerAudited(
+  log: Log,
+  c: Context,
+  { route, rest }: MatchedRoute,
+  principal: Principal,
+): Response | Promise<Response> {
+  if (route.audit === undefined) return route.handler(c, rest, principal);
+  const write = begin(log, c, route.audit, principal.name, rest);
+  return Promise.resolve(route.handler(c, rest, principal)).then(
+    (response) => {
+      write(response.status);
+      return response;
+    },
+    (error: unknown) => {
+      write(500);
+      throw error;
+    },
+  );
+}
+
+/** Writes the line of a request that was refused before its handler was asked. */
+export function auditRefusal(
+  log: Log,
+  c: Context,
+  { route, rest }: MatchedRoute,
+  failure: Failure,
+  headers: HeaderReader,
+  status: number,
+): void {
+  if (route.audit !== undefined) begin(log, c, route.audit, refusedName(failure, headers), rest)(status);
+}
+
 /** Who was refused, as far as it is known. */
-export function refusedName(failure: Failure, headers: HeaderReader): string {
-  const { details } = failure;
+function refusedName({ details }: Failure, headers: HeaderReader): string {
   if (typeof details === 'object' && details !== null && 'principal' in details) return String(details.principal);
   return headers.get('authorization') !== null ? 'unknown' : 'anonymous';
 }
 
 /** @param rest the encoded rest of the path, which is the target unless `noteTarget` said another. */
-export function audit(
-  log: Log,
-  c: Context,
-  what: Audited,
-  who: Principal['name'],
-  rest: string,
-): (status: number) => void {
+function begin(log: Log, c: Context, what: Audited, who: Principal['name'], rest: string): (status: number) => void {
   const began_ms = performance.now();
   return (status) => {
-    // Of links that open, the hub tells.
+    // The hub logs the links that open.
     const isLink = what === 'link' || what === 'store';
     if (isLink && status < 400) return;
     const path = isLink ? (c.req.query('host') ?? '') : (percentDecode(rest) ?? rest);

@@ -1,58 +1,75 @@
-/**
- * Which route a path belongs to. Matching is done on the raw path, before any decoding, and before the method:
- *
- *  - a literal path wins over every catch-all (SC-5), so `GET /v1/query` is 405 while `GET /v1/query/x` is a reference
- *  - a catch-all takes the rest of the path, slashes included, if at least one character is left; of several the one with
- *    the longest prefix wins, so `/v1/pyspy/` is the reference `pyspy/` and `/v1/pyspy/x` a dump
- */
-import type { Context } from 'hono';
-import type { Result, Router } from 'hono/router';
-import type { AccessLevel, Principal } from '../ports.ts';
-import type { Audited } from './audit.ts';
+/** Every route of the API. A new one is a line here, and its handler in the file of its resource under handlers/. */
+import { EVENTS_PATH, LINK_PATH, STORE_PATH } from '../../contract/index.ts';
+import type { GatewayPorts } from '../ports.ts';
+import { GatewaySelf } from '../self.ts';
+import { describeAdmin } from './handlers/admin.ts';
+import { readConfig } from './handlers/config.ts';
+import { serveDocument, serveSkill } from './handlers/documents.ts';
+import { followEvents } from './handlers/events.ts';
+import { checkHealth, exposeMetrics } from './handlers/health.ts';
+import { acceptAgent, acceptStore } from './handlers/links.ts';
+import { readNode } from './handlers/nodes.ts';
+import { takeProfile } from './handlers/profiles.ts';
+import { runQuery } from './handlers/query.ts';
+import { storeDump, takeDump } from './handlers/stacks.ts';
+import { showTree } from './handlers/tree.ts';
+import type { Route } from './router.ts';
 
-export interface Route {
-  readonly method: 'GET' | 'POST';
-  /** A literal path, or a prefix followed by `{*name}`. */
-  readonly path: string;
-  readonly level: AccessLevel;
-  /** What its audit line calls it. Default: it has none. */
-  readonly audit?: Audited;
-  /** @param rest what the catch-all took, still encoded; empty for a literal path. */
-  readonly handler: (c: Context, rest: string, principal: Principal) => Response | Promise<Response>;
-}
+export function listRoutes(ports: GatewayPorts): readonly Route[] {
+  const { identity, documents, mesh, telemetry, openLink, openStore, observer } = ports;
+  const self = new GatewaySelf(identity);
+  const document = (path: string, name: Parameters<typeof serveDocument>[1]): Route => ({
+    method: 'GET',
+    path,
+    level: 'topology',
+    handler: serveDocument(documents, name),
+  });
+  return [
+    { method: 'GET', path: '/healthz', level: 'open', handler: checkHealth(mesh, telemetry) },
+    { method: 'GET', path: '/metrics', level: 'topology', handler: exposeMetrics(mesh, observer) },
 
-export interface MatchedRoute {
-  readonly route: Route;
-  readonly rest: string;
-}
+    { method: 'GET', path: '/SKILL.md', level: 'topology', handler: serveSkill(documents) },
+    document('/v1/schema', 'schema.json'),
+    document('/v1/schema/admin', 'schema-admin.json'),
+    document('/v1/schema/error', 'schema-error.json'),
+    document('/v1/openapi.json', 'openapi.json'),
 
-export function createMatcher(routes: readonly Route[]): (path: string) => MatchedRoute | null {
-  const isCatchAll = ({ path }: Route) => path.includes('{*');
-  const literals = new Map(
-    routes.filter((route) => !isCatchAll(route)).map((route) => [route.path, { route, rest: '' }]),
-  );
-  const catchAlls = routes
-    .filter(isCatchAll)
-    .map((route) => ({ route, prefix: route.path.slice(0, route.path.indexOf('{*')) }))
-    .sort((a, b) => b.prefix.length - a.prefix.length);
-  return (path) => {
-    const literal = literals.get(path);
-    if (literal !== undefined) return literal;
-    const found = catchAlls.find(({ prefix }) => path.length > prefix.length && path.startsWith(prefix));
-    return found === undefined ? null : { route: found.route, rest: path.slice(found.prefix.length) };
-  };
-}
+    { method: 'GET', path: '/v1/admin', level: 'topology', handler: describeAdmin(self) },
+    { method: 'GET', path: '/v1/tree', level: 'topology', handler: showTree(mesh) },
+    { method: 'GET', path: EVENTS_PATH, level: 'topology', handler: followEvents(mesh) },
+    { method: 'GET', path: '/v1/{*reference}', level: 'topology', handler: readNode(mesh, self) },
 
-/** Hono's router where one handler takes every request, and which route a path belongs to is found as above. */
-export class OneHandler<T> implements Router<T> {
-  readonly name = 'OneHandler';
-  #result: Result<T> = [[]];
+    {
+      method: 'GET',
+      path: '/v1/pyspy/{*proc_reference}',
+      level: 'inspect',
+      audit: 'dump',
+      handler: takeDump(mesh),
+    },
+    {
+      method: 'POST',
+      path: '/v1/pyspy_dump/{*proc_reference}',
+      level: 'inspect',
+      audit: 'stored_dump',
+      handler: storeDump(mesh, telemetry),
+    },
+    {
+      method: 'POST',
+      path: '/v1/pyspy_profile_svg/{*proc_reference}',
+      level: 'inspect',
+      audit: 'profile',
+      handler: takeProfile(mesh),
+    },
+    {
+      method: 'GET',
+      path: '/v1/config/{*proc_reference}',
+      level: 'inspect',
+      audit: 'config',
+      handler: readConfig(mesh),
+    },
+    { method: 'POST', path: '/v1/query', level: 'inspect', audit: 'query', handler: runQuery(telemetry) },
 
-  add(_method: string, _path: string, handler: T): void {
-    this.#result = [[[handler, {}]]];
-  }
-
-  match(): Result<T> {
-    return this.#result;
-  }
+    { method: 'GET', path: LINK_PATH, level: 'publish', audit: 'link', handler: acceptAgent(openLink) },
+    { method: 'GET', path: STORE_PATH, level: 'store', audit: 'store', handler: acceptStore(openStore) },
+  ];
 }

@@ -1,9 +1,9 @@
 /** The gateway over shards, put together out of one set of options: the app that a runtime hands its requests to. */
 import type { Log } from '../../base/index.ts';
 import { HOST_NAME_MAX_CHARS, hostLocation, locationKey } from '../../contract/index.ts';
-import { createGateway, type Gateway, type OpenLink } from '../http/gateway.ts';
+import { createGateway, type Gateway } from '../http/gateway.ts';
 import { failureResponse } from '../http/respond.ts';
-import type { AccessPolicy, Dialler, Documents, GatewayIdentity, Telemetry } from '../ports.ts';
+import type { AccessPolicy, Dialler, Documents, GatewayIdentity, OpenLink, Telemetry } from '../ports.ts';
 import { DIALLER_HEADER, type Peer } from './peer.ts';
 import { shardOf } from './place.ts';
 import { ShardedMesh } from './sharded-mesh.ts';

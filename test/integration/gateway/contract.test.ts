@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { ASSETS_FOLDER, GENERATED_FILE, generateSchemas, renderModule } from '../../../scripts/generate-schemas.ts';
 import { OPENAPI_DOCUMENT } from '../../../src/contract/generated/schemas.ts';
-import { listDocuments } from '../../../src/edge-gateway/http/documents.ts';
+import { listDocuments } from '../../../src/edge-gateway/http/documents/in-memory.ts';
 
 type Json = Record<string, unknown>;
 

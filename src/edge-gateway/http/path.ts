@@ -7,7 +7,7 @@
  *
  * A `%` without two hex digits is kept as it is, in both passes.
  */
-import { failure, type Outcome, success } from '../../base/index.ts';
+import { type Failure, failure, type Outcome, success } from '../../base/index.ts';
 
 /** Percent-decodes; null when the bytes are not UTF-8. */
 export function percentDecode(text: string): string | null {
@@ -26,10 +26,12 @@ export interface CapturedReference {
   readonly reference: string;
 }
 
+type ParameterName = 'reference' | 'proc_reference';
+
 /** @param raw the path's text after the route's prefix, still encoded. @param name `reference` or `proc_reference`. */
-export function captureReference(raw: string, name: 'reference' | 'proc_reference'): Outcome<CapturedReference> {
+export function captureReference(raw: string, name: ParameterName): Outcome<CapturedReference> {
   const captured = percentDecode(raw);
-  if (captured === null) return failure('bad_request', `Invalid URL: Invalid UTF-8 in \`${name}\``);
+  if (captured === null) return { ok: false, failure: notUtf8(name) };
   const stripped = captured.replace(/^\/+/, '');
   if (stripped === '') return failure('bad_request', `empty ${name.replace('_', ' ')}`);
   const reference = percentDecode(stripped);
@@ -37,6 +39,15 @@ export function captureReference(raw: string, name: 'reference' | 'proc_referenc
     return failure('bad_request', 'malformed percent-encoding: decoded bytes are not valid UTF-8');
   }
   return success({ captured, reference });
+}
+
+/** Why the first pass refuses the text; null when it does not. */
+export function undecodable(raw: string, name: ParameterName): Failure | null {
+  return percentDecode(raw) === null ? notUtf8(name) : null;
+}
+
+function notUtf8(name: ParameterName): Failure {
+  return { code: 'bad_request', message: `Invalid URL: Invalid UTF-8 in \`${name}\`` };
 }
 
 /** The path of a request as it came, without the query; the target hands it over where a URL parser would alter it. */

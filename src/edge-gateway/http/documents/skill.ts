@@ -2,7 +2,7 @@
  * `GET /SKILL.md`: the guide to this API, for people and for programs that read prose. `{base}` is replaced by the URL
  * under which the reader reached the gateway; every other brace stays as it is.
  */
-import { ERROR_STATUS, PROFILE_MAX_S } from '../../contract/index.ts';
+import { ERROR_STATUS, PROFILE_MAX_S } from '../../../contract/index.ts';
 
 const CODE_MEANINGS: Readonly<Record<keyof typeof ERROR_STATUS, string>> = {
   not_found: 'the reference does not parse, or nothing of that name is there; do not retry, go on with the walk',

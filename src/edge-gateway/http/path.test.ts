@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { captureReference, percentDecode } from './decode.ts';
+import { captureReference, percentDecode } from './path.ts';
 
 describe('percentDecode', () => {
   it.each([

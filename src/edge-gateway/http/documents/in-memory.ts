@@ -7,8 +7,8 @@ import {
   API_ERROR_SCHEMA,
   NODE_PAYLOAD_SCHEMA,
   OPENAPI_DOCUMENT,
-} from '../../contract/generated/schemas.ts';
-import type { DocumentName, Documents } from '../ports.ts';
+} from '../../../contract/generated/schemas.ts';
+import type { DocumentName, Documents } from '../../ports.ts';
 import { SKILL } from './skill.ts';
 
 /** Every document by name, as the text that is served; `{base}` in the guide stands for the reader's URL. */
