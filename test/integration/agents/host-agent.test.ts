@@ -9,16 +9,16 @@ import {
   FRAME_MAX_BYTES,
   type NodePayload,
   type ProcProperties,
-} from '../../src/contract/index.ts';
-import { type HostAgent, type HostAgentOptions, nameSpecs, startHostAgent } from '../../src/node-agents/index.ts';
-import { LIMITS } from '../../src/node-agents/limits.ts';
-import { Discovery } from '../../src/node-agents/processes/discovery.ts';
-import { identify, type ProcessIdentity, readProcess } from '../../src/node-agents/procfs/index.ts';
-import { ProcRegistry } from '../../src/node-agents/procs/registry.ts';
-import { rowsOf } from '../support/batches.ts';
-import { findByCommand, isThere, until } from '../support/processes.ts';
-import { pyspyBinary } from '../support/pyspy-binary.ts';
-import { type ScriptedGateway, startScriptedGateway, TOKEN } from '../support/scripted-gateway.ts';
+} from '../../../src/contract/index.ts';
+import { type HostAgent, type HostAgentOptions, nameSpecs, startHostAgent } from '../../../src/node-agents/index.ts';
+import { LIMITS } from '../../../src/node-agents/limits.ts';
+import { Discovery } from '../../../src/node-agents/processes/discovery.ts';
+import { identify, type ProcessIdentity, readProcess } from '../../../src/node-agents/procfs/index.ts';
+import { ProcRegistry } from '../../../src/node-agents/procs/registry.ts';
+import { rowsOf } from '../../support/batches.ts';
+import { findByCommand, isThere, until } from '../../support/processes.ts';
+import { pyspyBinary } from '../../support/pyspy-binary.ts';
+import { type ScriptedGateway, startScriptedGateway, TOKEN } from '../../support/scripted-gateway.ts';
 
 let gateway: ScriptedGateway;
 let agents: HostAgent[];

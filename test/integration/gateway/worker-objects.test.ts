@@ -1,13 +1,13 @@
 /** The Worker and its objects in workerd, where the runtime itself makes the difference. */
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
-import { encodeRef, HOST_NAME_MAX_CHARS, TOKEN_HOSTS_MAX, TOKEN_NAME_MAX_CHARS } from '../../src/contract/index.ts';
-import worker from '../../src/edge-gateway/targets/worker/worker.ts';
-import { FakeAgent, until } from '../support/fake-agent.ts';
-import { AUTHORIZED, rawRequest, TOKEN } from '../support/gateway.ts';
-import { untilAsleep } from '../support/sleep.ts';
-import { tokenDocument, tokenText } from '../support/tokens.ts';
-import { workerBundle } from '../support/worker-bundle.ts';
-import { startWorkerd, type WorkerdProcess } from '../support/workerd.ts';
+import { encodeRef, HOST_NAME_MAX_CHARS, TOKEN_HOSTS_MAX, TOKEN_NAME_MAX_CHARS } from '../../../src/contract/index.ts';
+import worker from '../../../src/edge-gateway/targets/worker/worker.ts';
+import { FakeAgent, until } from '../../support/fake-agent.ts';
+import { AUTHORIZED, rawRequest, TOKEN } from '../../support/gateway.ts';
+import { untilAsleep } from '../../support/sleep.ts';
+import { tokenDocument, tokenText } from '../../support/tokens.ts';
+import { workerBundle } from '../../support/worker-bundle.ts';
+import { startWorkerd, type WorkerdProcess } from '../../support/workerd.ts';
 
 const bundle = workerBundle();
 const started: WorkerdProcess[] = [];

@@ -16,12 +16,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { EventBatch } from '../../src/contract/index.ts';
-import { LIMITS } from '../../src/node-agents/limits.ts';
-import { encodeRows } from '../../src/node-agents/producer/batch-code.ts';
-import { adopt, makeOwnFolder } from '../../src/node-agents/spool/adoption.ts';
-import { Spool, type SpoolOptions } from '../../src/node-agents/spool/spool.ts';
-import { until } from '../support/processes.ts';
+import type { EventBatch } from '../../../src/contract/index.ts';
+import { LIMITS } from '../../../src/node-agents/limits.ts';
+import { encodeRows } from '../../../src/node-agents/producer/batch-code.ts';
+import { adopt, makeOwnFolder } from '../../../src/node-agents/spool/adoption.ts';
+import { Spool, type SpoolOptions } from '../../../src/node-agents/spool/spool.ts';
+import { until } from '../../support/processes.ts';
 
 let parent: string;
 let spools: Spool[];

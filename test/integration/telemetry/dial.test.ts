@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { NodeServeOptions, RunningGateway } from '../../src/edge-gateway/targets/node/node.ts';
-import { DEMO_FOLDER, type RunningCli, type Site, startCli, startSite } from '../support/cli.ts';
-import { FakeAgent } from '../support/fake-agent.ts';
-import { AUTHORIZED, startGateway, TOKEN } from '../support/gateway.ts';
-import { until } from '../support/processes.ts';
-import { tokenDocument, tokenText } from '../support/tokens.ts';
-import { batch, statusRow } from './telemetry/support.ts';
+import type { NodeServeOptions, RunningGateway } from '../../../src/edge-gateway/targets/node/node.ts';
+import { DEMO_FOLDER, type RunningCli, type Site, startCli, startSite } from '../../support/cli.ts';
+import { FakeAgent } from '../../support/fake-agent.ts';
+import { AUTHORIZED, startGateway, TOKEN } from '../../support/gateway.ts';
+import { until } from '../../support/processes.ts';
+import { tokenDocument, tokenText } from '../../support/tokens.ts';
+import { batch, statusRow } from './support.ts';
 
 const ends: (() => unknown)[] = [];
 
@@ -223,7 +223,7 @@ describe('links that break', () => {
 });
 
 describe('a gateway that speaks TLS and knows roles', () => {
-  const file = (name: string) => fileURLToPath(new URL(`../fixtures/tls/${name}`, import.meta.url));
+  const file = (name: string) => fileURLToPath(new URL(`../../fixtures/tls/${name}`, import.meta.url));
   const pem = (name: string) => readFileSync(file(name), 'utf8');
   const document = tokenDocument({ store: { roles: ['store'] }, publisher: { roles: ['agent'] } });
   const ca = ['--tls-ca', file('ca.pem')];

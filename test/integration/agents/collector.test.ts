@@ -18,15 +18,15 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { EventBatch } from '../../src/contract/index.ts';
-import { type Collector, startCollector } from '../../src/node-agents/collector/collector.ts';
-import { removeStale, SOCKET_PATH_MAX_BYTES } from '../../src/node-agents/collector/socket-place.ts';
-import { EventClient } from '../../src/node-agents/index.ts';
-import { LIMITS } from '../../src/node-agents/limits.ts';
-import { encodeRows } from '../../src/node-agents/producer/batch-code.ts';
-import { Spool } from '../../src/node-agents/spool/spool.ts';
-import { rowsOf } from '../support/batches.ts';
-import { until } from '../support/processes.ts';
+import type { EventBatch } from '../../../src/contract/index.ts';
+import { type Collector, startCollector } from '../../../src/node-agents/collector/collector.ts';
+import { removeStale, SOCKET_PATH_MAX_BYTES } from '../../../src/node-agents/collector/socket-place.ts';
+import { EventClient } from '../../../src/node-agents/index.ts';
+import { LIMITS } from '../../../src/node-agents/limits.ts';
+import { encodeRows } from '../../../src/node-agents/producer/batch-code.ts';
+import { Spool } from '../../../src/node-agents/spool/spool.ts';
+import { rowsOf } from '../../support/batches.ts';
+import { until } from '../../support/processes.ts';
 
 let folder: string;
 let spool: Spool;
@@ -486,8 +486,8 @@ describe('the client', () => {
 });
 
 it('takes the example for Python as it stands in the docs', async () => {
-  const file = fileURLToPath(new URL('../../examples/telemetry/train.py', import.meta.url));
-  const docs = readFileSync(fileURLToPath(new URL('../../docs/producers.md', import.meta.url)), 'utf8');
+  const file = fileURLToPath(new URL('../../../examples/telemetry/train.py', import.meta.url));
+  const docs = readFileSync(fileURLToPath(new URL('../../../docs/producers.md', import.meta.url)), 'utf8');
   expect(docs).toContain(readFileSync(file, 'utf8').trim());
   const env = { ...process.env, MESHSCOPE_TELEMETRY_SOCKET: collector.socket_path };
   await promisify(execFile)('python3', [file], { env });

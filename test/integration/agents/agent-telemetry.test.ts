@@ -6,22 +6,22 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { RowValue } from '../../src/base/index.ts';
-import { findTable } from '../../src/contract/index.ts';
+import type { RowValue } from '../../../src/base/index.ts';
+import { findTable } from '../../../src/contract/index.ts';
 import {
   EventClient,
   type HostAgent,
   type HostAgentOptions,
   nameSpecs,
   startHostAgent,
-} from '../../src/node-agents/index.ts';
-import { LIMITS } from '../../src/node-agents/limits.ts';
-import { hashUid } from '../../src/node-agents/procs/identity.ts';
-import { type ActorStatus, CoreRows } from '../../src/node-agents/producer/core-rows.ts';
-import { rowsOf } from '../support/batches.ts';
-import { until } from '../support/processes.ts';
-import { pyspyBinary } from '../support/pyspy-binary.ts';
-import { type ScriptedGateway, startScriptedGateway, TOKEN } from '../support/scripted-gateway.ts';
+} from '../../../src/node-agents/index.ts';
+import { LIMITS } from '../../../src/node-agents/limits.ts';
+import { hashUid } from '../../../src/node-agents/procs/identity.ts';
+import { type ActorStatus, CoreRows } from '../../../src/node-agents/producer/core-rows.ts';
+import { rowsOf } from '../../support/batches.ts';
+import { until } from '../../support/processes.ts';
+import { pyspyBinary } from '../../support/pyspy-binary.ts';
+import { type ScriptedGateway, startScriptedGateway, TOKEN } from '../../support/scripted-gateway.ts';
 
 let gateway: ScriptedGateway;
 let folder: string;
@@ -287,7 +287,7 @@ it('tells of what it was doing when it is stopped', async () => {
 
 describe('the telemetry of procs', () => {
   it('goes through the socket that their environment names', async () => {
-    const script = fileURLToPath(new URL('../../examples/telemetry/train.py', import.meta.url));
+    const script = fileURLToPath(new URL('../../../examples/telemetry/train.py', import.meta.url));
     const agent = await startAgent({ specs: run('train', ['python3', script]) });
     await until(() => told('metric_gauges').filter(({ name }) => name === 'train.loss').length === 3, 'three losses');
     expect(gateway.batches.some(({ source }) => source === 'train.py')).toBe(true);

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { encodeRef, type NodePayload, type PySpyResult } from '../../src/contract/index.ts';
-import { checkedFetch } from '../support/answers.ts';
-import { DEMO_FOLDER, demoSpecs, runCli, type Site, startCli, startSite } from '../support/cli.ts';
-import { until } from '../support/processes.ts';
+import { encodeRef, type NodePayload, type PySpyResult } from '../../../src/contract/index.ts';
+import { checkedFetch } from '../../support/answers.ts';
+import { DEMO_FOLDER, demoSpecs, runCli, type Site, startCli, startSite } from '../../support/cli.ts';
+import { until } from '../../support/processes.ts';
 
 let site: Site;
 let folder: string;
