@@ -65,6 +65,10 @@ export const BODY_MAX_BYTES = 2 * 1024 * 1024;
 export const BODIES_MAX_BYTES = 64 * 1024 * 1024;
 /** Request line and headers together, bytes: a reference of 10,000 characters must get an orderly answer. Above it 431. */
 export const HEAD_MAX_BYTES = 80 * 1024;
+/** Characters of a dump that is checked whole. Of a longer one the envelope is, and its stacks pass as they came. */
+export const DUMP_CHECKED_MAX_CHARS = 64 * 1024;
+/** Characters before the stacks of such a dump, and behind them. Above it 500. */
+export const DUMP_ENVELOPE_MAX_CHARS = 16 * 1024;
 /** Answer of the telemetry service, bytes. Above it 500 `proxy_error`. */
 export const TELEMETRY_ANSWER_MAX_BYTES = 64 * 1024 * 1024;
 /** Links of telemetry services that dial in, those that have not said hello included. Above it refused, `retry` true. */

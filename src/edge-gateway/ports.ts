@@ -5,7 +5,7 @@
 
 import type { Context } from 'hono';
 import type { Failure, Log, Outcome } from '../base/index.ts';
-import type { CallRequest, EventBatch, ProcRef, StoreDumpRequest, StoredToken } from '../contract/index.ts';
+import type { CallRequest, EventBatch, ProcRef, StoredToken } from '../contract/index.ts';
 import type { Link, LinkReceiver } from '../link/index.ts';
 
 /** What `createGateway` is made of. */
@@ -33,7 +33,8 @@ export interface Telemetry {
    * @param accept what whoever asks takes, by the header of that name; null when it says nothing, the default
    */
   query(sql: string, accept?: string | null, signal?: AbortSignal): Promise<Outcome<Response>>;
-  storeDump(request: StoreDumpRequest): Promise<Outcome<void>>;
+  /** @param request a StoreDumpRequest as JSON text, which may be long and is passed on as it is */
+  storeDump(request: string): Promise<Outcome<void>>;
   /** Success means committed. `bad_request` means that the batch can never be stored. */
   ingest(batch: EventBatch): Promise<Outcome<void>>;
   /** Why there is no store to ask at present; null when there is one. Default: there always is. */

@@ -123,7 +123,7 @@ export class Directory {
         return answer.ok ? answer.value : outcomeResponse(answer);
       }
       case '/store/dumps':
-        return outcomeResponse(await this.#telemetry.storeDump(await bodyOf(request)));
+        return outcomeResponse(await this.#telemetry.storeDump(await request.text()));
       case '/store/ingest':
         return outcomeResponse(await this.#telemetry.ingest(await bodyOf(request)));
       default:

@@ -34,7 +34,11 @@ export function ask(
   return askFor(peer, path, body, signal, (response) => response.text());
 }
 
-/** The same, for what is read of an answer that is a success. */
+/**
+ * The same, for what is read of an answer that is a success.
+ *
+ * @param body a text is JSON already
+ */
 export async function askFor<T>(
   peer: Peer,
   path: string,
@@ -42,7 +46,8 @@ export async function askFor<T>(
   signal: AbortSignal | null,
   read: (response: Response) => T | Promise<T>,
 ): Promise<Outcome<T>> {
-  const sent = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  const sent = body === undefined ? {} : { method: 'POST', body: text };
   try {
     const response = await peer.fetch(new Request(`http://peer${path}`, { ...sent, signal }));
     return response.ok ? success(await read(response)) : { ok: false, failure: readFailure(await response.text()) };

@@ -7,7 +7,7 @@
  */
 
 import * as v from 'valibot';
-import { failure, type Outcome, success } from '../../base/index.ts';
+import { failure, type Outcome, readBounded, success } from '../../base/index.ts';
 import { ApiErrorEnvelope } from '../../contract/index.ts';
 import { JSON_TYPE } from '../http/respond.ts';
 import { TELEMETRY_ANSWER_MAX_BYTES, TELEMETRY_WAIT_MS } from '../limits.ts';
@@ -31,16 +31,16 @@ export function telemetryOverHttp({ url, token, timeout_ms = TELEMETRY_WAIT_MS }
     throw new RangeError(`url must be http(s), got '${url}'`);
   if (!(timeout_ms >= 1)) throw new RangeError(`timeout_ms must be at least 1, got ${timeout_ms}`);
   const base = url.replace(/\/+$/, '');
-  const post = (path: string, body: unknown, accept: string | null = null, signal?: AbortSignal) =>
-    exchange(`${base}${path}`, token, JSON.stringify(body), timeout_ms, accept, signal);
+  const post = (path: string, body: string, accept: string | null = null, signal?: AbortSignal) =>
+    exchange(`${base}${path}`, token, body, timeout_ms, accept, signal);
   const ignoring = async (answer: Promise<Outcome<Response>>): Promise<Outcome<void>> => {
     const outcome = await answer;
     return outcome.ok ? success(undefined) : outcome;
   };
   return {
-    query: (sql, accept = null, signal) => post('/query', { sql }, accept ?? '*/*', signal),
+    query: (sql, accept = null, signal) => post('/query', JSON.stringify({ sql }), accept ?? '*/*', signal),
     storeDump: (request) => ignoring(post('/dumps', request)),
-    ingest: (batch) => ignoring(post('/ingest', batch)),
+    ingest: (batch) => ignoring(post('/ingest', JSON.stringify(batch))),
   };
 }
 
@@ -71,10 +71,16 @@ async function exchange(
     if (response.ok && accept !== null && size_bytes <= TELEMETRY_ANSWER_MAX_BYTES) {
       return success(new Response(response.body, { headers }));
     }
-    const whole = await readBounded(response);
-    if (whole === null)
-      return failure('proxy_error', `telemetry answered more than ${TELEMETRY_ANSWER_MAX_BYTES} bytes`);
-    return response.ok ? success(new Response(whole, { headers })) : refused(response.status, await whole.text());
+    const whole = await readBounded(response.body, TELEMETRY_ANSWER_MAX_BYTES);
+    switch (whole.kind) {
+      case 'whole':
+        if (response.ok) return success(new Response(whole.bytes, { headers }));
+        return refused(response.status, new TextDecoder().decode(whole.bytes));
+      case 'too_large':
+        return failure('proxy_error', `telemetry answered more than ${TELEMETRY_ANSWER_MAX_BYTES} bytes`);
+      case 'broken':
+        throw whole.error;
+    }
   } catch (error) {
     if (signal?.aborted === true) return failure('gateway_timeout', 'the request was cancelled before its answer came');
     if (deadline.signal.aborted) {
@@ -84,22 +90,6 @@ async function exchange(
   } finally {
     clearTimeout(timer);
   }
-}
-
-async function readBounded(response: Response): Promise<Blob | null> {
-  const reader = response.body?.getReader();
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  let size_bytes = 0;
-  for (let read = await reader?.read(); read !== undefined && !read.done; read = await reader?.read()) {
-    const chunk = read.value;
-    size_bytes += chunk.byteLength;
-    if (size_bytes > TELEMETRY_ANSWER_MAX_BYTES) {
-      await reader?.cancel();
-      return null;
-    }
-    chunks.push(chunk);
-  }
-  return new Blob(chunks);
 }
 
 function refused(status: number, text: string): Outcome<never> {

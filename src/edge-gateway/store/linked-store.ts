@@ -15,7 +15,6 @@ import {
   type EventBatch,
   HEARTBEAT_MS,
   SILENCE_MAX_HEARTBEATS,
-  type StoreDumpRequest,
   type StoreHello,
   type StoreMethod,
 } from '../../contract/index.ts';
@@ -92,17 +91,18 @@ export class StoreLink implements Telemetry, StoreSessionOwner {
   }
 
   async query(sql: string, accept: string | null = null, signal?: AbortSignal): Promise<Outcome<Response>> {
-    const answer = await this.#ask('query', accept === null ? { sql } : { sql, accept }, signal);
+    const request = accept === null ? { sql } : { sql, accept };
+    const answer = await this.#ask('query', JSON.stringify(request), signal);
     return answer.ok ? success(answerOf(answer.value)) : answer;
   }
 
-  async storeDump(request: StoreDumpRequest): Promise<Outcome<void>> {
+  async storeDump(request: string): Promise<Outcome<void>> {
     const stored = await this.#ask('store_dump', request);
     return stored.ok ? success(undefined) : stored;
   }
 
   async ingest(batch: EventBatch): Promise<Outcome<void>> {
-    const stored = await this.#ask('ingest', batch);
+    const stored = await this.#ask('ingest', JSON.stringify(batch));
     return stored.ok ? success(undefined) : stored;
   }
 
@@ -146,10 +146,10 @@ export class StoreLink implements Telemetry, StoreSessionOwner {
     return this.#why();
   }
 
-  async #ask(method: StoreMethod, body: unknown, signal?: AbortSignal): Promise<Outcome<string>> {
+  async #ask(method: StoreMethod, body: string, signal?: AbortSignal): Promise<Outcome<string>> {
     const live = await this.#alive();
     if (live === null) return { ok: false, failure: this.#why() };
-    return live.asks.ask(method, JSON.stringify(body), this.#timeout_ms, signal);
+    return live.asks.ask(method, body, this.#timeout_ms, signal);
   }
 
   /** The session of the store, unless it is silent or its token no longer stands: then its link is closed. */

@@ -723,7 +723,7 @@ describe('section 18: the data set of the benchmark', () => {
     const ids = Array.from({ length: 20 }, () => randomUUID());
     for (const [index, dump_id] of ids.entries()) {
       const result = { pid: 0, binary: '', capture_mode: 'python_only' as const, stack_traces, warnings: [] };
-      expect((await over.storeDump({ dump_id, proc_ref: `proc[${index}]`, result })).ok).toBe(true);
+      expect((await over.storeDump(JSON.stringify({ dump_id, proc_ref: `proc[${index}]`, result }))).ok).toBe(true);
     }
     const answer = async (text: string): Promise<Rows> => {
       const response = await fetch(`${store.url}/query`, {

@@ -22,10 +22,9 @@ export function readTarget(rest: string): Outcome<ProcTarget> {
 }
 
 /** What an answer has to be, and how long it may take. */
-export interface Expected<S extends v.GenericSchema> {
-  readonly schema: S;
-  /** The schema's name, for messages. */
-  readonly name: string;
+export interface Expected<T> {
+  /** Reads the text of the answer, and checks it. */
+  readonly read: (text: string) => Outcome<T>;
   /** What is waited for, for messages. */
   readonly what: string;
   readonly deadline_ms: number;
@@ -33,31 +32,34 @@ export interface Expected<S extends v.GenericSchema> {
   readonly unknown?: Failure;
 }
 
-/** Calls, and validates the answer once. */
-export async function askProc<const S extends v.GenericSchema>(
+/** Calls, and reads the answer. */
+export async function askProc<T>(
   mesh: Mesh,
   { proc, captured }: ProcTarget,
   request: CallRequest,
   signal: AbortSignal,
-  expected: Expected<S>,
-): Promise<Outcome<v.InferOutput<S>>> {
+  { read, what, deadline_ms, unknown }: Expected<T>,
+): Promise<Outcome<T>> {
   const answer = await mesh.call(proc, request, {
-    deadline_ms: expected.deadline_ms,
+    deadline_ms,
     signal,
-    unknown: expected.unknown ?? {
-      code: 'not_found',
-      message: `proc does not have a reachable handler (${captured})`,
-    },
-    late: { code: 'gateway_timeout', message: `timed out waiting for ${expected.what}` },
+    unknown: unknown ?? { code: 'not_found', message: `proc does not have a reachable handler (${captured})` },
+    late: { code: 'gateway_timeout', message: `timed out waiting for ${what}` },
   });
-  if (!answer.ok) return answer;
-  let json: unknown;
-  try {
-    json = JSON.parse(answer.value);
-  } catch {
-    return failure('internal_error', `failed to receive ${expected.name}: the answer is not JSON`);
-  }
-  const parsed = v.safeParse(expected.schema, json);
-  if (parsed.success) return success(parsed.output);
-  return failure('internal_error', `failed to receive ${expected.name}: ${describeIssues(parsed.issues)}`);
+  return answer.ok ? read(answer.value) : answer;
+}
+
+/** @param name the schema's, for messages */
+export function readAs<const S extends v.GenericSchema>(schema: S, name: string) {
+  return (text: string): Outcome<v.InferOutput<S>> => {
+    let json: unknown;
+    try {
+      json = JSON.parse(text);
+    } catch {
+      return failure('internal_error', `failed to receive ${name}: the answer is not JSON`);
+    }
+    const parsed = v.safeParse(schema, json);
+    if (parsed.success) return success(parsed.output);
+    return failure('internal_error', `failed to receive ${name}: ${describeIssues(parsed.issues)}`);
+  };
 }

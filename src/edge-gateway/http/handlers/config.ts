@@ -5,7 +5,7 @@ import { CONFIG_WAIT_MS } from '../../limits.ts';
 import type { Mesh } from '../../ports.ts';
 import { failureResponse, jsonResponse } from '../respond.ts';
 import type { Handler } from '../router.ts';
-import { askProc, readTarget } from './ask-proc.ts';
+import { askProc, readAs, readTarget } from './ask-proc.ts';
 
 export function readConfig(mesh: Mesh): Handler {
   return async (c, rest) => {
@@ -18,7 +18,7 @@ export function readConfig(mesh: Mesh): Handler {
       code: 'gateway_timeout',
       message: `timed out waiting for ${what}: no host of this mesh has the proc ${captured}`,
     };
-    const expected = { schema: ConfigDumpResult, name: 'ConfigDumpResult', what, deadline_ms: CONFIG_WAIT_MS, unknown };
+    const expected = { read: readAs(ConfigDumpResult, 'ConfigDumpResult'), what, deadline_ms: CONFIG_WAIT_MS, unknown };
     const call = { method: 'config_dump', reference: renderRef(proc) } as const;
     const config = await askProc(mesh, target.value, call, request.signal, expected);
     return config.ok ? jsonResponse(request, JSON.stringify(config.value)) : failureResponse(request, config.failure);

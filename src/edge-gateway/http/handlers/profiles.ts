@@ -16,7 +16,7 @@ import { readJsonBody } from '../body.ts';
 import { undecodable } from '../path.ts';
 import { failureResponse, textResponse } from '../respond.ts';
 import type { Handler } from '../router.ts';
-import { askProc, readTarget } from './ask-proc.ts';
+import { askProc, readAs, readTarget } from './ask-proc.ts';
 import { binaryNotFound } from './pyspy-failure.ts';
 
 /** A flame graph holds script: in a browser it gets an origin of its own and may load nothing. */
@@ -39,8 +39,7 @@ export function takeProfile(mesh: Mesh): Handler {
     if (!target.ok) return failureResponse(request, target.failure);
     const call = { method: 'pyspy_profile', reference: renderRef(target.value.proc), opts: opts.value } as const;
     const outcome = await askProc(mesh, target.value, call, request.signal, {
-      schema: PySpyProfileOutcome,
-      name: 'PySpyProfileResult',
+      read: readAs(PySpyProfileOutcome, 'PySpyProfileResult'),
       what: 'py-spy profile',
       deadline_ms: opts.value.duration_s * 1_000 + PROFILE_EXTRA_WAIT_MS,
     });

@@ -5,12 +5,13 @@
  * host knows the proc (PS-13, PS-14); then the call.
  */
 import { type Failure, failure, type Outcome } from '../../../base/index.ts';
-import { type CallRequest, PySpyResult, renderRef } from '../../../contract/index.ts';
+import { type CallRequest, renderRef } from '../../../contract/index.ts';
 import { DUMP_WAIT_MS } from '../../limits.ts';
 import { type Mesh, NO_TELEMETRY, type Telemetry } from '../../ports.ts';
 import { failureResponse, jsonResponse } from '../respond.ts';
 import type { Handler } from '../router.ts';
 import { askProc, type ProcTarget, readTarget } from './ask-proc.ts';
+import { type DumpText, type Missed, readDump } from './dump-envelope.ts';
 import { binaryNotFound } from './pyspy-failure.ts';
 
 /** `GET /v1/pyspy/{proc}`: 200 with whatever became of the dump (PS-2). */
@@ -20,7 +21,7 @@ export function takeDump(mesh: Mesh): Handler {
     const target = readTarget(rest);
     if (!target.ok) return failureResponse(request, target.failure);
     const dump = await askDump(mesh, request, target.value);
-    return dump.ok ? jsonResponse(request, JSON.stringify(dump.value)) : failureResponse(request, dump.failure);
+    return dump.ok ? jsonResponse(request, dump.value.text) : failureResponse(request, dump.failure);
   };
 }
 
@@ -35,9 +36,9 @@ export function storeDump(mesh: Mesh, telemetry: Telemetry | null): Handler {
     if (!target.ok) return failureResponse(request, target.failure);
     const dump = await askDump(mesh, request, target.value);
     if (!dump.ok) return failureResponse(request, dump.failure);
-    if (!('Ok' in dump.value)) return failureResponse(request, dumpFailure(dump.value));
+    if (dump.value.kind === 'missed') return failureResponse(request, dumpFailure(dump.value.why));
     const dump_id = crypto.randomUUID();
-    const stored = await telemetry.storeDump({ dump_id, proc_ref: target.value.captured, result: dump.value.Ok });
+    const stored = await telemetry.storeDump(storeRequest(dump_id, target.value.captured, dump.value.result));
     if (stored.ok) return jsonResponse(request, JSON.stringify({ dump_id }));
     const { code, message } = stored.failure;
     const isOurs = code === 'service_unavailable' || code === 'gateway_timeout';
@@ -50,7 +51,7 @@ export function storeDump(mesh: Mesh, telemetry: Telemetry | null): Handler {
 }
 
 /** `?locals=true` asks for the values of local variables, which may be secrets. */
-async function askDump(mesh: Mesh, request: Request, target: ProcTarget): Promise<Outcome<PySpyResult>> {
+async function askDump(mesh: Mesh, request: Request, target: ProcTarget): Promise<Outcome<DumpText>> {
   const locals = new URL(request.url).searchParams.get('locals') ?? 'false';
   if (!/^(true|false)$/.test(locals)) return failure('bad_request', `locals: must be true or false, got ${locals}`);
   const call: CallRequest = {
@@ -58,11 +59,16 @@ async function askDump(mesh: Mesh, request: Request, target: ProcTarget): Promis
     reference: renderRef(target.proc),
     locals: locals === 'true' || undefined,
   };
-  const expected = { schema: PySpyResult, name: 'PySpyResult', what: 'py-spy dump', deadline_ms: DUMP_WAIT_MS };
+  const expected = { read: readDump, what: 'py-spy dump', deadline_ms: DUMP_WAIT_MS };
   return askProc(mesh, target, call, request.signal, expected);
 }
 
-function dumpFailure(result: Exclude<PySpyResult, { Ok: unknown }>): Failure {
+/** The text of a StoreDumpRequest, around a result that is text already. */
+function storeRequest(dump_id: string, proc_ref: string, result: string): string {
+  return `{"dump_id":${JSON.stringify(dump_id)},"proc_ref":${JSON.stringify(proc_ref)},"result":${result}}`;
+}
+
+function dumpFailure(result: Missed): Failure {
   if ('BinaryNotFound' in result) return binaryNotFound(result.BinaryNotFound.searched);
   const { exit_code, stderr, pid, binary } = result.Failed;
   // Nothing was run: there was nothing to look at.
