@@ -30,6 +30,11 @@ export function startBareHttp(bodies: string): Promise<Server> {
   return forkServer('bare-http.ts', [bodies]);
 }
 
+/** A relay of dumps with nothing around it. */
+export function startBareRelay(): Promise<Forked & Server> {
+  return forkServer('bare-relay.ts', []);
+}
+
 export function startBareHono(bodies: string): Promise<Server> {
   return forkServer('bare-hono-node.ts', [bodies]);
 }

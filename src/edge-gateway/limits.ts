@@ -63,6 +63,10 @@ export const LIVE_STALL_MS = 60_000;
 export const BODY_MAX_BYTES = 2 * 1024 * 1024;
 /** Bodies being read, bytes in all. Above it 503 with `Retry-After`. */
 export const BODIES_MAX_BYTES = 64 * 1024 * 1024;
+/** Characters of an answer that is sent whole. A longer one goes out in pieces, other requests between them. */
+export const WHOLE_BODY_MAX_CHARS = 1024 * 1024;
+/** Characters of such a piece. */
+export const BODY_PIECE_CHARS = 128 * 1024;
 /** Request line and headers together, bytes: a reference of 10,000 characters must get an orderly answer. Above it 431. */
 export const HEAD_MAX_BYTES = 80 * 1024;
 /** Characters of a dump that is checked whole. Of a longer one the envelope is, and its stacks pass as they came. */
