@@ -165,7 +165,7 @@ export class EvictingHub {
       identity: { started_at: timestamp(0), started_by: 'tester', version: '0' },
       telemetry,
       heartbeat_ms: this.#options.heartbeat_ms ?? HEARTBEAT_MS,
-      ticks: 'asked',
+      timer: 'external',
       keeper: new SqliteKeeper(sqlOf(this.db, onQuery)),
       live: {
         linked: ({ name }, read_again) => tell(`linked ${name}${read_again ? ', read again' : ''}`),

@@ -2,6 +2,7 @@
 import type { Log } from '../../base/index.ts';
 import type { LiveTeller } from '../live/events.ts';
 import type { GatewayIdentity, Principal, Telemetry } from '../ports.ts';
+import type { HubTimer } from './clock.ts';
 import type { HubKeeper } from './keeper.ts';
 import type { LinkSession } from './session.ts';
 
@@ -18,10 +19,10 @@ export interface HubOptions {
   /** Where published state is kept beyond this object's memory. Default none. */
   readonly keeper?: HubKeeper;
   /**
-   * `own`: an interval of this object looks after what is due, on a monotonic clock. `asked`: the runtime calls `tick` at
-   * `dueAt_ms`, and the clock is the wall's, so that sessions can be kept and restored. Default `own`.
+   * `internal`: an interval of the hub's own calls `tick`. `external`: the runtime calls it at `dueAt_ms`, so that sessions
+   * can be kept and restored (clock.ts). Default `internal`.
    */
-  readonly ticks?: 'own' | 'asked';
+  readonly timer?: HubTimer;
   /** Who is told of what changes. Default: a LiveFeed of the hub's own; with another, `follow` always fails. */
   readonly live?: LiveTeller;
   /** Told when what `kept` gives has changed outside of an event of the session's own link. Default: nobody. */

@@ -12,6 +12,7 @@ import {
   hostLocationOf,
   type NodeRef,
   type ProcRef,
+  parseNodeRef,
   type RootRef,
   refKey,
   renderChannelAddress,
@@ -22,6 +23,7 @@ import { ACTOR_FRESH_WAIT_MS, RESOLVE_WAIT_MS, RETRY_AFTER_S, WAITERS_MAX } from
 import type { CallOptions } from '../ports.ts';
 import { agentFailure } from './calls.ts';
 import type { HostState, IntrospectEnd } from './host.ts';
+import type { Hosts } from './hosts.ts';
 import type { PublishedNode } from './published.ts';
 import { hostKey } from './references.ts';
 
@@ -40,15 +42,25 @@ interface Cancelled {
 }
 
 export class Reader {
-  readonly #hosts: ReadonlyMap<string, HostState>;
+  readonly #hosts: Hosts;
   #waiters = 0;
 
-  /** @param hosts all hosts by location key; looked at anew for each read. */
-  constructor(hosts: ReadonlyMap<string, HostState>) {
+  constructor(hosts: Hosts) {
     this.#hosts = hosts;
   }
 
-  read(ref: Exclude<NodeRef, RootRef>, client?: Client): Outcome<string> | Promise<Outcome<string>> {
+  read(text: string, client?: Client): Outcome<string> | Promise<Outcome<string>> {
+    // A Host or Proc named by its canonical reference, as clients do, is found without reading the text.
+    const located = this.#hosts.locate(text);
+    if (located !== undefined && located.node.kind !== 'actor' && located.host.isLinked) {
+      return { ok: true, value: located.node.text };
+    }
+    const parsed = parseNodeRef(text);
+    if (!parsed.ok) return failure('not_found', `invalid reference '${text}': ${parsed.error}`);
+    return parsed.value.kind === 'root' ? success(this.#hosts.rootText()) : this.#readBelow(parsed.value, client);
+  }
+
+  #readBelow(ref: Exclude<NodeRef, RootRef>, client?: Client): Outcome<string> | Promise<Outcome<string>> {
     const host = this.#hosts.get(hostKey(ref));
     if (host === undefined || !host.hasState) {
       return failure('not_found', `host not found: ${hostAddressOf(ref)}`);

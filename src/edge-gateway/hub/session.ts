@@ -6,7 +6,7 @@
  *     has the name, the hub decides; until then the session is `contested` and answers nothing.
  *  2. After `welcome`: publish frames go to the stream, answers to the calls, events to the relay.
  *  3. Any frame proves life. A heartbeat goes out after `heartbeat_ms` without a frame of ours; after three of them
- *     without a frame of theirs the link is closed. A hub that is asked to tick has no timer for the former: it sends its
+ *     without a frame of theirs the link is closed. A hub with an external timer has no timer for the former: it sends its
  *     heartbeat in answer to a frame, for an agent that is silent sends heartbeats, and the runtime may answer those.
  *  4. A link whose token is revoked, or expires, is closed at the next tick.
  *  5. `kept` tells where the session is, so that another object can go on with the same link.
@@ -31,6 +31,7 @@ import {
 import { HELLO_WAIT_MS, SYNC_WAIT_MS } from '../limits.ts';
 import type { Dialler, Principal, Telemetry } from '../ports.ts';
 import { type AgentCalls, agentCalls } from './calls.ts';
+import type { HubTimer } from './clock.ts';
 import { type EventCounts, EventRelay } from './event-relay.ts';
 import type { HostState } from './host.ts';
 import { type Greeting, type HostLink, keyOfHello, keyOfName } from './host-link.ts';
@@ -64,8 +65,7 @@ export interface KeptSession {
 /** What a session needs of the hub it belongs to. */
 export interface SessionOwner {
   readonly heartbeat_ms: number;
-  /** Who looks after what is due (HubOptions.ticks). */
-  readonly ticks: 'own' | 'asked';
+  readonly timer: HubTimer;
   readonly gateway_version: string;
   readonly store: NodeStore;
   readonly budget: CallBudget;
@@ -187,7 +187,7 @@ export class LinkSession implements LinkReceiver, HostLink, AcceptedLinkOwner<Ag
     this.host?.heard(Date.now());
     this.#accepted.receive(text);
     // Only what is due, and with no timer of ours: see 3.
-    if (this.#owner.ticks === 'asked' && this.#accepted.phase === 'live') this.#beat(now_ms);
+    if (this.#owner.timer === 'external' && this.#accepted.phase === 'live') this.#beat(now_ms);
   }
 
   closed() {
@@ -224,7 +224,7 @@ export class LinkSession implements LinkReceiver, HostLink, AcceptedLinkOwner<Ag
 
   /** Sends what is due and closes what has been silent for too long. */
   tick(now_ms: number) {
-    const { heartbeat_ms, ticks } = this.#owner;
+    const { heartbeat_ms, timer } = this.#owner;
     const waited_ms = now_ms - this.#waits_since_ms;
     if (!this.#owner.stands(this.principal)) return this.close(CLOSE.protocol, 'token revoked');
     const { phase } = this.#accepted;
@@ -235,7 +235,7 @@ export class LinkSession implements LinkReceiver, HostLink, AcceptedLinkOwner<Ag
     }
     if (this.#stream?.isSettled !== true && waited_ms >= SYNC_WAIT_MS)
       return this.close(CLOSE.protocol, 'no whole sync');
-    if (ticks === 'own') this.#beat(now_ms);
+    if (timer === 'internal') this.#beat(now_ms);
   }
 
   /** When a tick next has to look at this session, milliseconds of the hub's clock; infinite when never. */

@@ -71,7 +71,7 @@ export class Shard {
       state_per_host_max_chars: SHARD_STATE_PER_HOST_MAX_CHARS,
       keeper: new SqliteKeeper(sql),
       live: this.#teller,
-      ticks: 'asked',
+      timer: 'external',
       stands,
       onKept,
     });

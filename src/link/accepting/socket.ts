@@ -6,7 +6,7 @@ export interface Link {
   close(code: number, reason: string): void;
   /**
    * Wall clock of the last heartbeat that the runtime answered by itself, milliseconds since the epoch; null before the
-   * first. Only for hubs whose ticks are asked for. Default: the runtime answers none.
+   * first. Only for hubs with an external timer. Default: the runtime answers none.
    */
   heardAt_ms?(): number | null;
 }

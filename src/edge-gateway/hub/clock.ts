@@ -1,0 +1,82 @@
+/**
+ * The clock of a hub, and when it is next to look after its links.
+ *
+ * With an internal timer the hub looks five times per heartbeat, on a monotonic clock. With an external one the runtime
+ * calls `tick` at `dueAt_ms`, which is cheap to ask after every event, and the clock is the wall's, so that times can be
+ * kept and mean the same to the next object.
+ *
+ * A look that comes late judges nobody: what came during the stall has yet to be read. The look after it always judges, or
+ * a loop that is always late never would.
+ */
+
+/** Who sees to it that `tick` is called. */
+export type HubTimer = 'internal' | 'external';
+
+export class HubClock {
+  readonly timer: HubTimer;
+  readonly #heartbeat_ms: number;
+  readonly #earliest: (looked_at_ms: number, pause_ms: number) => number;
+  #interval: ReturnType<typeof setInterval> | undefined;
+  #looked_at_ms: number;
+  #isPutOff = false;
+  /** What `dueAt_ms` gave last, which may be too soon but never too late; undefined when it has to be found anew. */
+  #due_ms: number | undefined;
+
+  /**
+   * @param earliest gives when something is next due, milliseconds of this clock, infinite when never. It is called with
+   *   the time of the last look and the pause between two looks, milliseconds
+   */
+  constructor(timer: HubTimer, heartbeat_ms: number, earliest: (looked_at_ms: number, pause_ms: number) => number) {
+    this.timer = timer;
+    this.#heartbeat_ms = heartbeat_ms;
+    this.#earliest = earliest;
+    this.#looked_at_ms = this.now();
+  }
+
+  now(): number {
+    return this.timer === 'internal' ? performance.now() : Date.now();
+  }
+
+  /** Starts the timer, where it is an internal one. */
+  start(tick: () => void): void {
+    if (this.timer === 'internal') this.#interval = setInterval(tick, Math.max(10, this.#pause_ms));
+  }
+
+  stop(): void {
+    clearInterval(this.#interval);
+  }
+
+  /** The hub looks now: may it judge who is silent? */
+  look(now_ms: number): boolean {
+    const late_ms = now_ms - (this.timer === 'internal' ? this.#looked_at_ms : this.#find());
+    this.#looked_at_ms = now_ms;
+    this.#isPutOff = late_ms > this.#heartbeat_ms / 2 && !this.#isPutOff;
+    this.#due_ms = undefined;
+    return !this.#isPutOff;
+  }
+
+  /** One more thing is due: no need to look at all the others, of which there are thousands. */
+  dueBy(at_ms: number): void {
+    if (this.#due_ms !== undefined) this.#due_ms = Math.min(this.#due_ms, at_ms);
+  }
+
+  /** What is due has to be found anew. */
+  dueChanged(): void {
+    this.#due_ms = undefined;
+  }
+
+  /** Wall clock of the earliest thing that a look may have to do, milliseconds; null when there is none. */
+  dueAt_ms(): number | null {
+    this.#due_ms ??= this.#find();
+    return Number.isFinite(this.#due_ms) ? Math.ceil(this.#due_ms) : null;
+  }
+
+  get #pause_ms(): number {
+    return this.#heartbeat_ms / 5;
+  }
+
+  #find(): number {
+    if (this.#isPutOff) return this.#looked_at_ms + this.#pause_ms;
+    return this.#earliest(this.#looked_at_ms, this.#pause_ms);
+  }
+}

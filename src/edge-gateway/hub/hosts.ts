@@ -1,0 +1,126 @@
+/** The hosts of a hub, by location key, all their nodes by reference, and the root that lists them. */
+import { GONE_HOST_KEPT_MS, HOSTS_MAX } from '../limits.ts';
+import type { LiveTeller } from '../live/events.ts';
+import type { GatewayIdentity, MeshCounts } from '../ports.ts';
+import { HostState, type LocatedNode } from './host.ts';
+import type { NodeStore } from './host-nodes.ts';
+import type { NodeChange } from './node-change.ts';
+import { RootText } from './root.ts';
+import { byHostName } from './tree.ts';
+
+export interface HostsOptions {
+  readonly identity: Pick<GatewayIdentity, 'started_at' | 'started_by'>;
+  readonly store: NodeStore;
+  readonly live: LiveTeller;
+  /** Runs what writes to the keeper, and goes on when it cannot be written. */
+  readonly attempt: (write: () => void) => void;
+}
+
+export class Hosts {
+  readonly #options: HostsOptions;
+  readonly #hosts = new Map<string, HostState>();
+  readonly #nodes = new Map<string, LocatedNode>();
+  readonly #root: RootText;
+
+  /** Begins with the hosts that the keeper has. @throws whatever the keeper throws */
+  constructor(options: HostsOptions) {
+    this.#options = options;
+    this.#root = new RootText(options.identity, () => this.published());
+    for (const kept of options.store.keeper?.hosts() ?? []) {
+      const { key, name } = kept;
+      this.#hosts.set(key, new HostState(key, name, this.#nodes, this.#onChange, options.store, kept));
+    }
+  }
+
+  get(key: string): HostState | undefined {
+    return this.#hosts.get(key);
+  }
+
+  all(): Iterable<HostState> {
+    return this.#hosts.values();
+  }
+
+  /** Those with published state, in the order of their names. */
+  published(): readonly HostState[] {
+    return [...this.#hosts.values()].filter(({ hasState }) => hasState).sort(byHostName);
+  }
+
+  counts(): Pick<MeshCounts, 'hosts' | 'links' | 'nodes'> {
+    const hosts = [...this.#hosts.values()];
+    return {
+      hosts: hosts.filter(({ hasState }) => hasState).length,
+      links: hosts.filter(({ isLinked }) => isLinked).length,
+      nodes: hosts.reduce((sum, { size }) => sum + size, 0),
+    };
+  }
+
+  /** The node with a canonical reference, and its host. */
+  locate(reference: string): LocatedNode | undefined {
+    return this.#nodes.get(reference);
+  }
+
+  rootText(): string {
+    return this.#root.text();
+  }
+
+  /** The set of hosts with published state may have changed. */
+  listChanged(): void {
+    this.#root.invalidate();
+  }
+
+  /** The host, made when there is none yet. */
+  ensure(key: string, name: string): HostState {
+    const known = this.#hosts.get(key);
+    if (known !== undefined) return known;
+    const host = new HostState(key, name, this.#nodes, this.#onChange, this.#options.store);
+    this.#hosts.set(key, host);
+    return host;
+  }
+
+  /** Forgets the host that is gone longest when there is no room for another. @returns whether there is room now */
+  makeRoom(): boolean {
+    const [longest] = this.#hosts.size < HOSTS_MAX ? [] : this.gone();
+    if (longest !== undefined) this.forget(longest);
+    return this.#hosts.size < HOSTS_MAX;
+  }
+
+  /** Those without a link, longest gone first. */
+  gone(): HostState[] {
+    return [...this.#hosts.values()]
+      .filter(({ session }) => session === null)
+      .sort((a, b) => a.heard_at_ms - b.heard_at_ms);
+  }
+
+  /** Forgets hosts that are gone for too long, and writes of the others when they were heard. */
+  sweep(): void {
+    const oldest_ms = Date.now() - GONE_HOST_KEPT_MS;
+    for (const host of [...this.#hosts.values()]) {
+      if (host.session === null && host.heard_at_ms < oldest_ms) this.forget(host);
+      else this.#options.attempt(() => host.keepHeard());
+    }
+  }
+
+  /** When a sweep next has somebody to forget, wall clock, milliseconds; infinite when never. */
+  due_ms(): number {
+    let due_ms = Number.POSITIVE_INFINITY;
+    for (const host of this.#hosts.values()) {
+      if (host.session === null) due_ms = Math.min(due_ms, forgottenAt_ms(host));
+    }
+    return due_ms;
+  }
+
+  forget(host: HostState): void {
+    const { live, attempt } = this.#options;
+    this.#hosts.delete(host.key);
+    if (host.hasState) live.removed(host);
+    attempt(() => host.forget());
+    this.listChanged();
+  }
+
+  readonly #onChange = (host: HostState, change: NodeChange) => this.#options.live.changed(host, change);
+}
+
+/** When a host whose link is gone is forgotten, wall clock, milliseconds. */
+export function forgottenAt_ms({ heard_at_ms }: HostState): number {
+  return heard_at_ms + GONE_HOST_KEPT_MS + 1;
+}

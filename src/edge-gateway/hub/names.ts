@@ -1,0 +1,132 @@
+/**
+ * Who holds a host name. It belongs to one incarnation at a time. A hello with a name that another link holds
+ *  - of the same incarnation: replaces it at once, for an agent that dials again knows that its old link is dead;
+ *  - of another incarnation: waits. The next frame on the older link proves that it lives, and the newcomer is refused
+ *    (`host_name_taken`, no retry: two agents with one name is a mistake that only a person can mend). When the older
+ *    has been silent for one and a half heartbeats, the newcomer replaces it (close code 4001).
+ */
+import { CLOSE } from '../../contract/index.ts';
+import { TAKEOVER_SILENCE_HEARTBEATS } from '../limits.ts';
+import { Contenders } from './contenders.ts';
+import type { Greeting, HostLink } from './host-link.ts';
+import type { LinkSession } from './session.ts';
+
+export const REPLACED = 'replaced by a newer link of this host';
+
+export interface Refusal {
+  readonly code: string;
+  readonly message: string;
+  readonly retry: boolean;
+}
+
+/** What names need of the hub. */
+export interface NameOwner {
+  readonly heartbeat_ms: number;
+  /** Milliseconds of the hub's clock. */
+  now(): number;
+  /** The link that holds a name; null when none does. */
+  holderOf(key: string): HostLink | null;
+  /** Why the hub takes no host of this kind, whoever holds its name; null when it takes it. */
+  refusalOf(hello: Greeting): Refusal | null;
+  /** The name is the session's from here on. */
+  admit(session: LinkSession, hello: Greeting): void;
+  /** The session waits until the holder is heard, or has been silent for long enough. */
+  contested(): void;
+}
+
+export class HostNames {
+  readonly #owner: NameOwner;
+  readonly #contenders = new Contenders();
+
+  constructor(owner: NameOwner) {
+    this.#owner = owner;
+  }
+
+  /** Gives the session its name, refuses it, or has it wait. */
+  claim(session: LinkSession, hello: Greeting): void {
+    const { key } = hello;
+    const refusal = this.#owner.refusalOf(hello);
+    const older = this.#owner.holderOf(key);
+    if (refusal !== null) session.refuse(refusal.code, refusal.message, refusal.retry);
+    else if (older === null) this.#owner.admit(session, hello);
+    else if (older.hello?.incarnation === hello.incarnation || this.#isSilent(older)) {
+      older.close(CLOSE.replaced, REPLACED);
+      // Closing it may have let in another that waited for the name; then this one waits in turn.
+      this.claim(session, hello);
+    } else if (this.#contenders.isFull(key)) refuseTaken(session, hello);
+    else {
+      session.contest(this.#contenders.next_ms(key, this.#owner.now()));
+      this.#contenders.add(key, session);
+      this.#owner.contested();
+    }
+  }
+
+  /** Puts back a session that waits. */
+  restore(key: string, session: LinkSession): void {
+    this.#contenders.add(key, session);
+  }
+
+  /** The session has ended, and waits no longer if it did. */
+  withdraw(key: string, session: LinkSession): void {
+    this.#contenders.remove(key, session);
+  }
+
+  /** The holder has ended: the name is for the first that waits. */
+  released(key: string): void {
+    const [heir] = this.#contenders.of(key);
+    if (heir?.hello == null) return;
+    this.#contenders.remove(key, heir);
+    this.claim(heir, heir.hello);
+  }
+
+  /** Decides about the names that a session waits for and none holds. */
+  judgeFree(): void {
+    for (const [key] of this.#contenders.entries()) {
+      if (this.#owner.holderOf(key) === null) this.released(key);
+    }
+  }
+
+  /** Decides about every name that a session waits for, as far as it can be decided. */
+  judge(): void {
+    for (const [key, contenders] of this.#contenders.entries()) {
+      const holder = this.#owner.holderOf(key);
+      if (holder === null) this.released(key);
+      // Its end lets in the first that came.
+      else if (this.#isSilent(holder)) holder.close(CLOSE.replaced, REPLACED);
+      else this.#refuseHeard(key, holder, contenders);
+    }
+  }
+
+  /**
+   * When a name can next be decided about, milliseconds of the hub's clock; infinite when none is waited for.
+   *
+   * @param looked_at_ms when that was last tried. @param pause_ms how long to wait before it is tried again
+   */
+  due_ms(looked_at_ms: number, pause_ms: number): number {
+    let due_ms = Number.POSITIVE_INFINITY;
+    for (const [, [first]] of this.#contenders.entries()) {
+      due_ms = Math.min(due_ms, Math.max(looked_at_ms, first?.contested_at_ms ?? 0) + pause_ms);
+    }
+    return due_ms;
+  }
+
+  /** The holder lives: whoever came before its last frame is refused. */
+  #refuseHeard(key: string, holder: HostLink, contenders: readonly LinkSession[]): void {
+    for (const contender of contenders) {
+      if (contender.hello === null || holder.heard_at_ms <= contender.contested_at_ms) continue;
+      this.#contenders.remove(key, contender);
+      refuseTaken(contender, contender.hello);
+    }
+  }
+
+  #isSilent(link: HostLink): boolean {
+    return this.#owner.now() - link.alive_at_ms >= TAKEOVER_SILENCE_HEARTBEATS * this.#owner.heartbeat_ms;
+  }
+}
+
+function refuseTaken(session: LinkSession, { host }: Greeting): void {
+  const message =
+    `another agent holds the host name '${host}' and is alive: ` +
+    `stop it, or give this one a name of its own with --name`;
+  session.refuse('host_name_taken', message, false);
+}
