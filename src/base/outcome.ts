@@ -26,6 +26,12 @@ export interface Failure {
   readonly details?: unknown;
 }
 
+/** @returns `details.reason`, by which callers decide where the code alone does not do; null when the failure has none */
+export function reasonOf({ details }: Failure): string | null {
+  if (typeof details !== 'object' || details === null || !('reason' in details)) return null;
+  return typeof details.reason === 'string' ? details.reason : null;
+}
+
 export type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly failure: Failure };
 
 export function success<T>(value: T): Outcome<T> {

@@ -11,10 +11,11 @@ import { randomUUID } from 'node:crypto';
 import { chmod, mkdir, realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
-import { failure, messageOf, type Outcome, success } from '../../base/index.ts';
+import { failure, messageOf, type Outcome, reasonOf, success } from '../../base/index.ts';
 import type { TelemetryLimits } from '../limits.ts';
-import { contractShape, INTERNAL_DDL, quoteText, SHAPE_SQL, TABLES_DDL } from './ddl.ts';
-import { isWantOfMemory, memorySteps } from './memory.ts';
+import { CATALOG, contractShape, INTERNAL_DDL, quoteText, SHAPE_SQL, TABLES_DDL } from './ddl.ts';
+import { type EngineError, type OpenReason, readEngineError } from './engine-error.ts';
+import { memorySteps } from './memory.ts';
 
 export const DATA_FILE = 'telemetry.duckdb';
 /** Endings of what DuckDB keeps beside the data file: commits that are not in it yet. */
@@ -28,8 +29,6 @@ export const BLOCK_BYTES = 16_384;
  * DuckDB's usual 122,880 rows of 1 kB it would take more memory than there is, and 12 seconds.
  */
 export const ROW_GROUP_ROWS = 8_192;
-/** Name of the data file's catalogue. */
-export const CATALOG = 'telemetry';
 
 const ownedHere = new Set<string>();
 
@@ -65,10 +64,10 @@ export interface OtherConnection {
 }
 
 /**
- * Why a data file was not opened, in `details.problem` of the failure. Only `broken` (what is in the file cannot be read by
- * this engine) and `shape` (other tables than the contract's) say something about the file itself.
+ * `details.reason` of a failure to open a data file. Only `broken` and `shape` (other tables than the contract's) say
+ * something about the file itself.
  */
-export type OpenProblem = 'in use' | 'broken' | 'shape' | 'other';
+export type OpenFailureReason = OpenReason | 'shape';
 
 export interface OpenOptions {
   /** Whatever tables it has. Default false: those of the contract, which are created where they are missing. */
@@ -80,7 +79,7 @@ export interface OpenOptions {
 /**
  * Opens the data file, creating what is missing.
  * @returns failure `service_unavailable` when another process owns it, `internal_error` when it cannot be used, with an
- *          `OpenProblem` in its details
+ *          `OpenFailureReason` in its details
  */
 export async function openDatabase(
   data_dir: string,
@@ -101,7 +100,7 @@ export async function openDatabase(
   if (ownedHere.has(path)) {
     return openFailure(
       'service_unavailable',
-      'in use',
+      'in_use',
       `${path} is already open in this process; close it there first`,
     );
   }
@@ -111,10 +110,10 @@ export async function openDatabase(
     for (const memory_mib of memorySteps(limits)) {
       ownedHere.add(path);
       opened = await openFile(path, { ...limits, owner_memory_mib: memory_mib }, options).catch((error: unknown) => {
-        const message = messageOf(error);
-        return openFailure('internal_error', problemOf(message), `telemetry: cannot open ${path}: ${message}`);
+        const { openReason, message } = readEngineError(error);
+        return openFailure('internal_error', openReason, `telemetry: cannot open ${path}: ${message}`);
       });
-      if (opened.ok || !isWantOfMemory(opened.failure.message)) return opened;
+      if (opened.ok || reasonOf(opened.failure) !== ('out_of_memory' satisfies OpenFailureReason)) return opened;
     }
     return opened;
   } finally {
@@ -154,8 +153,8 @@ async function openFile(path: string, limits: TelemetryLimits, options: OpenOpti
   } catch (error) {
     connection.closeSync();
     instance.closeSync();
-    const message = messageOf(error);
-    return openFailure('service_unavailable', problemOf(message), openError(path, message));
+    const engineError = readEngineError(error);
+    return openFailure('service_unavailable', engineError.openReason, openMessage(path, engineError));
   }
   let isClosed = false;
   const close = (): void => {
@@ -224,42 +223,26 @@ async function inodeOf(path: string): Promise<number | null> {
 
 function openFailure(
   code: 'internal_error' | 'service_unavailable',
-  problem: OpenProblem,
+  reason: OpenFailureReason,
   message: string,
 ): Outcome<never> {
-  return failure(code, message, { problem });
+  return failure(code, message, { reason });
 }
 
-export function problemOfOpening(details: unknown): OpenProblem {
-  return typeof details === 'object' && details !== null && 'problem' in details
-    ? (details.problem as OpenProblem)
-    : 'other';
-}
-
-/** What the disk or the machine refuses says nothing about the file, whatever DuckDB was doing with it. */
-const NOT_THE_FILE =
-  /No space left|Permission denied|Operation not permitted|Read-only file system|File too large|quota|Input\/output error|Too many open files|Cannot allocate|Out of Memory|could not allocate/i;
-const BROKEN =
-  /not a valid DuckDB database file|Could not read enough bytes|Corrupt|checksum|Failure while replaying|Failed to read WAL|file with version number|newer version of DuckDB|Serialization Error|Failed to load metadata|^INTERNAL Error/i;
-
-function problemOf(message: string): OpenProblem {
-  if (/Could not set lock|Conflicting lock/.test(message)) return 'in use';
-  if (NOT_THE_FILE.test(message)) return 'other';
-  return BROKEN.test(message) ? 'broken' : 'other';
-}
-
-function openError(path: string, message: string): string {
-  const holder = /Conflicting lock is held in (.*?) \(PID (\d+)\)/.exec(message);
-  if (holder !== null) {
-    return `${path} is in use by process ${holder[2]} (${holder[1]}); stop that process or use another data directory`;
+/** What to do about an error of opening, in words. */
+function openMessage(path: string, { message, openReason, holder }: EngineError): string {
+  switch (openReason) {
+    case 'in_use': {
+      const by = holder === null ? 'another process' : `process ${holder.pid} (${holder.program})`;
+      return `${path} is in use by ${by}; stop that process or use another data directory`;
+    }
+    case 'not_permitted':
+      return `cannot open ${path}: ${message}; it and its folder must be writable for the user that runs this`;
+    case 'out_of_memory':
+    case 'broken':
+    case 'other':
+      return `cannot open ${path}: ${message}; move the file away to start a new one`;
   }
-  if (/Could not set lock/.test(message)) {
-    return `${path} is in use by another process; stop that process or use another data directory`;
-  }
-  if (/permission denied|read-only/i.test(message)) {
-    return `cannot open ${path}: ${message}; it and its folder must be writable for the user that runs this`;
-  }
-  return `cannot open ${path}: ${message}; move the file away to start a new one`;
 }
 
 function firstDifference(actual: readonly string[], expected: readonly string[]): string | null {

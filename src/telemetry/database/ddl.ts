@@ -1,6 +1,8 @@
 /** The store's DDL, derived from the contract's tables, and the check that a file still has them. */
 import { COLUMN_TYPES, type Column, TABLES, type Table } from '../../contract/index.ts';
 
+/** Name of the catalogue as which the data file, and every copy of it, is attached. */
+export const CATALOG = 'telemetry';
 /** Internal schema: what the store remembers for itself. `main` holds the contract's tables and nothing else. */
 export const INTERNAL_SCHEMA = 'meshscope';
 

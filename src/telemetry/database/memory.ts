@@ -9,10 +9,6 @@ import type { TelemetryLimits } from '../limits.ts';
 
 const STEP = 4;
 
-export function isWantOfMemory(message: string): boolean {
-  return /Out of Memory|failed to (pin|allocate|offload)|could not allocate/i.test(message);
-}
-
 /** The sizes to try one after the other, MiB, beginning with the least. */
 export function memorySteps({ owner_memory_mib, owner_memory_max_mib }: TelemetryLimits): number[] {
   const steps = [owner_memory_mib];
@@ -42,14 +38,13 @@ export class Memory {
     return (this.#steps[this.#step] ?? this.#limits.owner_memory_mib) + this.extra_mib;
   }
 
-  /** To be told why something failed. */
-  failed(message: string): void {
-    if (!isWantOfMemory(message)) return;
+  /** To be called when something failed because there was too little. */
+  failed(): void {
     this.#step = Math.min(this.#step + 1, this.#steps.length - 1);
     this.#raisedAt_ms = performance.now();
   }
 
-  /** To be told how much it took to open the data file. */
+  /** To be called with what it took to open the data file, MiB. */
   opened(mib: number): void {
     const step = this.#steps.indexOf(mib);
     if (step <= this.#step) return;

@@ -15,15 +15,15 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { failure, messageOf, type Outcome, success, type WarningLog } from '../../base/index.ts';
+import { failure, messageOf, type Outcome, reasonOf, success, type WarningLog } from '../../base/index.ts';
 import { TABLES } from '../../contract/index.ts';
 import {
   DATA_FILE,
   type Database,
   LOG_ENDINGS,
+  type OpenFailureReason,
   type OpenOptions,
   openDatabase,
-  problemOfOpening,
   TEMPORARY_NAME,
 } from '../database/database.ts';
 import type { TelemetryLimits } from '../limits.ts';
@@ -78,11 +78,11 @@ async function openOrReplace(data_dir: string, limits: TelemetryLimits, log: War
   const open = (options?: OpenOptions): Promise<Outcome<Database>> => openDatabase(data_dir, limits, options);
   const opened = await open();
   if (opened.ok) return opened;
-  const problem = problemOfOpening(opened.failure.details);
-  if (problem !== 'broken' && problem !== 'shape') return opened;
+  const reason = reasonOf(opened.failure) as OpenFailureReason;
+  if (reason !== 'broken' && reason !== 'shape') return opened;
   const path = join(data_dir, DATA_FILE);
   try {
-    if (problem === 'shape') {
+    if (reason === 'shape') {
       const old = await open({ any_shape: true });
       if (!old.ok) return old;
       try {

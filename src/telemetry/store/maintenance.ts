@@ -3,9 +3,9 @@
  * One at a time, beside the commits; upkeep.ts says when.
  */
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { messageOf, type WarningLog } from '../../base/index.ts';
+import type { WarningLog } from '../../base/index.ts';
 import { messageWithoutFolder } from '../database/database.ts';
-import { isWantOfMemory } from '../database/memory.ts';
+import { readEngineError } from '../database/engine-error.ts';
 import type { TelemetryLimits } from '../limits.ts';
 import { Clock } from '../retention/clock.ts';
 import { Retention } from '../retention/sweep.ts';
@@ -199,7 +199,7 @@ export class Maintenance {
     try {
       await this.#writer.useExtraMemory(seal_memory_mib);
       return await work().catch(async (error: unknown) => {
-        if (!isWantOfMemory(messageOf(error))) throw error;
+        if (!readEngineError(error).isOutOfMemory) throw error;
         await this.#writer.useExtraMemory(owner_memory_max_mib);
         return await work();
       });

@@ -16,13 +16,9 @@ import { dirname } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { failure, messageOf, type Outcome } from '../../base/index.ts';
 import { Appenders } from '../database/append.ts';
-import {
-  CATALOG,
-  type Database,
-  messageWithoutFolder,
-  type OtherConnection,
-  openDatabase,
-} from '../database/database.ts';
+import { type Database, messageWithoutFolder, type OtherConnection, openDatabase } from '../database/database.ts';
+import { CATALOG } from '../database/ddl.ts';
+import { readEngineError } from '../database/engine-error.ts';
 import { Memory } from '../database/memory.ts';
 import type { TelemetryLimits } from '../limits.ts';
 import type { Change, Follower } from './changes.ts';
@@ -362,9 +358,9 @@ export class Writer {
   }
 
   #note(error: unknown): void {
-    this.#memory.failed(messageOf(error));
-    if (!/^FATAL|database has been invalidated/i.test(messageOf(error))) return;
-    this.#brokenBy = messageWithoutFolder(error, this.#path);
+    const { isOutOfMemory, isDatabaseLost } = readEngineError(error);
+    if (isOutOfMemory) this.#memory.failed();
+    if (isDatabaseLost) this.#brokenBy = messageWithoutFolder(error, this.#path);
   }
 
   #tell(change: Change): void {

@@ -2,8 +2,8 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { messageOf, type Outcome, success } from '../../base/index.ts';
-import { DATA_FILE, problemOfOpening } from '../database/database.ts';
+import { messageOf, type Outcome, reasonOf, success } from '../../base/index.ts';
+import { DATA_FILE, type OpenFailureReason } from '../database/database.ts';
 import { contractShape, INTERNAL_SCHEMA, quoteIdentifier, quoteText, SHAPE_SQL } from '../database/ddl.ts';
 import { type Manifest, PRODUCERS_FILE, readManifest, segmentFolder, tableFile } from '../segments/manifest.ts';
 import { fileProblem } from '../segments/rebuild.ts';
@@ -37,7 +37,7 @@ export async function verifyStore(options: ToolOptions): Promise<Outcome<Verifie
   });
   if (!looked.ok) {
     if (signal?.aborted) return stopped();
-    if (problemOfOpening(looked.failure.details) === 'in use') return looked;
+    if (reasonOf(looked.failure) === ('in_use' satisfies OpenFailureReason)) return looked;
     findings.unshift(looked.failure.code === 'not_found' ? `${DATA_FILE}: missing` : looked.failure.message);
   }
   const size = (path: string): Promise<number> =>

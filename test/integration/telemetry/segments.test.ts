@@ -455,7 +455,7 @@ describe('a data file that cannot be used', () => {
     const second = await openStoreFiles(folder.path, resolveLimits(), log);
     expect(second).toMatchObject({
       ok: false,
-      failure: { code: 'service_unavailable', details: { problem: 'in use' } },
+      failure: { code: 'service_unavailable', details: { reason: 'in_use' } },
     });
     await close(store);
     const owner = spawn(process.execPath, [join(import.meta.dirname, 'owner.ts'), folder.path], {
@@ -471,7 +471,7 @@ describe('a data file that cannot be used', () => {
     await rename(path, `${path}.away`);
     await mkdir(path);
     const fourth = await openStoreFiles(folder.path, resolveLimits(), log);
-    expect(fourth).toMatchObject({ ok: false, failure: { details: { problem: 'other' } } });
+    expect(fourth).toMatchObject({ ok: false, failure: { details: { reason: 'other' } } });
     expect(await names(/\.old$/)).toEqual([]);
     expect(said).toEqual([]);
   });

@@ -302,18 +302,27 @@ export class QueryProcess {
   }
 
   #settle(message: FromQueryProcess): void {
-    if (message.kind === 'started') {
-      this.#started = true;
-      return;
+    switch (message.kind) {
+      case 'started':
+        this.#started = true;
+        return;
+      case 'applied':
+        this.#applying -= 1;
+        this.#push();
+        return;
+      case 'spent':
+        this.#giveUp();
+        return;
+      case 'failed':
+        this.#giveUp();
+        this.#pending?.(message);
+        return;
+      case 'opened':
+      case 'rows':
+      case 'part':
+      case 'refused':
+        this.#pending?.(message);
     }
-    if (message.kind === 'applied') {
-      this.#applying -= 1;
-      this.#push();
-      return;
-    }
-    if (message.kind === 'failed' || message.kind === 'spent') this.#giveUp();
-    if (message.kind === 'spent') return;
-    this.#pending?.(message);
   }
 
   #end(how: string, ended: () => void): void {

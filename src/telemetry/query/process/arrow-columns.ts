@@ -29,6 +29,9 @@ import { type Field, i16, i32, table, text, u8 } from './flatbuffer.ts';
 import { renderText } from './render.ts';
 import type { Room } from './room.ts';
 
+/** Thrown for a value that its column's type has no room for; the message says what to do. */
+export class NoArrowValue extends Error {}
+
 /** Arrow's type of a column: its number among the types, and its parameters. */
 export interface ArrowType {
   readonly number: number;
@@ -37,7 +40,7 @@ export interface ArrowType {
 
 export interface ArrowColumn {
   readonly type: ArrowType;
-  /** @throws RangeError for a value that the type has no room for */
+  /** @throws NoArrowValue for a value that the type has no room for */
   add(value: DuckDBValue): void;
   /** The buffers of what was added since the last time, in Arrow's order; the column is empty afterwards. */
   take(): { readonly nulls: number; readonly buffers: readonly Uint8Array[] };
@@ -98,7 +101,7 @@ function decimal(width: number, scale: number, scaledOf: (value: DuckDBValue) =>
 function hugeint(value: DuckDBValue): bigint {
   const whole = BigInt(value as bigint);
   if (whole >= HUGE_LIMIT || whole <= -HUGE_LIMIT) {
-    throw new RangeError(
+    throw new NoArrowValue(
       `${whole} has more than 38 digits, which Arrow's decimal128 has no room for: cast it to VARCHAR`,
     );
   }

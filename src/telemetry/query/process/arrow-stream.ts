@@ -12,7 +12,7 @@
  * Nothing is compressed and there are no dictionaries, so that a small reader reads it too.
  */
 import type { DuckDBDataChunk, DuckDBType } from '@duckdb/node-api';
-import { type ArrowColumn, arrowColumn } from './arrow-columns.ts';
+import { type ArrowColumn, arrowColumn, NoArrowValue } from './arrow-columns.ts';
 import { type Field, flatbuffer, i16, i64, table, text, u8 } from './flatbuffer.ts';
 import { plainColumn } from './render-nested.ts';
 import { Room } from './room.ts';
@@ -57,7 +57,7 @@ export class ArrowStream {
     this.#push(message(SCHEMA, schema(names, this.#columns), []));
   }
 
-  /** @throws RangeError, naming the column, for a value that its type has no room for */
+  /** @throws NoArrowValue, naming the column, for a value that its type has no room for */
   add(chunk: DuckDBDataChunk): void {
     const nestedRoom = new Room(this.#maxBytes);
     const values = this.#types.map((type, index) => plainColumn(chunk, index, type, nestedRoom));
@@ -66,8 +66,8 @@ export class ArrowStream {
         try {
           column.add(values[index]?.(row) ?? null);
         } catch (error) {
-          throw error instanceof RangeError
-            ? new RangeError(`column ${JSON.stringify(this.#names[index])}: ${error.message}`)
+          throw error instanceof NoArrowValue
+            ? new NoArrowValue(`column ${JSON.stringify(this.#names[index])}: ${error.message}`)
             : error;
         }
       }

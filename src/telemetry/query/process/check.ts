@@ -1,42 +1,53 @@
 /**
- * The allow-list check of a query, on the tree that DuckDB's own parser gives (`json_serialize_sql`).
+ * The check of a query before it runs.
  *
- * 1. `EXPLAIN` and `EXPLAIN ANALYZE`, which the parser does not write as JSON, are cut off first: what follows them must be
- *    a query by itself, and what runs is put together from it, never the text as it came. (Two readers of one text may
- *    differ about where a comment ends, and then what one of them checks is not what the other runs.)
- * 2. The text must be exactly one statement that the parser can write as JSON; those are SELECT, WITH, VALUES, FROM, TABLE,
- *    SHOW, DESCRIBE and SUMMARIZE. Everything else (DDL, DML, COPY, ATTACH, SET, PRAGMA, CALL, …) ends here.
- * 3. In the tree, every table must be one of the contract's, of the catalogue's views, or a name that an enclosing WITH
- *    brings into scope; every function must be on the list of functions, and in FROM on the list of table functions.
- * 4. A node of a kind that is not known here is refused. The tree is read whole: a subquery is checked wherever it stands.
+ * `EXPLAIN` and `EXPLAIN ANALYZE`, which DuckDB's parser does not write as JSON, are cut off first: what follows them must be
+ * a query by itself, and what runs is put together from it, never the text as it came. (Two readers of one text may differ
+ * about where a comment ends, and then what one of them checks is not what the other runs.) The parser's tree of the rest is
+ * held against the allow-list (check-tree.ts).
  *
  * The check is one of two walls: the process that runs the query has no access to files, network or settings either.
  */
+import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api';
 import { failure, type Outcome, success } from '../../../base/index.ts';
 import type { TelemetryLimits } from '../../limits.ts';
-import {
-  CATALOG_VIEWS,
-  FUNCTIONS,
-  INFORMATION_SCHEMA_VIEWS,
-  OPERATOR,
-  SHOW_NAMES,
-  TABLE_FUNCTIONS,
-  TABLE_NAMES,
-} from './names.ts';
+import { checkTree } from './check-tree.ts';
 
-const KINDS = 'SELECT, WITH, VALUES, FROM, SHOW TABLES, DESCRIBE, SUMMARIZE or EXPLAIN of one of these';
-const QUERY_NODES = new Set(['SELECT_NODE', 'SET_OPERATION_NODE', 'RECURSIVE_CTE_NODE', 'CTE_NODE']);
-const PLAIN_SOURCES = new Set(['JOIN', 'SUBQUERY', 'EXPRESSION_LIST', 'EMPTY', 'PIVOT']);
 /** Comments are matched in one way only: a choice at each would take exponential time. */
 const EXPLAIN = /^(?:\s|--[^\n]*\n|\/\*(?:[^*]|\*(?!\/))*\*\/)*(explain(?:\s+analyze)?)(?=\s|\(|\/|-)/i;
-/** A name given by WITH is a plain word: nothing that DuckDB could take for a file when the scope is misjudged. */
-const CTE_NAME = /^[\p{L}\p{N}_ $-]+$/u;
 
-type Json = null | boolean | number | string | Json[] | { readonly [key: string]: Json };
-type JsonObject = { readonly [key: string]: Json };
+export class StatementCheck {
+  readonly #parser: Parser;
+  readonly #checked: CheckedTexts;
+  readonly #limits: TelemetryLimits;
+
+  /** @param connection for the parser alone */
+  constructor(connection: DuckDBConnection, limits: TelemetryLimits) {
+    this.#parser = new Parser(connection);
+    this.#checked = new CheckedTexts(limits.sql_checked_texts_max);
+    this.#limits = limits;
+  }
+
+  /**
+   * @returns the statement to run, put together from what was checked; `bad_request` for one that is not allowed
+   * @throws what DuckDB throws when its parser fails on the text
+   */
+  async check(sql: string): Promise<Outcome<string>> {
+    // The result depends on the text alone.
+    const known = this.#checked.get(sql);
+    if (known !== undefined) return success(known);
+    const parts = statementParts(sql, this.#limits);
+    if (!parts.ok) return parts;
+    const { head, query } = parts.value;
+    const allowed = checkTree(await this.#parser.serialize(query), this.#limits);
+    if (!allowed.ok) return allowed;
+    this.#checked.add(sql, head + query);
+    return success(head + query);
+  }
+}
 
 /** A statement in two parts, which `head + query` puts together again. */
-export interface StatementParts {
+interface StatementParts {
   /** `EXPLAIN`, `EXPLAIN ANALYZE`, or nothing. */
   readonly head: string;
   /** What the parser is asked for, and what the check is about. */
@@ -54,136 +65,53 @@ export function statementParts(sql: string, limits: TelemetryLimits): Outcome<St
   return success({ head: explain ?? '', query: sql.slice(match.length) });
 }
 
-/** Checks the parser's answer. */
-export function checkTree(serialized: string, limits: TelemetryLimits): Outcome<null> {
-  const tree = JSON.parse(serialized) as {
-    error: boolean;
-    error_type?: string;
-    error_message?: string;
-    statements?: { node: Json; named_param_map?: Json[] }[];
-  };
-  if (tree.error) {
-    if (tree.error_type === 'not implemented') return failure('bad_request', `sql: only one ${KINDS} is allowed`);
-    return failure('bad_request', `Parser Error: ${tree.error_message ?? 'cannot read the statement'}`);
-  }
-  const statements = tree.statements ?? [];
-  if (statements.length === 0) return failure('bad_request', 'sql: empty, expected one statement');
-  if (statements.length > 1) return failure('bad_request', `sql: ${statements.length} statements, expected one`);
-  const refusal = new Check(limits.sql_depth_max).refusal(statements[0]?.node ?? null);
-  return refusal === null ? success(null) : failure('bad_request', `sql: ${refusal}`);
-}
+/** DuckDB's own parser: the tree of a text, as JSON. */
+class Parser {
+  readonly #connection: DuckDBConnection;
+  #statement: DuckDBPreparedStatement | null = null;
 
-class Check {
-  readonly #depthMax: number;
-
-  constructor(depthMax: number) {
-    this.#depthMax = depthMax;
+  constructor(connection: DuckDBConnection) {
+    this.#connection = connection;
   }
 
-  /** The first thing that is refused, in words, or null. */
-  refusal(node: Json): string | null {
-    return this.#visit(node, new Set(), 0);
-  }
-
-  #visit(value: Json, scope: ReadonlySet<string>, depth: number): string | null {
-    if (value === null || typeof value !== 'object') return null;
-    if (depth > this.#depthMax) return `nested deeper than ${this.#depthMax}`;
-    if (Array.isArray(value)) return this.#visitAll(value, scope, depth);
-    if ('cte_map' in value) return this.#visitQuery(value, scope, depth);
-    // Sources of rows are the only nodes with a sample that are not expressions or queries.
-    if ('sample' in value && 'alias' in value && !('class' in value)) return this.#visitSource(value, scope, depth);
-    if (value.class === 'PARAMETER') return 'parameters are not supported';
-    if ('function_name' in value) {
-      const refusal = functionRefusal(value);
-      if (refusal !== null) return refusal;
+  /** Throws what DuckDB throws. */
+  async serialize(sql: string): Promise<string> {
+    this.#statement ??= await this.#connection.prepare('SELECT json_serialize_sql(?::VARCHAR)');
+    const statement = this.#statement;
+    try {
+      statement.bindVarchar(1, sql);
+      const chunk = await (await statement.run()).fetchChunk();
+      return String(chunk?.getColumnVector(0).getItem(0));
+    } catch (error) {
+      this.#statement = null;
+      statement.destroySync();
+      throw error;
     }
-    return this.#visitAll(Object.values(value), scope, depth);
-  }
-
-  #visitAll(values: readonly Json[], scope: ReadonlySet<string>, depth: number): string | null {
-    for (const value of values) {
-      const refusal = this.#visit(value, scope, depth + 1);
-      if (refusal !== null) return refusal;
-    }
-    return null;
-  }
-
-  #visitQuery(node: JsonObject, outer: ReadonlySet<string>, depth: number): string | null {
-    const type = text(node.type);
-    if (!QUERY_NODES.has(type)) return `query of kind ${type} is not allowed`;
-    const scope = new Set(outer);
-    const { cte_map, ...rest } = node;
-    const entries = isObject(cte_map) && Array.isArray(cte_map.map) ? cte_map.map : [];
-    for (const entry of entries) {
-      if (!isObject(entry)) continue;
-      const name = text(entry.key);
-      if (!CTE_NAME.test(name)) return `name ${JSON.stringify(name)} in WITH is not allowed; use letters and digits`;
-      const refusal = this.#visit(entry.value ?? null, scope, depth + 1);
-      if (refusal !== null) return refusal;
-      scope.add(name.toLowerCase());
-    }
-    if (type !== 'RECURSIVE_CTE_NODE') return this.#visitAll(Object.values(rest), scope, depth);
-    // Only the second half of a recursive query sees its name: in the first, DuckDB takes it for something outside.
-    const { right, ...others } = rest;
-    const refusal = this.#visitAll(Object.values(others), scope, depth);
-    if (refusal !== null) return refusal;
-    scope.add(text(node.cte_name ?? null).toLowerCase());
-    return this.#visit(right ?? null, scope, depth + 1);
-  }
-
-  #visitSource(node: JsonObject, scope: ReadonlySet<string>, depth: number): string | null {
-    const type = text(node.type);
-    if (type === 'BASE_TABLE') {
-      const refusal = tableRefusal(node, scope);
-      if (refusal !== null) return refusal;
-    } else if (type === 'TABLE_FUNCTION') {
-      const { function: call, ...rest } = node;
-      if (!isObject(call ?? null)) return 'table function of an unknown form is not allowed';
-      const { children, filter, order_bys, ...head } = call as JsonObject;
-      const name = text(head.function_name).toLowerCase();
-      if (!TABLE_FUNCTIONS.has(name) || !isPlainSchema(head)) return `table function ${name} is not allowed`;
-      return this.#visitAll([children ?? null, filter ?? null, order_bys ?? null, Object.values(rest)], scope, depth);
-    } else if (type === 'SHOW_REF') {
-      const name = text(node.table_name);
-      if (node.query === null && !SHOW_NAMES.has(name)) return `SHOW ${name} is not allowed`;
-    } else if (!PLAIN_SOURCES.has(type)) {
-      return `source of kind ${type} is not allowed`;
-    }
-    return this.#visitAll(Object.values(node), scope, depth);
   }
 }
 
-function tableRefusal(node: JsonObject, scope: ReadonlySet<string>): string | null {
-  const name = text(node.table_name);
-  const schema = text(node.schema_name).toLowerCase();
-  const catalog = text(node.catalog_name);
-  const folded = name.toLowerCase();
-  const shown = [catalog, schema, name].filter((part) => part !== '').join('.');
-  if (catalog !== '') return `table ${shown} is not allowed: leave out the catalog`;
-  if (node.at_clause != null) return `AT on table ${shown} is not allowed`;
-  if (schema === 'information_schema') {
-    return INFORMATION_SCHEMA_VIEWS.has(folded) ? null : `table ${shown} is not allowed`;
+/** The last texts that passed the check, so that who asks the same again and again does not wait for it. */
+class CheckedTexts {
+  readonly #max: number;
+  readonly #texts = new Map<string, string>();
+
+  /** @param texts_max texts that are remembered; the one longest unused goes */
+  constructor(texts_max: number) {
+    this.#max = texts_max;
   }
-  if (schema === '' && scope.has(folded)) return null;
-  if ((schema === '' || schema === 'main') && (TABLE_NAMES.has(folded) || CATALOG_VIEWS.has(folded))) return null;
-  return `table ${JSON.stringify(shown)} does not exist or is not allowed (SHOW TABLES lists the tables)`;
-}
 
-function functionRefusal(node: JsonObject): string | null {
-  const name = text(node.function_name);
-  if (!isPlainSchema(node)) return `function ${text(node.schema)}.${name} is not allowed: leave out the schema`;
-  if (OPERATOR.test(name) || FUNCTIONS.has(name.toLowerCase())) return null;
-  return `function ${name} does not exist or is not allowed`;
-}
+  /** What to run for `sql`, if it has passed. */
+  get(sql: string): string | undefined {
+    const checked = this.#texts.get(sql);
+    if (checked === undefined) return undefined;
+    this.#texts.delete(sql);
+    this.#texts.set(sql, checked);
+    return checked;
+  }
 
-function isPlainSchema(node: JsonObject): boolean {
-  return text(node.catalog ?? null) === '' && ['', 'main'].includes(text(node.schema ?? null).toLowerCase());
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function text(value: Json | undefined): string {
-  return typeof value === 'string' ? value : '';
+  add(sql: string, checked: string): void {
+    this.#texts.set(sql, checked);
+    const [oldest] = this.#texts.keys();
+    if (this.#texts.size > this.#max && oldest !== undefined) this.#texts.delete(oldest);
+  }
 }

@@ -1,7 +1,7 @@
 /** The query process: speaks `messages.ts` over its IPC channel and does one thing at a time, in the order asked. */
-import { messageOf } from '../../../base/index.ts';
+import { messageOf, type Outcome, reasonOf } from '../../../base/index.ts';
 import type { FromQueryProcess, ToQueryProcess } from '../messages.ts';
-import { StoreCopy } from './store-copy.ts';
+import { OUT_OF_MEMORY, StoreCopy } from './store-copy.ts';
 
 const NOTHING = new Uint8Array(0);
 /** Garbage is collected above this share of the memory that the process may hold at rest. */
@@ -23,36 +23,38 @@ process.on('message', (message: ToQueryProcess) => {
 });
 
 async function handle(message: ToQueryProcess): Promise<void> {
-  if (message.kind === 'open') {
-    copy = await StoreCopy.open(message.source_path, message.folder, message.limits);
-    restMaxBytes = message.limits.sql_rest_memory_mib * 2 ** 20;
-    partBytes = message.limits.sql_part_bytes;
-    send({ kind: 'opened' });
-    return;
+  switch (message.kind) {
+    case 'open':
+      copy = await StoreCopy.open(message.source_path, message.folder, message.limits);
+      restMaxBytes = message.limits.sql_rest_memory_mib * 2 ** 20;
+      partBytes = message.limits.sql_part_bytes;
+      return send({ kind: 'opened' });
+    case 'changes':
+      rest = NOTHING;
+      await opened().apply(message.changes);
+      return send({ kind: 'applied' });
+    case 'query':
+      rest = NOTHING;
+      send({ kind: 'started' });
+      return await answer(await opened().query(message.sql, message.format));
+    case 'next':
+      return send({ kind: 'part', part: takePart() });
   }
-  if (copy === null) throw new Error(`${message.kind} before open`);
-  if (message.kind === 'next') {
-    send({ kind: 'part', part: takePart() });
-    return;
-  }
-  rest = NOTHING;
-  if (message.kind === 'changes') {
-    await copy.apply(message.changes);
-    send({ kind: 'applied' });
-    return;
-  }
-  send({ kind: 'started' });
-  const answer = await copy.query(message.sql, message.format);
+}
+
+function opened(): StoreCopy {
+  if (copy === null) throw new Error('asked for something before it was opened');
+  return copy;
+}
+
+async function answer(result: Outcome<Uint8Array>): Promise<void> {
   // What a small result left behind does not matter, and collecting takes longer than many a query.
-  if (!answer.ok || answer.value.length >= COLLECT_BYTES) await collect();
+  if (!result.ok || result.value.length >= COLLECT_BYTES) await collect();
   // Where there was not enough, what is free is in pieces that the next query can do little with.
-  const wasShort = !answer.ok && answer.failure.message.startsWith('Out of Memory');
+  const wasShort = !result.ok && reasonOf(result.failure) === OUT_OF_MEMORY;
   if (wasShort || process.memoryUsage.rss() > restMaxBytes) send({ kind: 'spent' });
-  if (!answer.ok) {
-    send({ kind: 'refused', message: answer.failure.message });
-    return;
-  }
-  rest = answer.value;
+  if (!result.ok) return send({ kind: 'refused', message: result.failure.message });
+  rest = result.value;
   send({ kind: 'rows', size_bytes: rest.length, part: takePart() });
 }
 

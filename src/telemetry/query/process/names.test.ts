@@ -1,7 +1,8 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LIMITS } from '../../limits.ts';
-import { checkTree, statementParts } from './check.ts';
+import { statementParts } from './check.ts';
+import { checkTree } from './check-tree.ts';
 import { FUNCTIONS, OPERATOR, TABLE_FUNCTIONS } from './names.ts';
 
 /** Names that the parser gives to syntax, or that are resolved before functions are looked up. */

@@ -3,9 +3,10 @@ import type { DuckDBDataChunk, DuckDBResult } from '@duckdb/node-api';
 import { failure, type Outcome, success } from '../../../base/index.ts';
 import type { TelemetryLimits } from '../../limits.ts';
 import type { Format } from '../formats.ts';
+import { NoArrowValue } from './arrow-columns.ts';
 import { ArrowStream } from './arrow-stream.ts';
 import { csvLine, renderCsvRows } from './render-csv.ts';
-import { renderRows } from './render-rows.ts';
+import { renderRows } from './render-json.ts';
 import { NoRoom, Room } from './room.ts';
 
 const SIZES: Readonly<Record<Format, string>> = {
@@ -26,10 +27,16 @@ export async function readResult(
   limits: TelemetryLimits,
 ): Promise<Outcome<Uint8Array>> {
   try {
-    if (format === 'csv') return await readCsv(result, names, limits);
-    if (format === 'arrow') return await readArrow(result, names, limits);
-    return await readJson(result, names, limits);
+    switch (format) {
+      case 'json':
+        return await readJson(result, names, limits);
+      case 'csv':
+        return await readCsv(result, names, limits);
+      case 'arrow':
+        return await readArrow(result, names, limits);
+    }
   } catch (error) {
+    if (error instanceof NoArrowValue) return failure('bad_request', `sql: ${error.message}`);
     if (!(error instanceof NoRoom)) throw error;
     const size = `${limits.sql_result_max_chars} ${SIZES[format]}`;
     return failure('bad_request', `sql: the result is longer than ${size}; ask for fewer rows or columns`);
@@ -85,12 +92,7 @@ async function readArrow(
   for await (const chunk of chunksOf(result)) {
     rows += chunk.rowCount;
     if (rows > sql_rows_max) return tooManyRows(limits);
-    try {
-      stream.add(chunk);
-    } catch (error) {
-      if (error instanceof RangeError) return failure('bad_request', `sql: ${error.message}`);
-      throw error;
-    }
+    stream.add(chunk);
   }
   return success(Buffer.concat(stream.finish()));
 }

@@ -12,25 +12,25 @@
 import { constants, copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance, type DuckDBPreparedStatement } from '@duckdb/node-api';
-import { failure, messageOf, type Outcome, success } from '../../../base/index.ts';
+import { failure, type Outcome } from '../../../base/index.ts';
 import { Appenders } from '../../database/append.ts';
-import { INTERNAL_SCHEMA, quoteText } from '../../database/ddl.ts';
+import { CATALOG, INTERNAL_SCHEMA, quoteText } from '../../database/ddl.ts';
+import { type EngineError, readEngineError } from '../../database/engine-error.ts';
 import type { TelemetryLimits } from '../../limits.ts';
 import type { Change } from '../../store/changes.ts';
 import { readPack } from '../../store/packs.ts';
 import type { Format } from '../formats.ts';
 import { lossesViewSql } from '../losses-view.ts';
-import { checkTree, statementParts } from './check.ts';
-import { CheckedTexts, Parser, SpareConnection } from './connections.ts';
+import { StatementCheck } from './check.ts';
 import { readResult } from './read-result.ts';
 import { VIEWS, viewDdl } from './views.ts';
 
-const CATALOG = 'telemetry';
+/** `details.reason` of a query that needed more memory than it may have: what is left is in pieces. */
+export const OUT_OF_MEMORY = 'out_of_memory';
 
 export class StoreCopy {
   readonly #applier: DuckDBConnection;
-  readonly #parser: Parser;
-  readonly #checked: CheckedTexts;
+  readonly #check: StatementCheck;
   readonly #folder: string;
   readonly #limits: TelemetryLimits;
   readonly #appenders: Appenders;
@@ -48,12 +48,11 @@ export class StoreCopy {
     folder: string,
     limits: TelemetryLimits,
   ) {
-    this.#spare = new SpareConnection(instance, CATALOG);
+    this.#spare = new SpareConnection(instance);
     this.#applier = applier;
     this.#appenders = new Appenders(applier, CATALOG);
     this.#checkpointer = checkpointer;
-    this.#parser = new Parser(parser);
-    this.#checked = new CheckedTexts(limits.sql_checked_texts_max);
+    this.#check = new StatementCheck(parser, limits);
     this.#folder = folder;
     this.#limits = limits;
   }
@@ -133,14 +132,20 @@ export class StoreCopy {
    * @returns the bytes of the answer, or `bad_request` for everything that is the query's own fault
    */
   async query(sql: string, format: Format = 'json'): Promise<Outcome<Uint8Array>> {
-    const checked = await this.#check(sql);
+    let checked: Outcome<string>;
+    try {
+      checked = await this.#check.check(sql);
+    } catch (error) {
+      return failure('bad_request', `sql: cannot be parsed: ${this.#shown(readEngineError(error))}`);
+    }
     if (!checked.ok) return checked;
     try {
       return await this.runUnchecked(checked.value, format);
     } catch (error) {
-      const message = messageOf(error);
-      if (/^(FATAL|INTERNAL)/.test(message)) throw new Error(this.#withoutPaths(message));
-      return failure('bad_request', this.#withoutPaths(message));
+      const engineError = readEngineError(error);
+      if (engineError.isEngineFault) throw new Error(this.#shown(engineError), { cause: error });
+      const details = engineError.isOutOfMemory ? { reason: OUT_OF_MEMORY } : undefined;
+      return failure('bad_request', this.#shown(engineError), details);
     }
   }
 
@@ -159,24 +164,6 @@ export class StoreCopy {
     }
   }
 
-  /** @returns the statement to run, put together from what was checked */
-  async #check(sql: string): Promise<Outcome<string>> {
-    // What the check says hangs on the text alone.
-    const known = this.#checked.get(sql);
-    if (known !== undefined) return success(known);
-    const parts = statementParts(sql, this.#limits);
-    if (!parts.ok) return parts;
-    const { head, query } = parts.value;
-    try {
-      const checked = checkTree(await this.#parser.serialize(query), this.#limits);
-      if (!checked.ok) return checked;
-      this.#checked.add(sql, head + query);
-      return success(head + query);
-    } catch (error) {
-      return failure('bad_request', `sql: cannot be parsed: ${this.#withoutPaths(messageOf(error))}`);
-    }
-  }
-
   async #read(statement: DuckDBPreparedStatement, format: Format): Promise<Outcome<Uint8Array>> {
     const names = Array.from({ length: statement.columnCount }, (_, index) => statement.columnName(index));
     const seen = new Set<string>();
@@ -190,10 +177,36 @@ export class StoreCopy {
   }
 
   /** DuckDB's message as a user may see it: without the copy's folder, native stack traces, and advice nobody can follow. */
-  #withoutPaths(message: string): string {
-    if (message.startsWith('Out of Memory')) {
-      return `${message.split('\n')[0]}; a query may use ${this.#limits.sql_memory_mib} MiB`;
-    }
-    return (message.split(/\n+Stack Trace:/)[0] ?? '').replaceAll(this.#folder, '').trim();
+  #shown({ message, isOutOfMemory }: EngineError): string {
+    const shown = (message.split(/\n+Stack Trace:/)[0] ?? '').replaceAll(this.#folder, '').trim();
+    return isOutOfMemory ? `${shown.split('\n')[0]}; a query may use ${this.#limits.sql_memory_mib} MiB` : shown;
+  }
+}
+
+/** Connections for one query each; the next is opened as soon as one is taken. */
+class SpareConnection {
+  readonly #instance: DuckDBInstance;
+  #next: Promise<DuckDBConnection | null> | null = null;
+
+  constructor(instance: DuckDBInstance) {
+    this.#instance = instance;
+  }
+
+  /** A connection of its own, that the caller closes. Throws what DuckDB throws. */
+  async take(): Promise<DuckDBConnection> {
+    const ready = this.#next;
+    this.#next = null;
+    return (await ready) ?? (await this.#open());
+  }
+
+  /** To be called when there is time. */
+  prepare(): void {
+    this.#next ??= this.#open().catch(() => null);
+  }
+
+  async #open(): Promise<DuckDBConnection> {
+    const connection = await this.#instance.connect();
+    await connection.run(`USE ${CATALOG}`);
+    return connection;
   }
 }

@@ -1,7 +1,9 @@
 /**
- * The values of one column of a chunk as JSON texts, read from the vector's memory as it is: a value object for each of a
- * thousand rows costs more than the query that found them. Numbers are read by render-numbers.ts, texts by render-texts.ts,
- * what is made of other values by render-nested.ts, and every other type by the value (render.ts).
+ * Query results as JSON: a row is an object with its keys in the order of the columns.
+ *
+ * Values become JSON texts column by column, read from the vector's memory as it is: a value object for each of a thousand
+ * rows costs more than the query that found them. render-numbers.ts reads numbers, render-texts.ts texts, render-nested.ts
+ * whatever is made of other values; every other type goes by the value (render.ts).
  */
 import { type DuckDBDataChunk, type DuckDBType, DuckDBTypeId, type DuckDBValue } from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';
@@ -12,10 +14,35 @@ import { renderTexts, TEXT_BYTES } from './render-texts.ts';
 import type { Room } from './room.ts';
 
 /**
+ * The rows of a chunk.
+ *
+ * @param room that they must fit into, each with a separator
+ * @throws NoRoom when they do not
+ */
+export function renderRows(
+  chunk: DuckDBDataChunk,
+  names: readonly string[],
+  types: readonly DuckDBType[],
+  room: Room,
+): string[] {
+  const heads = names.map((name, index) => `${index === 0 ? '{' : ','}${JSON.stringify(name)}:`);
+  // The heads, the brace that ends the row, and the separator.
+  room.take(chunk.rowCount * heads.reduce((sum, head) => sum + head.length, 2));
+  const columns = types.map((type, index) => renderColumn(chunk, index, type, room));
+  const rows: string[] = [];
+  const cells = new Array<string>(heads.length);
+  for (let row = 0; row < chunk.rowCount; row++) {
+    for (let index = 0; index < heads.length; index++) cells[index] = `${heads[index]}${columns[index]?.[row]}`;
+    rows.push(`${cells.join('')}}`);
+  }
+  return rows;
+}
+
+/**
  * @param room that the texts must fit into
  * @throws NoRoom when they do not
  */
-export function renderColumn(chunk: DuckDBDataChunk, index: number, columnType: DuckDBType, room: Room): string[] {
+function renderColumn(chunk: DuckDBDataChunk, index: number, columnType: DuckDBType, room: Room): string[] {
   const nested = nestedColumn(chunk, index, columnType, room);
   if (nested !== null) return Array.from({ length: chunk.rowCount }, (_, row) => nested(row));
   return renderFlat(chunk, index, room);
