@@ -1,5 +1,6 @@
 /** Starts processes of simulated agents and waits until a gateway has all of them. */
 import { fileURLToPath } from 'node:url';
+import { sleep } from '../src/base/index.ts';
 import { TOKEN } from '../test/support/gateway.ts';
 import { type Forked, forkProcess } from './processes.ts';
 import type { AgentCounts } from './simulated-agent.ts';
@@ -60,6 +61,6 @@ export async function untilSynced(url: string, count: number): Promise<void> {
     );
     if (health.links === count && health.nodes === count * NODES_PER_HOST) return;
     if (performance.now() > give_up_ms) throw new Error(`${url} has not all agents: ${JSON.stringify(health)}`);
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await sleep(POLL_MS);
   }
 }

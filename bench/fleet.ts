@@ -19,6 +19,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { sleep } from '../src/base/index.ts';
 import { encodeRef } from '../src/contract/index.ts';
 import { bundleWorker, startWorkerd } from '../test/support/workerd.ts';
 import { type Agents, startAgents, untilSynced } from './agents.ts';
@@ -107,7 +108,6 @@ async function startOn(target: string): Promise<Gateway> {
 
 const seconds = (ms: number) => `${(ms / 1_000).toFixed(2)} s`;
 const kib = (bytes: number) => `${(bytes / 1_024).toFixed(1)} KiB`;
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function say(what: string, text: string): void {
   console.log(`  ${what.padEnd(14)} ${text}`);

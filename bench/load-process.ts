@@ -5,6 +5,8 @@
  * are then those of a server that is full. With a rate, requests are due at fixed times, spread over the connections, and
  * one that is late because its connection was still busy is timed from when it was due.
  */
+
+import { sleep } from '../src/base/index.ts';
 import { Connection } from './http-connection.ts';
 import type { LoadJob, LoadResult } from './load.ts';
 
@@ -32,7 +34,7 @@ async function run({ url, paths, connections, seconds, rate, token }: LoadJob): 
     while (true) {
       const now_ms = performance.now();
       if (now_ms >= end_ms || due_ms >= end_ms) return;
-      if (due_ms > now_ms) await new Promise((resolve) => setTimeout(resolve, due_ms - now_ms));
+      if (due_ms > now_ms) await sleep(due_ms - now_ms);
       // A timer of ours that rings late is no fault of the server.
       const from_ms = step_ms === 0 || due_ms > now_ms ? performance.now() : due_ms;
       const { status } = await connection.get(paths[at % paths.length] ?? '/');

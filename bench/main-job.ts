@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { sleep } from '../src/base/index.ts';
 import { encodeRef, type NodePayload } from '../src/contract/index.ts';
 
 const KILLS = 20;
@@ -51,7 +52,7 @@ async function measure(): Promise<void> {
   await end(first);
   const site = await up(mesh);
   console.log(`start: ${first.start_ms.toFixed(0)} ms, again ${site.start_ms.toFixed(0)} ms (nothing to install)`);
-  await new Promise((resolve) => setTimeout(resolve, REST_MS));
+  await sleep(REST_MS);
   reportMemory(site);
   await reportDumps(site);
   await reportKills(site);

@@ -3,6 +3,7 @@
  * encoded before the clock starts, and their times once a second: what is measured is who takes them.
  */
 import { randomUUID } from 'node:crypto';
+import { sleep } from '../src/base/index.ts';
 import type { EventBatch } from '../src/contract/index.ts';
 import { Connection } from './http-connection.ts';
 import { newCounts, SimulatedAgent } from './simulated-agent.ts';
@@ -63,7 +64,7 @@ async function run({ to, url, token, producers, batch_rows, seconds, rate }: Ing
     let due_ms = start_ms + (step_ms * place) / producers;
     for (let seq = 1; due_ms < end_ms && performance.now() < end_ms; ) {
       const wait_ms = due_ms - performance.now();
-      if (wait_ms > 0) await new Promise((resolve) => setTimeout(resolve, wait_ms));
+      if (wait_ms > 0) await sleep(wait_ms);
       const packed = encoded[(place * 7 + seq) % BATCHES]?.packed() ?? '';
       const from_ms = performance.now();
       if (await producer.send({ producer: id, seq, lost_rows: 0, packed })) {

@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { sleep } from '../src/base/index.ts';
 import { TABLES } from '../src/contract/index.ts';
 import { TOKEN as GATEWAY_TOKEN } from '../test/support/gateway.ts';
 import { Connection } from './http-connection.ts';
@@ -138,7 +139,7 @@ async function points(): Promise<void> {
     progress(`points: ${name}`);
     // What is compiled, copied and opened for the first time is no part of it.
     if (rate !== 0) await load({ ...job, seconds: 2, rate });
-    const over = rate === 0 ? new Promise((resolve) => setTimeout(resolve, 5_000)) : load({ ...job, rate });
+    const over = rate === 0 ? sleep(5_000) : load({ ...job, rate });
     const [times, result] = await Promise.all([pointTimes(http, over), over]);
     const taken = rate === 0 ? '' : `; ${describe(result as IngestResult)}`;
     console.log(`  ${name}: p50 ${ms(times.p50_ms)}, p99 ${ms(times.p99_ms)}${taken}`);
@@ -175,7 +176,7 @@ async function producer(): Promise<void> {
   const emit = startJobs<EmitJob, EmitResult>('telemetry-emit.ts');
   const untilStored = async (rows: number): Promise<void> => {
     // What the parts tell of themselves comes on top, and is so little that it does not matter here.
-    while ((await storedRows(owner)) < rows) await new Promise((resolve) => setTimeout(resolve, 20));
+    while ((await storedRows(owner)) < rows) await sleep(20);
   };
   const warmUp = await emit({ socket_path, clients: producers, seconds: 2 });
   await untilStored(warmUp.rows);
@@ -218,7 +219,7 @@ async function pointTimes(http: Connection, over: Promise<unknown>): Promise<Tim
     const { rows } = await query(http, `select full_name, rank from actors where id = ${id}`);
     durations_ms.push(performance.now() - begin_ms);
     if (rows.length !== 1) throw new Error(`${rows.length} actors have the id ${id}`);
-    await new Promise((resolve) => setTimeout(resolve, POINT_PAUSE_MS));
+    await sleep(POINT_PAUSE_MS);
   }
   return timesOf(durations_ms);
 }

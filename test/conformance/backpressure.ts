@@ -6,8 +6,9 @@ import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeRef } from '../../src/contract/index.ts';
 import { CALLS_PER_HOST_MAX } from '../../src/edge-gateway/limits.ts';
-import { type CallFrame, type FakeAgent, until } from '../support/fake-agent.ts';
+import type { CallFrame, FakeAgent } from '../support/fake-agent.ts';
 import { AUTHORIZED } from '../support/gateway.ts';
+import { until } from '../support/until.ts';
 import { Peers, type Start } from './start.ts';
 
 /** Connections that are opened before the calls on the earlier ones have reached the agent. */

@@ -6,8 +6,9 @@ import { request as httpRequest } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { encodeRef, type NodePayload } from '../../src/contract/index.ts';
 import { ANSWER_PARTS_MAX } from '../../src/edge-gateway/limits.ts';
-import { type CallFrame, type FakeAgent, until } from '../support/fake-agent.ts';
+import type { CallFrame, FakeAgent } from '../support/fake-agent.ts';
 import { AUTHORIZED, type RawAnswer } from '../support/gateway.ts';
+import { until } from '../support/until.ts';
 import { Peers, type Start } from './start.ts';
 
 const OPTS = '{"duration_s":7,"rate_hz":100,"native":false,"threads":false,"nonblocking":false}';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { runDeno } from '../support/deno.ts';
-import { until } from '../support/fake-agent.ts';
 import { TokensFile } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
 import { conformance } from './conformance.ts';
 import type { Start } from './start.ts';
 

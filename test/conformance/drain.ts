@@ -1,8 +1,9 @@
 /** A gateway that is told to stop, as by a planned restart: whoever waits gets an answer, and agents learn that they may dial again. */
 import { expect, it } from 'vitest';
 import { CLOSE, encodeRef } from '../../src/contract/index.ts';
-import { type CallFrame, until } from '../support/fake-agent.ts';
+import type { CallFrame } from '../support/fake-agent.ts';
 import { AUTHORIZED } from '../support/gateway.ts';
+import { until } from '../support/until.ts';
 import { Peers, type Start } from './start.ts';
 
 const DUMP = { Ok: { pid: 1, binary: 'py-spy', capture_mode: 'python_only', stack_traces: [], warnings: [] } };

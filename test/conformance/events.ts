@@ -6,8 +6,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { EVENTS_PATH, encodeRef, type LiveEvent, type NodePayload } from '../../src/contract/index.ts';
 import { LIVE_SYNC_CHANGES_MAX, LIVE_TEXT_MAX_CHARS } from '../../src/edge-gateway/limits.ts';
 import { EventSource } from '../support/event-source.ts';
-import { type FakeAgent, type FakeAgentOptions, until } from '../support/fake-agent.ts';
+import type { FakeAgent, FakeAgentOptions } from '../support/fake-agent.ts';
 import { AUTHORIZED } from '../support/gateway.ts';
+import { until } from '../support/until.ts';
 import { Peers, type Start } from './start.ts';
 
 const PROC = 'trainer-0<BLs6T7ZaDRB>';

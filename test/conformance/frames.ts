@@ -5,7 +5,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CLOSE, encodeRef, FRAME_MAX_BYTES } from '../../src/contract/index.ts';
 import { CONTENDERS_MAX } from '../../src/edge-gateway/limits.ts';
-import { type FakeAgent, type FakeAgentOptions, until } from '../support/fake-agent.ts';
+import type { FakeAgent, FakeAgentOptions } from '../support/fake-agent.ts';
+import { until } from '../support/until.ts';
 import { Peers, type Start } from './start.ts';
 
 export function frameCases(start: Start): void {
@@ -118,7 +119,10 @@ export function frameCases(start: Start): void {
       const { late_answers = 0 } = await peers.counts();
       if (code !== null) agent.stopHeartbeats();
       agent.send(frame.replace('""', `"${text}"`));
-      await until(async () => agent.closeCode !== null || (await peers.counts()).late_answers !== late_answers);
+      await until(
+        async () => agent.closeCode !== null || (await peers.counts()).late_answers !== late_answers,
+        'the close, or the late answer to be counted',
+      );
       expect(agent.closeCode).toBe(code);
     });
   });
@@ -269,7 +273,7 @@ export function frameCases(start: Start): void {
       for (const contender of contenders) contender.hello();
       const extra = await wait();
       // In a turn of its own, so that the others have been heard.
-      await until(async () => (await get('root')).status === 200);
+      await until(async () => (await get('root')).status === 200, 'the root');
       extra.hello();
       await until(() => [...contenders, extra].some(({ closeCode }) => closeCode !== null), 'one to be refused');
       expect([...contenders, extra].filter(({ closeCode }) => closeCode !== null)).toHaveLength(1);

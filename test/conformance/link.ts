@@ -2,8 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CLOSE, type EventBatch, encodeRef, FRAME_MAX_BYTES } from '../../src/contract/index.ts';
-import { type FakeAgent, type FakeAgentOptions, until } from '../support/fake-agent.ts';
+import type { FakeAgent, FakeAgentOptions } from '../support/fake-agent.ts';
 import { AUTHORIZED } from '../support/gateway.ts';
+import { until } from '../support/until.ts';
 import { type FakeStore, startStore } from './fake-store.ts';
 import { Peers, type Start } from './start.ts';
 
@@ -57,7 +58,7 @@ export function linkCases(start: Start): void {
     ])('with %s is refused without retry', async (_, change, code) => {
       const agent = await peers.open({ heartbeats: false });
       agent.hello(change);
-      await until(() => agent.closeCode !== null);
+      await until(() => agent.closeCode !== null, 'the close');
       expect(agent.frames('refuse')).toMatchObject([{ code, retry: false }]);
       expect(agent.closeCode).toBe(CLOSE.protocol);
     });
@@ -68,7 +69,7 @@ export function linkCases(start: Start): void {
     ])('that is %s closes the link with 1008', async (_, text) => {
       const agent = await peers.open({ heartbeats: false });
       agent.send(text);
-      await until(() => agent.closeCode !== null);
+      await until(() => agent.closeCode !== null, 'the close');
       expect(agent.closeCode).toBe(CLOSE.protocol);
     });
 
@@ -80,7 +81,7 @@ export function linkCases(start: Start): void {
       const agent = await dial();
       agent.stopHeartbeats();
       agent.hello();
-      await until(() => agent.closeCode === CLOSE.protocol);
+      await until(() => agent.closeCode === CLOSE.protocol, 'the close as a protocol error');
     });
   });
 
@@ -98,7 +99,7 @@ export function linkCases(start: Start): void {
       first.stopHeartbeats();
       const second = await dial();
       expect(second.frames('welcome')).toHaveLength(1);
-      await until(() => first.closeCode !== null);
+      await until(() => first.closeCode !== null, 'the close of the first link');
       expect([CLOSE.replaced, CLOSE.protocol]).toContain(first.closeCode);
     });
 
@@ -107,7 +108,7 @@ export function linkCases(start: Start): void {
       first.stopHeartbeats();
       const second = await dial({ incarnation: first.incarnation });
       expect(second.frames('welcome')).toHaveLength(1);
-      await until(() => first.closeCode === CLOSE.replaced);
+      await until(() => first.closeCode === CLOSE.replaced, 'the first link to be replaced');
     });
   });
 
@@ -120,7 +121,7 @@ export function linkCases(start: Start): void {
       agent.send({ type: 'heartbeat' });
       expect((await get('root')).json.properties.Root.num_hosts).toBe(0);
       agent.sync(rest);
-      await until(async () => (await get(agent.procRef)).status === 200);
+      await until(async () => (await get(agent.procRef)).status === 200, 'the proc');
       expect((await get('root')).json.children).toEqual([agent.hostRef]);
     });
 
@@ -129,7 +130,7 @@ export function linkCases(start: Start): void {
       agent.sync([agent.hostNode([agent.serviceRef])], true);
       expect((await get(agent.procRef)).status).toBe(200);
       agent.sync([agent.proc(agent.serviceRef, [])]);
-      await until(async () => (await get(agent.procRef)).status === 404);
+      await until(async () => (await get(agent.procRef)).status === 404, 'the proc to be gone');
       expect((await get(agent.hostRef)).json.children).toEqual([agent.serviceRef]);
     });
 
@@ -137,7 +138,7 @@ export function linkCases(start: Start): void {
       const agent = await linked();
       const changed = { ...agent.proc(agent.procRef, []), as_of: '2026-03-02T09:15:02.004Z' };
       agent.delta([changed], [agent.actorRef]);
-      await until(async () => (await get(agent.procRef)).json.as_of === changed.as_of);
+      await until(async () => (await get(agent.procRef)).json.as_of === changed.as_of, 'the change');
       expect((await get(agent.procRef)).json).toEqual(changed);
     });
 
@@ -145,11 +146,11 @@ export function linkCases(start: Start): void {
       const agent = await linked();
       agent.seq += 1;
       agent.delta([], [agent.procRef]);
-      await until(() => agent.frames('resync').length === 1);
+      await until(() => agent.frames('resync').length === 1, 'the resync');
       agent.delta([], [agent.procRef]);
       agent.sync([agent.proc(agent.serviceRef, [])]);
       agent.sync([agent.hostNode([agent.serviceRef]), agent.proc(agent.serviceRef, [])]);
-      await until(async () => (await get(agent.hostRef)).json.children.length === 1);
+      await until(async () => (await get(agent.hostRef)).json.children.length === 1, 'the state after the gap');
       expect((await get(agent.procRef)).status).toBe(404);
       expect(agent.frames('resync')).toHaveLength(1);
     });
@@ -159,7 +160,7 @@ export function linkCases(start: Start): void {
       agent.seq -= 1;
       agent.delta([], [agent.procRef]);
       agent.delta([{ ...agent.proc(agent.serviceRef, []), as_of: '2026-03-02T09:15:02.004Z' }]);
-      await until(async () => (await get(agent.serviceRef)).json.as_of === '2026-03-02T09:15:02.004Z');
+      await until(async () => (await get(agent.serviceRef)).json.as_of === '2026-03-02T09:15:02.004Z', 'the change');
       expect((await get(agent.procRef)).status).toBe(200);
       expect((await peers.counts()).stale_frames).toBe(1);
     });
@@ -185,7 +186,7 @@ export function linkCases(start: Start): void {
       const agent = await dial();
       agent.stopHeartbeats();
       publish(agent);
-      await until(() => agent.closeCode !== null);
+      await until(() => agent.closeCode !== null, 'the close');
       expect(agent.closeCode).toBe(CLOSE.protocol);
       expect(agent.closeReason).not.toBe('');
       expect((await get(foreign)).status).toBe(404);
@@ -195,7 +196,7 @@ export function linkCases(start: Start): void {
       const agent = await dial();
       agent.stopHeartbeats();
       agent.sync([{ ...agent.hostNode([]), identity: 'é'.repeat(300) }]);
-      await until(() => agent.closeCode !== null);
+      await until(() => agent.closeCode !== null, 'the close');
       expect(agent.closeCode).toBe(CLOSE.protocol);
       expect(agent.closeReason).toMatch(/^invalid reference 'é+$/);
     });
@@ -210,7 +211,7 @@ export function linkCases(start: Start): void {
       const agent = await linked();
       agent.stopHeartbeats();
       publish(agent);
-      await until(() => agent.closeCode !== null);
+      await until(() => agent.closeCode !== null, 'the close');
       expect(agent.closeCode).toBe(CLOSE.protocol);
     });
 
@@ -223,7 +224,10 @@ export function linkCases(start: Start): void {
       const { late_answers = 0 } = await peers.counts();
       if (code !== null) agent.stopHeartbeats();
       agent.send(frame.replace('""', `"${'x'.repeat(size_bytes - frame.length)}"`));
-      await until(async () => agent.closeCode !== null || (await peers.counts()).late_answers !== late_answers);
+      await until(
+        async () => agent.closeCode !== null || (await peers.counts()).late_answers !== late_answers,
+        'the close, or the late answer to be counted',
+      );
       expect(agent.closeCode).toBe(code);
     });
   });
@@ -232,7 +236,7 @@ export function linkCases(start: Start): void {
     it('with bye removes the host', async () => {
       const agent = await linked();
       agent.send({ type: 'bye', reason: 'done' });
-      await until(async () => (await get('root')).json.children.length === 0);
+      await until(async () => (await get('root')).json.children.length === 0, 'the host to be gone');
       expect((await get(agent.hostRef)).json.error).toEqual({
         code: 'not_found',
         message: 'host not found: unix:gpu-7',
@@ -243,7 +247,7 @@ export function linkCases(start: Start): void {
       const agent = await linked();
       const { json: last } = await get(agent.procRef);
       agent.drop();
-      await until(async () => (await get(agent.procRef)).status === 504);
+      await until(async () => (await get(agent.procRef)).status === 504, 'the host to be seen as disconnected');
       const { json } = await get(agent.procRef);
       expect(json.error.code).toBe('gateway_timeout');
       expect(json.error.message).toMatch(/host gpu-7 .* last heard \d+\.\d s ago/);
@@ -256,23 +260,23 @@ export function linkCases(start: Start): void {
     it('by silence is noticed after three heartbeats', async () => {
       const agent = await linked();
       agent.stopHeartbeats();
-      await until(() => agent.closeCode !== null);
+      await until(() => agent.closeCode !== null, 'the close');
       expect(agent.closeReason).toBe('silent for too long');
     });
 
     it('mends when the agent dials again: old state is not shown as new until a whole sync has come', async () => {
       const agent = await linked();
       agent.drop();
-      await until(async () => (await get(agent.procRef)).status === 504);
+      await until(async () => (await get(agent.procRef)).status === 504, 'the host to be seen as disconnected');
       const again = await dial();
       expect((await get(agent.procRef)).status).toBe(504);
       again.sync();
-      await until(async () => (await get(agent.procRef)).status === 200);
+      await until(async () => (await get(agent.procRef)).status === 200, 'the proc');
     });
 
     it('sends heartbeats of its own in silence', async () => {
       const agent = await linked();
-      await until(() => agent.frames('heartbeat').length >= 2);
+      await until(() => agent.frames('heartbeat').length >= 2, 'two heartbeats');
     });
   });
 
@@ -281,7 +285,7 @@ export function linkCases(start: Start): void {
       const agent = await linked();
       const { status, json } = await get(agent.actorRef);
       expect([status, json.properties.Actor.actor_status]).toEqual([200, 'idle']);
-      await until(() => agent.frames('cancel').length === 1);
+      await until(() => agent.frames('cancel').length === 1, 'the cancel');
     });
 
     it('finds an actor by its number, whatever the label says', async () => {
@@ -345,10 +349,10 @@ export function linkCases(start: Start): void {
       const client = new AbortController();
       const url = `${peers.gateway.url}/v1/config/${encodeRef(agent.procRef)}`;
       const asked = fetch(url, { headers: AUTHORIZED, signal: client.signal }).catch(() => 'aborted');
-      await until(() => agent.frames('call').length === 1);
+      await until(() => agent.frames('call').length === 1, 'the call');
       client.abort();
       expect(await asked).toBe('aborted');
-      await until(() => agent.frames('cancel').length === 1);
+      await until(() => agent.frames('cancel').length === 1, 'the cancel');
     });
   });
 
@@ -363,7 +367,7 @@ export function linkCases(start: Start): void {
       };
       const agent = await linked();
       for (const seq of [1, 2, 3]) agent.send({ type: 'events', batch: batch(seq, agent.incarnation) });
-      await until(() => agent.frames('ack').length === 3);
+      await until(() => agent.frames('ack').length === 3, 'three acknowledgements');
       expect(stored).toEqual([1, 2, 3]);
     });
 
@@ -385,7 +389,7 @@ export function linkCases(start: Start): void {
       expect(agent.frames('ack')).toEqual([]);
       send(1);
       send(2);
-      await until(() => agent.frames('ack').length === 2);
+      await until(() => agent.frames('ack').length === 2, 'two acknowledgements');
       expect(stored).toEqual([1, 2]);
     });
 
@@ -393,7 +397,7 @@ export function linkCases(start: Start): void {
       store.onIngest = () => ({ status: 400, body: '{"error":{"code":"bad_request","message":"no such table"}}' });
       const agent = await linked();
       agent.send({ type: 'events', batch: batch(1, randomUUID()) });
-      await until(() => agent.frames('ack').length === 1);
+      await until(() => agent.frames('ack').length === 1, 'the acknowledgement');
       expect((await peers.counts()).poison_batches).toBe(1);
     });
   });

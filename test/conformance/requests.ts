@@ -3,8 +3,8 @@ import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { LINK_PATH } from '../../src/contract/index.ts';
 import { answerError } from '../support/answers.ts';
-import { until } from '../support/fake-agent.ts';
 import { rawRequest, TOKEN } from '../support/gateway.ts';
+import { until } from '../support/until.ts';
 import { type Capabilities, type Gateway, Peers, type Start } from './start.ts';
 
 const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket'];
@@ -77,7 +77,7 @@ export function requestCases(start: Start, capabilities: Capabilities): void {
     ])('%s is refused', async (_, lines) => {
       const heard = say([link, HOST, ...UPGRADE, AUTHORIZED, ...lines]);
       if (capabilities.explainsHandshakes) return expect(await refusal(heard)).toEqual([400, 'bad_request']);
-      await until(() => heard.text.includes('\r\n\r\n'));
+      await until(() => heard.text.includes('\r\n\r\n'), 'the head of an answer');
       expect(heard.text).toMatch(/^HTTP\/1\.1 (400|426|101) /);
     });
 
@@ -87,7 +87,7 @@ export function requestCases(start: Start, capabilities: Capabilities): void {
       [[], /sec-websocket-protocol/i, false],
     ])('that offers %j agrees on our subprotocol or none', async (offer, protocol, isAgreed) => {
       const heard = say([link, HOST, ...UPGRADE, VERSION, KEY, AUTHORIZED, ...offer]);
-      await until(() => heard.text.includes('\r\n\r\n'));
+      await until(() => heard.text.includes('\r\n\r\n'), 'the head of an answer');
       expect(heard.text).toMatch(/^HTTP\/1\.1 101 /);
       expect(protocol.test(heard.text)).toBe(isAgreed);
     });
@@ -99,7 +99,7 @@ export function requestCases(start: Start, capabilities: Capabilities): void {
       ['POST', 'websocket', '/v1/root', /^HTTP\/1\.1 405 [\s\S]*allow: GET,HEAD/i],
     ])('%s to %s of %s is answered as without it', async (method, protocol, path, answer) => {
       const heard = say([`${method} ${path} HTTP/1.1`, HOST, 'Connection: Upgrade', `Upgrade: ${protocol}`]);
-      await until(() => heard.text.includes('\r\n\r\n'));
+      await until(() => heard.text.includes('\r\n\r\n'), 'the head of an answer');
       expect(heard.text).toMatch(answer);
     });
 
@@ -107,7 +107,7 @@ export function requestCases(start: Start, capabilities: Capabilities): void {
       const peers = new Peers(await start());
       const agent = await peers.dial({ heartbeats: false });
       agent.socket.send(Buffer.from('{}'));
-      await until(() => agent.closeCode !== null);
+      await until(() => agent.closeCode !== null, 'the close');
       expect([agent.closeCode, agent.closeReason]).toEqual([1008, 'frames are text']);
       await peers.end();
     });
@@ -120,7 +120,7 @@ export function requestCases(start: Start, capabilities: Capabilities): void {
       ['a Host with a path', ['Host: localhost/v1/root'], 400],
     ])('with %s is refused', async (_, host, status) => {
       const heard = say(['GET /v1/root HTTP/1.1', ...host]);
-      await until(() => heard.text.includes('\r\n\r\n'));
+      await until(() => heard.text.includes('\r\n\r\n'), 'the head of an answer');
       expect(Number(heard.text.slice(9, 12))).toBe(status);
     });
 
@@ -141,7 +141,7 @@ export function requestCases(start: Start, capabilities: Capabilities): void {
     it.each(['/v1/x#x', '/v1/a|b"<>{}^`'])('for %s, which nobody may send, gets an answer', async (target) => {
       const heard = say([`GET ${target} HTTP/1.1`, HOST]);
       if (capabilities.readsAnyTarget) return expect(await refusal(heard)).toEqual([404, 'not_found']);
-      await until(() => heard.text.includes('\r\n\r\n'));
+      await until(() => heard.text.includes('\r\n\r\n'), 'the head of an answer');
       expect(heard.text).toMatch(/^HTTP\/1\.1 4/);
     });
 
@@ -154,13 +154,13 @@ export function requestCases(start: Start, capabilities: Capabilities): void {
       const heard = say([`GET /v1/${'x'.repeat(160 * 1_024)} HTTP/1.1`, HOST]);
       if (capabilities.explainsUnreadableHeads) return expect(await refusal(heard)).toEqual([431, 'bad_request']);
       // A server that hangs up at once may reset the connection before its answer has been read.
-      await until(() => heard.text.includes('\r\n\r\n') || heard.isEnded);
+      await until(() => heard.text.includes('\r\n\r\n') || heard.isEnded, 'the head of an answer, or the end');
       expect(heard.text.slice(0, 13)).toMatch(/^(HTTP\/1\.1 4(00|14) )?$/);
     });
 
     it('that is no HTTP is refused, and the connection ends', async () => {
       const heard = say(['nonsense']);
-      await until(() => heard.isEnded);
+      await until(() => heard.isEnded, 'the end of the connection');
       if (capabilities.explainsUnreadableHeads) expect(await refusal(heard)).toEqual([400, 'bad_request']);
     });
   });
@@ -168,7 +168,7 @@ export function requestCases(start: Start, capabilities: Capabilities): void {
   it('the end of the gateway does not wait for a peer that never closes its link', async () => {
     const other = await start();
     const heard = say([`GET ${LINK_PATH}?host=gpu-7 HTTP/1.1`, HOST, ...UPGRADE, VERSION, KEY, AUTHORIZED], other.port);
-    await until(() => heard.text.startsWith('HTTP/1.1 101 '));
+    await until(() => heard.text.startsWith('HTTP/1.1 101 '), 'the upgrade');
     const start_ms = performance.now();
     await other.close();
     expect(performance.now() - start_ms).toBeLessThan(5_000);

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeRef, type PySpyProfileOutcome } from '../../src/contract/index.ts';
 import type { CallFrame, FakeAgent } from '../support/fake-agent.ts';
-import { until } from '../support/fake-agent.ts';
 import { AUTHORIZED } from '../support/gateway.ts';
+import { until } from '../support/until.ts';
 import { type FakeStore, startStore } from './fake-store.ts';
 import { type Capabilities, Peers, type Start } from './start.ts';
 

@@ -4,8 +4,9 @@
  */
 import type { TokenDocument } from '../../src/contract/index.ts';
 import type { AnonymousLevel } from '../../src/edge-gateway/index.ts';
-import { FakeAgent, type FakeAgentOptions, until } from '../support/fake-agent.ts';
+import { FakeAgent, type FakeAgentOptions } from '../support/fake-agent.ts';
 import { type RawAnswer, rawRequest, TOKEN } from '../support/gateway.ts';
+import { until } from '../support/until.ts';
 
 /** Where the gateway under test says that its token is: part of its refusals on loopback. */
 export const TOKEN_SOURCE = 'MESHSCOPE_TOKEN';

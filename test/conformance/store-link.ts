@@ -12,9 +12,10 @@ import {
   STORE_PATH,
   STORE_SUBPROTOCOL,
 } from '../../src/contract/index.ts';
-import { type CallFrame, type FakeAgent, until } from '../support/fake-agent.ts';
+import type { CallFrame, FakeAgent } from '../support/fake-agent.ts';
 import { AUTHORIZED, TOKEN } from '../support/gateway.ts';
 import { type Asked, LinkedStore, type LinkedStoreOptions } from '../support/linked-store.ts';
+import { until } from '../support/until.ts';
 import { startStore } from './fake-store.ts';
 import { Peers, type Start } from './start.ts';
 
@@ -109,7 +110,7 @@ export function storeLinkCases(start: Start): void {
     ])('with %s is refused without retry', async (_, change, code) => {
       const store = await open({ heartbeats: false });
       store.hello(change);
-      await until(() => store.closeCode !== null);
+      await until(() => store.closeCode !== null, 'the close');
       expect(store.frames('refuse')).toMatchObject([{ code, retry: false }]);
       expect(store.closeCode).toBe(CLOSE.protocol);
     });
@@ -120,7 +121,7 @@ export function storeLinkCases(start: Start): void {
     ])('that is %s closes the link with 1008', async (_, text) => {
       const store = await open({ heartbeats: false });
       store.send(text);
-      await until(() => store.closeCode !== null);
+      await until(() => store.closeCode !== null, 'the close');
       expect(store.closeCode).toBe(CLOSE.protocol);
     });
 
@@ -132,7 +133,7 @@ export function storeLinkCases(start: Start): void {
       const store = await dial();
       store.stopHeartbeats();
       send(store);
-      await until(() => store.closeCode !== null);
+      await until(() => store.closeCode !== null, 'the close');
       expect(store.closeCode).toBe(code);
     });
 
@@ -150,7 +151,7 @@ export function storeLinkCases(start: Start): void {
   it('answers each heartbeat with one', async () => {
     const store = await dial({ heartbeats: false });
     for (let i = 0; i < 3; i += 1) store.send(HEARTBEAT_TEXT);
-    await until(() => store.frames('heartbeat').length === 3);
+    await until(() => store.frames('heartbeat').length === 3, 'three heartbeats');
   });
 
   describe('one store at a time', () => {
@@ -163,8 +164,8 @@ export function storeLinkCases(start: Start): void {
 
     it('another incarnation replaces one that has gone silent', async () => {
       const first = await dial({ heartbeats: false });
-      await until(async () => (await dial()).frames('welcome').length === 1);
-      await until(() => first.closeCode !== null);
+      await until(async () => (await dial()).frames('welcome').length === 1, 'a link that is welcome');
+      await until(() => first.closeCode !== null, 'the close of the first link');
       expect(first.closeCode).toBe(CLOSE.replaced);
       expect(first.closeReason).toContain('silent');
     });
@@ -176,7 +177,7 @@ export function storeLinkCases(start: Start): void {
         incarnation: first.incarnation,
         onAsk: ({ call }, self) => self.answer(call, '{"rows":[]}'),
       });
-      await until(() => first.closeCode === CLOSE.replaced);
+      await until(() => first.closeCode === CLOSE.replaced, 'the first link to be replaced');
       expect((await query('select 1')).status).toBe(200);
       expect([first.asked.length, second.asked.length]).toEqual([0, 1]);
     });
@@ -256,7 +257,7 @@ export function storeLinkCases(start: Start): void {
     it('that are large come in parts, those of several in turns', async () => {
       const store = await dial({ onAsk: ({ call, body }, self) => self.answer(call, rows(body.length)) });
       const large = query('y'.repeat(6 * ASK_PART_CHARS));
-      await until(() => store.frames('ask').length > 0);
+      await until(() => store.frames('ask').length > 0, 'the ask');
       const small = await query('z');
       expect([small.body, (await large).body]).toEqual([rows(11), rows(6 * ASK_PART_CHARS + 10)]);
       expect(store.frames('ask').filter(({ part }) => part.length > ASK_PART_CHARS)).toEqual([]);
@@ -266,14 +267,14 @@ export function storeLinkCases(start: Start): void {
       const store = await dial({ confirms: false, onAsk: ({ call }, self) => self.answer(call, rows(1)) });
       const large = query('y'.repeat(ASK_WINDOW_CHARS + ASK_PART_CHARS));
       const sent = () => store.frames('ask').reduce((sum, { part }) => sum + part.length, 0);
-      await until(() => sent() === ASK_WINDOW_CHARS);
+      await until(() => sent() === ASK_WINDOW_CHARS, 'a full window');
       // A sign of life that goes the same way shows that nothing else was under way.
       const heartbeats = store.frames('heartbeat').length;
-      await until(() => store.frames('heartbeat').length >= heartbeats + 2);
+      await until(() => store.frames('heartbeat').length >= heartbeats + 2, 'two more heartbeats');
       expect(sent()).toBe(ASK_WINDOW_CHARS);
       const call = store.frames('ask')[0]?.call ?? 0;
       store.send({ type: 'got', call });
-      await until(() => sent() === ASK_WINDOW_CHARS + ASK_PART_CHARS);
+      await until(() => sent() === ASK_WINDOW_CHARS + ASK_PART_CHARS, 'one more part');
       store.send({ type: 'got', call });
       expect((await large).body).toBe(rows(1));
     });
@@ -314,10 +315,10 @@ export function storeLinkCases(start: Start): void {
       const body = JSON.stringify({ sql: 'x' });
       const init = { method: 'POST', headers: JSON_HEADERS, body, signal: client.signal };
       const asked = fetch(`${peers.gateway.url}/v1/query`, init).catch(() => 'aborted');
-      await until(() => store.asked.length === 1);
+      await until(() => store.asked.length === 1, 'the request to the store');
       client.abort();
       expect(await asked).toBe('aborted');
-      await until(() => store.frames('cancel').length === 1);
+      await until(() => store.frames('cancel').length === 1, 'the cancel');
       expect(store.frames('cancel')).toMatchObject([{ call: store.asked[0]?.call }]);
     });
 
@@ -325,7 +326,7 @@ export function storeLinkCases(start: Start): void {
       const store = await dial();
       const answer = await query('x');
       expect([answer.status, answer.error.code]).toEqual([504, 'gateway_timeout']);
-      await until(() => store.frames('cancel').length === 1);
+      await until(() => store.frames('cancel').length === 1, 'the cancel');
     });
   });
 
@@ -398,12 +399,12 @@ export function storeLinkCases(start: Start): void {
       const agent = await linkedAgent();
       const store = await dial();
       agent.send({ type: 'events', batch: batch(1, agent.incarnation) });
-      await until(() => store.asked.length === 1);
+      await until(() => store.asked.length === 1, 'the request to the store');
       expect(agent.frames('ack')).toEqual([]);
       const [asked] = store.asked;
       expect(JSON.parse(asked?.body ?? '')).toEqual(batch(1, agent.incarnation));
       store.answer(asked?.call ?? 0, '{"acked":1}');
-      await until(() => agent.frames('ack').length === 1);
+      await until(() => agent.frames('ack').length === 1, 'the acknowledgement');
       expect(agent.frames('ack')).toMatchObject([{ producer: agent.incarnation, seq: 1 }]);
     });
 
@@ -413,7 +414,7 @@ export function storeLinkCases(start: Start): void {
       await peers.untilCount('dropped_batches', 1);
       const store = await dial({ onAsk: ({ call }, self) => self.answer(call, '{"acked":1}') });
       agent.send({ type: 'events', batch: batch(1, agent.incarnation) });
-      await until(() => agent.frames('ack').length === 1);
+      await until(() => agent.frames('ack').length === 1, 'the acknowledgement');
       expect(store.asked).toHaveLength(1);
     });
 
@@ -426,7 +427,7 @@ export function storeLinkCases(start: Start): void {
       const onAsk = ({ call }: Asked, self: LinkedStore) => self.answer(call, '{"acked":1}');
       const second = await dial({ incarnation: first.incarnation, onAsk });
       agent.send({ type: 'events', batch: batch(1, agent.incarnation) });
-      await until(() => agent.frames('ack').length === 1);
+      await until(() => agent.frames('ack').length === 1, 'the acknowledgement');
       expect(second.asked.map(({ body }) => JSON.parse(body).seq)).toEqual([1]);
     });
 
@@ -434,7 +435,7 @@ export function storeLinkCases(start: Start): void {
       const agent = await linkedAgent();
       await dial({ onAsk: ({ call }, self) => self.fault(call, 'bad_request', 'no such table') });
       agent.send({ type: 'events', batch: batch(1, randomUUID()) });
-      await until(() => agent.frames('ack').length === 1);
+      await until(() => agent.frames('ack').length === 1, 'the acknowledgement');
       expect((await peers.counts()).poison_batches).toBe(1);
     });
   });

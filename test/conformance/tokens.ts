@@ -1,9 +1,9 @@
 /** Tokens with roles, ends and hosts, and the audit line of who did what. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CLOSE, encodeRef, LINK_PATH, STORE_PATH } from '../../src/contract/index.ts';
-import { until } from '../support/fake-agent.ts';
 import { AUTHORIZED, TOKEN } from '../support/gateway.ts';
 import { bearer, tokenDocument, tokenText } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
 import { type FakeStore, startStore } from './fake-store.ts';
 import { Peers, type Start } from './start.ts';
 
@@ -116,7 +116,7 @@ export function tokenCases(start: Start): void {
       const agent = await closed.dial({ token, host: 'gpu-8' });
       expect(agent.frames('welcome')).toHaveLength(1);
       agent.send({ type: 'bye', reason: 'done' });
-      await until(() => agent.closeCode !== null);
+      await until(() => agent.closeCode !== null, 'the close');
     });
 
     it('is refused another at the upgrade, and without it for the sake of the explanation', async () => {
@@ -130,7 +130,7 @@ export function tokenCases(start: Start): void {
     it('is refused another in hello than the link was opened for', async () => {
       const agent = await closed.open({ token, host: 'gpu-7', heartbeats: false });
       agent.hello({ host: 'gpu-9' });
-      await until(() => agent.closeCode !== null);
+      await until(() => agent.closeCode !== null, 'the close');
       expect(agent.frames('refuse')).toMatchObject([{ code: 'host_mismatch', retry: false }]);
       expect([agent.closeCode, agent.closeReason]).toEqual([CLOSE.protocol, 'host_mismatch']);
     });
@@ -143,7 +143,7 @@ export function tokenCases(start: Start): void {
     const agent = await peers.dial({ token: tokenText('short'), heartbeats: false });
     const other = await peers.dial({ host: 'gpu-8' });
     expect(agent.frames('welcome')).toHaveLength(1);
-    await until(() => agent.closeCode !== null);
+    await until(() => agent.closeCode !== null, 'the close');
     expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(expires_at));
     expect([agent.closeCode, agent.closeReason]).toEqual([CLOSE.protocol, 'token revoked']);
     expect(other.closeCode).toBeNull();

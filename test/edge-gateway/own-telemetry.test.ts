@@ -7,7 +7,7 @@ import { OWN_ROWS_MAX } from '../../src/edge-gateway/limits.ts';
 import type { MeshCounts, Telemetry } from '../../src/edge-gateway/ports.ts';
 import { OwnTelemetry } from '../../src/edge-gateway/store/own-telemetry.ts';
 import { sha256 } from '../../src/edge-gateway/targets/sha256.ts';
-import { until } from '../support/fake-agent.ts';
+import { until } from '../support/until.ts';
 
 const COUNTS: MeshCounts = {
   hosts: 3,
@@ -69,7 +69,10 @@ describe('what is sent', () => {
     own.log.warn('host gpu-7 is gone', { host: 'gpu-7' });
     own.asked({ path: '/v1/query', audit: 'query' })(200);
     own.start(telemetry, ACTOR, 5);
-    await until(() => telemetry.rows('metric_sums').length > 0 && telemetry.rows('spans').length > 0);
+    await until(
+      () => telemetry.rows('metric_sums').length > 0 && telemetry.rows('spans').length > 0,
+      'metrics and spans',
+    );
     for (const { tables, source } of telemetry.batches) {
       expect(pack(tables as TableRows)).toMatchObject({ ok: true });
       expect(source).toBe('gateway: own telemetry');
@@ -90,7 +93,7 @@ describe('what is sent', () => {
     const announced = 5;
     for (let index = 0; index < OWN_ROWS_MAX + 3 - announced; index += 1) own.log.info(`line ${index}`);
     telemetry.isAbsent = false;
-    await until(() => telemetry.rows('events').length >= OWN_ROWS_MAX - announced);
+    await until(() => telemetry.rows('events').length >= OWN_ROWS_MAX - announced, 'as many rows as may wait');
     expect(telemetry.rows('events')).toHaveLength(OWN_ROWS_MAX - announced);
     expect(telemetry.batches.map(({ lost_rows }) => lost_rows).reduce((a, b) => Math.max(a, b))).toBe(3);
   });
@@ -99,7 +102,7 @@ describe('what is sent', () => {
     const own = open();
     const telemetry = new Taking();
     own.start(telemetry, ACTOR, 5);
-    await until(() => telemetry.rows('actors').length > 0);
+    await until(() => telemetry.rows('actors').length > 0, 'the row of the actor');
     await own.close();
     const [actor] = telemetry.rows('actors');
     const statuses = telemetry.rows('actor_status_events');
@@ -118,7 +121,7 @@ describe('what is sent', () => {
     };
     own.log.info('one line');
     own.start(telemetry, ACTOR, 5);
-    await until(() => telemetry.batches.length > 0);
+    await until(() => telemetry.batches.length > 0, 'a batch');
     expect(telemetry.batches[0]?.lost_rows).toBeGreaterThan(0);
     expect(telemetry.rows('events').map((row) => row[0])).toContain('own telemetry dropped after');
   });

@@ -1,7 +1,7 @@
 /** Directory and shards when one of them fails, is lost, or belongs elsewhere in between: what is listed and told stays true. */
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { success } from '../../src/base/index.ts';
+import { sleep, success } from '../../src/base/index.ts';
 import type { EventBatch } from '../../src/contract/index.ts';
 import type { PublishedNode } from '../../src/edge-gateway/hub/published.ts';
 import {
@@ -15,8 +15,8 @@ import {
 import { nodeChanged } from '../../src/edge-gateway/live/events.ts';
 import { Teller, type Told } from '../../src/edge-gateway/shards/teller.ts';
 import { hostNode, procNode } from '../support/evicting-hub.ts';
-import { until } from '../support/fake-agent.ts';
 import { Parts, type PartsOptions } from '../support/parts.ts';
+import { until } from '../support/until.ts';
 
 let made: Parts[] = [];
 
@@ -93,7 +93,7 @@ describe('how many hosts there are', () => {
     };
     parts.onDirectory = async (path) => {
       if (path !== '/told' || seq > 40 * TOLD_EVENTS_MAX) return;
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await sleep(1);
       change();
     };
     session.receive(

@@ -6,10 +6,12 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { sleep } from '../../src/base/index.ts';
 import { encodeRef, type NodePayload, type ProcProperties } from '../../src/contract/index.ts';
 import { checkedFetch } from '../support/answers.ts';
 import { MAIN, type RunningCli, runCli, type Site, siteOf, startCli, startSite } from '../support/cli.ts';
-import { findByCommand, isThere, until } from '../support/processes.ts';
+import { findByCommand, isThere } from '../support/processes.ts';
+import { until } from '../support/until.ts';
 
 let folder: string;
 let running: RunningCli[];
@@ -263,7 +265,7 @@ os.waitpid(pid, 0)
       for (let asked = 0; asked < 30; asked += 1) {
         const answer = await checkedFetch(`${url}/v1/config/${encodeRef(service)}`, { headers });
         expect(answer.status).toBe(200);
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await sleep(20);
       }
     } finally {
       python.stdin.end();

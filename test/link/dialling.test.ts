@@ -7,7 +7,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { AGENT_CLOSE, CLOSE, closeReason, type StoreFrame, type StoreGatewayFrame } from '../../src/contract/index.ts';
 import { type Connection, type Dialler, type DialOptions, keepDialling } from '../../src/link/dialling/index.ts';
 import { STORE_LINK } from '../../src/link/index.ts';
-import { until } from '../support/fake-agent.ts';
+import { until } from '../support/until.ts';
 
 const WELCOME = { type: 'welcome', version: 1, gateway_version: 'x', heartbeat_ms: 5_000, frame_max_bytes: 1_048_576 };
 const TOKEN = 'test-token-0123456789';
@@ -88,11 +88,11 @@ describe('what closes a link', () => {
     const first = welcomed(...early.slice(0, 2));
     dial({ limits: { early_frames_max: 2, backoff_first_ms: 0, backoff_max_ms: 0 } }, false);
     await first;
-    await until(() => opened.length === 1);
+    await until(() => opened.length === 1, 'the first dial');
     opened[0]?.listen((frame) => {
       if (frame.type === 'cancel') heard.push(frame.call);
     });
-    await until(() => heard.length === 2);
+    await until(() => heard.length === 2, 'both frames');
     expect(heard).toEqual([0, 1]);
     const second = welcomed(...early);
     opened[0]?.close('next');
@@ -120,11 +120,11 @@ describe('when a link is dialled again', () => {
     const first = welcomed();
     dial({ limits });
     const socket = await first;
-    await until(() => opened.length === 1);
+    await until(() => opened.length === 1, 'the first dial');
     const second = welcomed();
     socket.close(CLOSE.going_away, 'gateway is stopping');
     await second;
-    await until(() => opened.length === 2);
+    await until(() => opened.length === 2, 'the second dial');
     expect(troubles).toEqual([]);
     expect(await opened[0]?.closed).toEqual({ kind: 'drained', reason: 'gateway is stopping' });
   });
@@ -133,7 +133,7 @@ describe('when a link is dialled again', () => {
     const first = welcomed();
     dial({ limits: { ...limits, backoff_reset_ms: HOUR_MS } });
     const socket = await first;
-    await until(() => opened.length === 1);
+    await until(() => opened.length === 1, 'the first dial');
     socket.close(CLOSE.going_away, 'gateway is stopping');
     await opened[0]?.closed;
     await new Promise((resolve) => setImmediate(resolve));
@@ -143,7 +143,7 @@ describe('when a link is dialled again', () => {
   it('after the backoff when the gateway closed it, and the reason is told once', async () => {
     dial({ limits: { backoff_first_ms: 1, backoff_max_ms: 1 } });
     for (let time = 0; time < 3; time += 1) (await welcomed()).close(4_000, 'no reason');
-    await until(() => opened.length === 3);
+    await until(() => opened.length === 3, 'the third dial');
     await opened[2]?.closed;
     expect(new Set(troubles)).toEqual(new Set(['failed: the link was closed: no reason']));
   });
@@ -185,7 +185,7 @@ describe('a refusal', () => {
       );
     });
     dial({ limits: { backoff_first_ms: HOUR_MS, backoff_max_ms: HOUR_MS } });
-    await until(() => troubles.length === 1);
+    await until(() => troubles.length === 1, 'the trouble to be reported');
     expect(troubles).toEqual([trouble]);
   });
 
@@ -194,7 +194,7 @@ describe('a refusal', () => {
       socket.once('message', () => socket.send(JSON.stringify({ ...WELCOME, version: 2 })));
     });
     dial({ limits: { backoff_first_ms: HOUR_MS, backoff_max_ms: HOUR_MS } });
-    await until(() => troubles.length === 1);
+    await until(() => troubles.length === 1, 'the trouble to be reported');
     expect(troubles).toEqual(['refused: the gateway speaks link version 2, not 1']);
   });
 });
@@ -204,7 +204,7 @@ describe('a stop', () => {
     const first = welcomed();
     dial({ limits: { backoff_first_ms: HOUR_MS, backoff_max_ms: HOUR_MS } });
     (await first).close(4_000, 'no reason');
-    await until(() => troubles.length === 1);
+    await until(() => troubles.length === 1, 'the trouble to be reported');
     await stop();
   });
 
@@ -220,7 +220,7 @@ describe('a stop', () => {
     const first = welcomed();
     dial();
     const socket = await first;
-    await until(() => opened.length === 1);
+    await until(() => opened.length === 1, 'the first dial');
     const last = once(socket, 'message');
     const closed = once(socket, 'close');
     await stop();
@@ -231,6 +231,6 @@ describe('a stop', () => {
 
 it('a peer that says nothing is given up after the dial timeout, and dialled again', async () => {
   dial({ limits: { dial_timeout_ms: 50, backoff_first_ms: 1, backoff_max_ms: 1 } });
-  await until(() => tokens.length >= 2);
+  await until(() => tokens.length >= 2, 'a second dial');
   expect(troubles[0]).toBe('failed: no answer within 0.05 s');
 });

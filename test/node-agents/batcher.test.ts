@@ -4,7 +4,7 @@ import { LIMITS } from '../../src/node-agents/limits.ts';
 import type { CountedBatch } from '../../src/node-agents/producer/batch-code.ts';
 import { Batcher } from '../../src/node-agents/producer/batcher.ts';
 import { countOf, rowsOf } from '../support/batches.ts';
-import { until } from '../support/processes.ts';
+import { until } from '../support/until.ts';
 
 const PRODUCER = randomUUID();
 

@@ -9,8 +9,8 @@ import { afterAll } from 'vitest';
 import { parseExact } from '../../src/cli/exact-json.ts';
 import { encodeRef, type NodePayload } from '../../src/contract/index.ts';
 import { checkedFetch } from './answers.ts';
-import { until } from './processes.ts';
 import { pyspyBinary } from './pyspy-binary.ts';
+import { until } from './until.ts';
 
 /** How long a program may take to say something: on a busy machine, a start of many processes takes its time. */
 const SAYS_WAIT_MS = 50_000;

@@ -15,6 +15,7 @@ import {
   type NodePayload,
   renderLocation,
 } from '../../src/contract/index.ts';
+import { until } from './until.ts';
 
 export type CallFrame = Extract<GatewayFrame, { type: 'call' }>;
 
@@ -67,7 +68,10 @@ export class FakeAgent {
   static async dial(options: FakeAgentOptions): Promise<FakeAgent> {
     const agent = await FakeAgent.open(options);
     agent.hello();
-    await until(() => agent.received.some(({ type }) => type !== 'heartbeat') || agent.closeCode !== null);
+    await until(
+      () => agent.received.some(({ type }) => type !== 'heartbeat') || agent.closeCode !== null,
+      'the first frame, or the close',
+    );
     return agent;
   }
 
@@ -244,14 +248,5 @@ export class FakeAgent {
       parent: identity.slice(identity.indexOf('.') + 1),
       as_of,
     };
-  }
-}
-
-/** Waits for a condition, looking again every few milliseconds; fails after ten seconds. */
-export async function until(condition: () => boolean | Promise<boolean>, what = 'condition'): Promise<void> {
-  const deadline_ms = performance.now() + 30_000;
-  while (!(await condition())) {
-    if (performance.now() > deadline_ms) throw new Error(`timed out waiting for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -13,7 +13,7 @@ import {
   type StoreHello,
   type StoreMethod,
 } from '../../src/contract/index.ts';
-import { until } from './fake-agent.ts';
+import { until } from './until.ts';
 
 /** What a gateway asked, whole. */
 export interface Asked {
@@ -64,7 +64,10 @@ export class LinkedStore {
   static async dial(options: LinkedStoreOptions): Promise<LinkedStore> {
     const store = await LinkedStore.open(options);
     store.hello();
-    await until(() => store.received.some(({ type }) => type !== 'heartbeat') || store.closeCode !== null);
+    await until(
+      () => store.received.some(({ type }) => type !== 'heartbeat') || store.closeCode !== null,
+      'the first frame, or the close',
+    );
     return store;
   }
 

@@ -25,18 +25,3 @@ function commandOf(pid: number): string {
     return '';
   }
 }
-
-/** Waits until `condition` holds, looking again and again; fails with what it was waiting for. */
-export async function until<T>(
-  condition: () => T | undefined | null | false | Promise<T | undefined | null | false>,
-  what: string,
-  wait_ms = 20_000,
-): Promise<T> {
-  const deadline_ms = Date.now() + wait_ms;
-  for (;;) {
-    const value = await condition();
-    if (value !== undefined && value !== null && value !== false) return value;
-    if (Date.now() > deadline_ms) throw new Error(`never came to be: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}

@@ -1,5 +1,7 @@
 /** Waiting until objects on workerd have been dropped from memory, which shows only when something wakes them. */
 
+import { sleep } from '../../src/base/index.ts';
+
 /** How long workerd keeps an object after its last event, milliseconds, and a little. */
 const QUIET_MS = 11_000;
 const TRIES_MAX = 4;
@@ -14,7 +16,7 @@ const TRIES_MAX = 4;
 export async function untilAsleep(output: { readonly text: string }, wake: () => Promise<unknown>): Promise<void> {
   const before = wakings(output);
   for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
-    await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+    await sleep(QUIET_MS);
     await wake();
     if (await hasWoken(output, before)) return;
   }
@@ -29,7 +31,7 @@ function wakings({ text }: { readonly text: string }): number {
 async function hasWoken(output: { readonly text: string }, before: number): Promise<boolean> {
   for (let look = 0; look < 100; look += 1) {
     if (wakings(output) > before) return true;
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await sleep(10);
   }
   return false;
 }

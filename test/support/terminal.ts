@@ -1,7 +1,7 @@
 /** A command in a real terminal: Python's pty makes one, and passes on what is typed and what is shown. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { until } from './processes.ts';
+import { until } from './until.ts';
 
 const DRIVER = `import fcntl, os, pty, select, struct, sys, termios
 pid, terminal = pty.fork()

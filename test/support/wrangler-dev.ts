@@ -10,7 +10,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { until } from './processes.ts';
+import { until } from './until.ts';
 import { bundleWorker } from './workerd.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

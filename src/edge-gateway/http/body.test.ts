@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { sleep } from '../../base/index.ts';
 import { QueryRequest } from '../../contract/index.ts';
 import { BODIES_MAX_BYTES, BODY_MAX_BYTES } from '../limits.ts';
 import { readJsonBody } from './body.ts';
@@ -22,7 +23,7 @@ describe('bodies being read', () => {
     const chunk = new Uint8Array(BODY_MAX_BYTES);
     const slow = Array.from({ length: BODIES_MAX_BYTES / chunk.length }, () => slowRequest(chunk));
     const reading = slow.map(({ request }) => readJsonBody(request, QueryRequest));
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await sleep(0);
     const one = () => {
       const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"sql":"x"}' };
       return readJsonBody(new Request('http://localhost/', init), QueryRequest);

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import { sleep } from '../../base/index.ts';
 import {
   ANSWER_PART_CHARS,
   ASKS_MAX,
@@ -66,7 +67,7 @@ class Gateway implements StoreConnection {
     for (;;) {
       const end = this.endOf(call);
       if (end !== null) return end;
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await sleep(5);
     }
   }
 }

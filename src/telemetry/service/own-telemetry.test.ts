@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { failure, type Outcome, success } from '../../base/index.ts';
+import { failure, type Outcome, sleep, success } from '../../base/index.ts';
 import type { EventBatch } from '../../contract/index.ts';
 import { resolveLimits } from '../limits.ts';
 import type { TelemetryStore } from '../port.ts';
@@ -44,7 +44,7 @@ test('its batches go one at a time, and tell each loss once, however long the st
   try {
     const first = await standing.write(1);
     // As many turns as would have sent others.
-    for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
+    for (let turn = 0; turn < 5; turn += 1) await sleep(INTERVAL_MS);
     expect(standing.writes).toHaveLength(1);
     first.end(failure('service_unavailable', 'full'));
     const second = await standing.write(2);

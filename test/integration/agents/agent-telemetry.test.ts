@@ -19,9 +19,9 @@ import { LIMITS } from '../../../src/node-agents/limits.ts';
 import { hashUid } from '../../../src/node-agents/procs/identity.ts';
 import { type ActorStatus, CoreRows } from '../../../src/node-agents/producer/core-rows.ts';
 import { rowsOf } from '../../support/batches.ts';
-import { until } from '../../support/processes.ts';
 import { pyspyBinary } from '../../support/pyspy-binary.ts';
 import { type ScriptedGateway, startScriptedGateway, TOKEN } from '../../support/scripted-gateway.ts';
+import { until } from '../../support/until.ts';
 
 let gateway: ScriptedGateway;
 let folder: string;

@@ -26,7 +26,7 @@ import { LIMITS } from '../../../src/node-agents/limits.ts';
 import { encodeRows } from '../../../src/node-agents/producer/batch-code.ts';
 import { Spool } from '../../../src/node-agents/spool/spool.ts';
 import { rowsOf } from '../../support/batches.ts';
-import { until } from '../../support/processes.ts';
+import { until } from '../../support/until.ts';
 
 let folder: string;
 let spool: Spool;

@@ -16,9 +16,10 @@ import { Discovery } from '../../../src/node-agents/processes/discovery.ts';
 import { identify, type ProcessIdentity, readProcess } from '../../../src/node-agents/procfs/index.ts';
 import { ProcRegistry } from '../../../src/node-agents/procs/registry.ts';
 import { rowsOf } from '../../support/batches.ts';
-import { findByCommand, isThere, until } from '../../support/processes.ts';
+import { findByCommand, isThere } from '../../support/processes.ts';
 import { pyspyBinary } from '../../support/pyspy-binary.ts';
 import { type ScriptedGateway, startScriptedGateway, TOKEN } from '../../support/scripted-gateway.ts';
+import { until } from '../../support/until.ts';
 
 let gateway: ScriptedGateway;
 let agents: HostAgent[];
@@ -63,7 +64,7 @@ async function startStranger(script: string): Promise<number> {
   // A shell that becomes the program has its name only then.
   const [, program] = /^exec (\S+)/.exec(script) ?? [];
   const comm = () => readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
-  while (program !== undefined && comm() !== program) await new Promise((resolve) => setTimeout(resolve, 5));
+  if (program !== undefined) await until(() => comm() === program, `the shell to become ${program}`);
   return pid;
 }
 

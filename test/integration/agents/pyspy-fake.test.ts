@@ -14,6 +14,7 @@ import {
 } from '../../../src/node-agents/inspect/pyspy/index.ts';
 import { identify, readProcess } from '../../../src/node-agents/procfs/index.ts';
 import { FakePySpy, FIND_OUTPUT, REFUSE_NATIVE_ALL } from '../../support/fake-pyspy.ts';
+import { until } from '../../support/until.ts';
 
 const WARNING = '--native-all unsupported by this py-spy; fell back to --native';
 const NONBLOCKING = { threads: false, native: true, native_all: true, nonblocking: true };
@@ -58,10 +59,6 @@ function failedOf(result: PySpyResult) {
 
 /** `PATH` with nothing on it but one folder. */
 const onlyOnPath = (folder: string) => vi.stubEnv('PATH', folder);
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
-}
 
 describe('dump', () => {
   it('of exit 0 with an empty array is Ok for the pid and binary that were given', async () => {
@@ -166,7 +163,10 @@ describe('dump at its bounds', () => {
     expect(failed.stderr).toMatch(/^py-spy subprocess timed out after 0s/);
     expect(performance.now() - started).toBeLessThan(PYSPY_LIMITS.dump_timeout_ms);
     expect(readProcess(Number(program.read('child')))).toBeNull();
-    await until(() => (readProcess(Number(program.read('grandchild')))?.state ?? 'Z') === 'Z');
+    await until(
+      () => (readProcess(Number(program.read('grandchild')))?.state ?? 'Z') === 'Z',
+      'the end of the grandchild',
+    );
   });
 
   it('does not wait for a stranger that holds the pipes open', async () => {
@@ -182,7 +182,7 @@ describe('dump at its bounds', () => {
     const abort = new AbortController();
     const runner = pySpy(program.path);
     const dump = runner.dump(target, abort.signal);
-    await until(() => (program.read('child') ?? '') !== '');
+    await until(() => (program.read('child') ?? '') !== '', 'the pid of the child');
     abort.abort();
     expect(failedOf(await dump).stderr).toContain('cancelled');
     expect(readProcess(Number(program.read('child')))).toBeNull();
@@ -194,7 +194,7 @@ describe('dump at its bounds', () => {
     const program = fake('echo $$ > "$folder/child"; exec sleep 1000');
     const runner = pySpy(program.path);
     const dump = runner.dump(target);
-    await until(() => (program.read('child') ?? '') !== '');
+    await until(() => (program.read('child') ?? '') !== '', 'the pid of the child');
     await runner.close();
     expect(readProcess(Number(program.read('child')))).toBeNull();
     expect(failedOf(await dump).stderr).toContain('cancelled');
@@ -298,7 +298,7 @@ describe('many at once', () => {
     const waiting = runner.dump(target);
     const { stderr } = failedOf(await runner.dump(target));
     expect(stderr).toBe('too many stack dumps at once on this host (1 running, 1 waiting); try again in a few seconds');
-    await until(() => existsSync(join(gate.folder, 'started')));
+    await until(() => existsSync(join(gate.folder, 'started')), 'the start');
     gate.write('echo "[]"');
     writeFileSync(join(gate.folder, 'open'), '');
     expect(await running).toHaveProperty('Ok');
@@ -318,7 +318,7 @@ describe('many at once', () => {
     const runner = pySpy(program.path, { dumps_running_max: 1, profiles_running_max: 1, profiles_waiting_max: 0 });
     const abort = new AbortController();
     const profile = runner.profile(target, PROFILE, abort.signal);
-    await until(() => existsSync(join(program.folder, 'recording')));
+    await until(() => existsSync(join(program.folder, 'recording')), 'the start of the recording');
     expect(await runner.dump(target)).toHaveProperty('Ok');
     expect(await runner.profile(target, PROFILE)).toEqual({
       kind: 'exit_failure',

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import * as v from 'valibot';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { sleep } from '../../../src/base/index.ts';
 import { type PySpyOk, type PySpyProfileOpts, PySpyResult } from '../../../src/contract/index.ts';
 import { createPySpy, type PySpy } from '../../../src/node-agents/inspect/pyspy/index.ts';
 import {
@@ -256,7 +257,7 @@ describe('many dumps', () => {
     for (let round = 0; round < 10; round += 1) {
       const abort = new AbortController();
       const dump = pySpy.dump(target, abort.signal);
-      await new Promise((resolve) => setTimeout(resolve, round * 5));
+      await sleep(round * 5);
       abort.abort();
       await dump;
     }

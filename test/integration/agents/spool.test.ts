@@ -21,7 +21,7 @@ import { LIMITS } from '../../../src/node-agents/limits.ts';
 import { encodeRows } from '../../../src/node-agents/producer/batch-code.ts';
 import { adopt, makeOwnFolder } from '../../../src/node-agents/spool/adoption.ts';
 import { Spool, type SpoolOptions } from '../../../src/node-agents/spool/spool.ts';
-import { until } from '../../support/processes.ts';
+import { until } from '../../support/until.ts';
 
 let parent: string;
 let spools: Spool[];

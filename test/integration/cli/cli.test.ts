@@ -12,7 +12,7 @@ import { oneLine } from '../../../src/cli/render/format.ts';
 import { encodeRef } from '../../../src/contract/index.ts';
 import { checkedFetch } from '../../support/answers.ts';
 import { MAIN, runCli, type Site, startCli, startSite } from '../../support/cli.ts';
-import { until } from '../../support/processes.ts';
+import { until } from '../../support/until.ts';
 
 let folder: string;
 let site: Site;

@@ -7,7 +7,7 @@ import { LIMITS } from '../../../src/cli/limits.ts';
 import { encodeRef } from '../../../src/contract/index.ts';
 import { runCli, type Site, startSite } from '../../support/cli.ts';
 import { FakeAgent } from '../../support/fake-agent.ts';
-import { until } from '../../support/processes.ts';
+import { until } from '../../support/until.ts';
 
 /** Two threads: `still` never moves; the other changes functions when its file of orders does. */
 const SCRIPT = `

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MAIN, type RunningCli, runCli, type Site, siteOf, startCli, startSite } from '../../support/cli.ts';
 import { EventSource } from '../../support/event-source.ts';
-import { until } from '../../support/processes.ts';
+import { until } from '../../support/until.ts';
 
 const NAMES = ['killed-a', 'killed-b', 'killed-c', 'killed-d', 'lives'];
 

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeRef, type NodePayload, type PySpyResult } from '../../../src/contract/index.ts';
 import { checkedFetch } from '../../support/answers.ts';
 import { DEMO_FOLDER, demoSpecs, runCli, type Site, startCli, startSite } from '../../support/cli.ts';
-import { until } from '../../support/processes.ts';
+import { until } from '../../support/until.ts';
 
 let site: Site;
 let folder: string;

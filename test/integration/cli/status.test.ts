@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../src/cli/limits.ts';
 import { EventClient } from '../../../src/node-agents/index.ts';
 import { runCli, type Site, startCli, startSite } from '../../support/cli.ts';
-import { until } from '../../support/processes.ts';
+import { until } from '../../support/until.ts';
 import { batch, post, startService, statusRow, TOKEN, temporaryFolder } from '../telemetry/support.ts';
 
 describe('status', () => {

@@ -18,7 +18,7 @@ import { readTokenDocument, TOKENS_MAX, type TokenDocument } from '../../../src/
 import { sha256 } from '../../../src/edge-gateway/targets/sha256.ts';
 import { type Ended, MAIN, runCli, startSite } from '../../support/cli.ts';
 import { FakeAgent } from '../../support/fake-agent.ts';
-import { until } from '../../support/processes.ts';
+import { until } from '../../support/until.ts';
 
 let folder: string;
 let count = 0;

@@ -7,9 +7,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { readDenoOptions } from '../../../src/edge-gateway/targets/deno/options.ts';
 import { importsOf } from '../../architecture.ts';
 import { type DenoProcess, runDeno, startCommand } from '../../support/deno.ts';
-import { FakeAgent, until } from '../../support/fake-agent.ts';
+import { FakeAgent } from '../../support/fake-agent.ts';
 import { TOKEN } from '../../support/gateway.ts';
 import { bearer, TokensFile, tokenDocument } from '../../support/tokens.ts';
+import { until } from '../../support/until.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const ENTRY = startCommand().at(-1) ?? '';

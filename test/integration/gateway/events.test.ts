@@ -4,8 +4,9 @@ import type { NodePayload } from '../../../src/contract/index.ts';
 import { LIVE_CLIENTS_MAX, LIVE_EVENTS_MAX, LIVE_SYNC_CHANGES_MAX } from '../../../src/edge-gateway/limits.ts';
 import type { RunningGateway } from '../../../src/edge-gateway/targets/node/node.ts';
 import { EventSource } from '../../support/event-source.ts';
-import { FakeAgent, type FakeAgentOptions, until } from '../../support/fake-agent.ts';
+import { FakeAgent, type FakeAgentOptions } from '../../support/fake-agent.ts';
 import { AUTHORIZED, rawRequest, startGateway, TOKEN } from '../../support/gateway.ts';
+import { until } from '../../support/until.ts';
 
 let gateway: RunningGateway;
 const agents: FakeAgent[] = [];
@@ -32,7 +33,10 @@ async function linked(options: Partial<FakeAgentOptions> = {}): Promise<FakeAgen
   const links = gateway.hub.counts().links;
   const agent = await dial(options);
   agent.sync();
-  await until(() => gateway.hub.counts().links > links && gateway.hub.hosts().some(({ isLinked }) => isLinked));
+  await until(
+    () => gateway.hub.counts().links > links && gateway.hub.hosts().some(({ isLinked }) => isLinked),
+    'one more linked host',
+  );
   return agent;
 }
 
@@ -96,7 +100,10 @@ describe('what is told', () => {
   it('is nothing when only time, memory, queues, counters or running milliseconds moved', async () => {
     const agent = await linked();
     agent.delta([agent.actor(agent.actorRef, undefined, 'step: processing for 5ms')]);
-    await until(() => JSON.stringify([...(gateway.hub.hosts()[0]?.nodes() ?? [])]).includes('processing for 5ms'));
+    await until(
+      () => JSON.stringify([...(gateway.hub.hosts()[0]?.nodes() ?? [])]).includes('processing for 5ms'),
+      'the status of the actor',
+    );
     const source = await follow();
     const nodes = agent.mesh(new Date(Date.now() + 1).toISOString()).slice(0, 3);
     for (const { properties } of nodes) {
@@ -165,7 +172,7 @@ describe('a client that comes back', () => {
     const { lastId } = await follow();
     for (const id of ['0123456789ab.0', lastId.replace('.0', '.1'), 'x', lastId.replace('.0', '.-1'), '7']) {
       const source = await follow(id);
-      await until(() => source.events.length > 0);
+      await until(() => source.events.length > 0, 'an event');
       expect([id, source.told]).toEqual([id, ['snapshot unknown_id']]);
       expect(source.lastId).toBe(lastId);
     }
@@ -237,7 +244,7 @@ describe('streams', () => {
     cancels.pop()?.();
     await follow();
     for (const cancel of cancels) cancel();
-    await until(() => gateway.hub.counts().followers === 2);
+    await until(() => gateway.hub.counts().followers === 2, 'two followers');
   });
 
   it('end when the gateway stops, at once and without telling of lost hosts', async () => {

@@ -4,8 +4,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { success, timestamp } from '../../../src/base/index.ts';
 import { encodeRef } from '../../../src/contract/index.ts';
 import type { RunningGateway } from '../../../src/edge-gateway/targets/node/node.ts';
-import { FakeAgent, type FakeAgentOptions, until } from '../../support/fake-agent.ts';
+import { FakeAgent, type FakeAgentOptions } from '../../support/fake-agent.ts';
 import { AUTHORIZED, rawRequest, startGateway, TOKEN } from '../../support/gateway.ts';
+import { until } from '../../support/until.ts';
 
 const HEARTBEAT_MS = 100;
 
@@ -44,14 +45,14 @@ describe('a link and its hub', () => {
     stall(3 * HEARTBEAT_MS);
     // Sent before the hub has its turn: judged first, the link would end as silent; read first, it ends by this.
     agent.send({ type: 'bye', reason: 'done' });
-    await until(() => agent.closeCode !== null);
+    await until(() => agent.closeCode !== null, 'the close');
     expect(agent.closeReason).toBe('bye');
   });
 
   it('asks the agent for an actor when it is read, and shares one call among all who ask (single flight)', async () => {
     const agent = await linked();
     const reads = Array.from({ length: 20 }, async () => gateway.hub.read(agent.actorRef));
-    await until(() => agent.frames('call').length > 0);
+    await until(() => agent.frames('call').length > 0, 'the call');
     const fresh = agent.actor(agent.actorRef, timestamp(Date.now()), 'step: processing for 5ms');
     agent.answer(agent.frames('call')[0]?.call ?? 0, fresh);
     expect(await Promise.all(reads)).toEqual(reads.map(() => success(JSON.stringify(fresh))));
@@ -65,7 +66,7 @@ describe('a link and its hub', () => {
     const stayed = gateway.hub.read(agent.actorRef, stayer);
     leaver.abort();
     expect(await left).toMatchObject({ ok: false });
-    await until(() => agent.frames('call').length > 0);
+    await until(() => agent.frames('call').length > 0, 'the call');
     const fresh = agent.actor(agent.actorRef, timestamp(Date.now()), 'busy');
     agent.answer(agent.frames('call')[0]?.call ?? 0, fresh);
     expect(await stayed).toEqual(success(JSON.stringify(fresh)));

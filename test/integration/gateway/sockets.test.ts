@@ -1,12 +1,14 @@
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { sleep } from '../../../src/base/index.ts';
 import { encodeRef, LINK_PATH } from '../../../src/contract/index.ts';
 import { CLOSE_WAIT_MS, HEAD_MAX_BYTES, LINK_UNSENT_MAX_BYTES } from '../../../src/edge-gateway/limits.ts';
 import { serveLinks } from '../../../src/edge-gateway/targets/node/link.ts';
 import { type RunningGateway, serveNode } from '../../../src/edge-gateway/targets/node/node.ts';
-import { FakeAgent, until } from '../../support/fake-agent.ts';
+import { FakeAgent } from '../../support/fake-agent.ts';
 import { rawRequest, startGateway, TOKEN } from '../../support/gateway.ts';
+import { until } from '../../support/until.ts';
 
 const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
 const KEY = 'Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==';
@@ -54,7 +56,7 @@ afterEach(async () => {
 describe('an upgrade', () => {
   it('that is refused gets the envelope, and the socket of a peer that stays is given up', async () => {
     const client = say(gateway.port, [`GET ${LINK_PATH} HTTP/1.1`, 'Host: localhost', ...UPGRADE, KEY]);
-    await until(() => client.heard.isEnded);
+    await until(() => client.heard.isEnded, 'the end of the connection');
     expect(client.heard.text).toMatch(/^HTTP\/1\.1 401 /);
     expect(JSON.parse(bodyOf(client)).error.code).toBe('unauthorized');
     const start_ms = performance.now();
@@ -70,13 +72,13 @@ describe('a request that asks for a WebSocket where there is none', () => {
 
   it('is one like any other', async () => {
     const client = say(gateway.port, request('/v1/root'));
-    await until(() => client.heard.text.includes('"identity":"root"'));
+    await until(() => client.heard.text.includes('"identity":"root"'), 'the root');
     expect(client.heard.text).toMatch(/^HTTP\/1\.1 200 /);
   });
 
   it('follows live updates, and no longer than it stays', async () => {
     const client = say(gateway.port, request('/v1/events'));
-    await until(() => client.heard.text.includes('event: snapshot'));
+    await until(() => client.heard.text.includes('event: snapshot'), 'a snapshot');
     expect(await followers()).toBe(1);
     client.socket.destroy();
     for (let count = 1; count > 0; count = await followers());
@@ -84,7 +86,7 @@ describe('a request that asks for a WebSocket where there is none', () => {
 
   it('opens no link where the target is a whole URL', async () => {
     const client = say(gateway.port, [...request(`http://localhost${LINK_PATH}`), AUTHORIZED]);
-    await until(() => client.heard.text.includes('cannot be upgraded'));
+    await until(() => client.heard.text.includes('cannot be upgraded'), 'the refusal');
     expect(client.heard.text).toMatch(/^HTTP\/1\.1 400 /);
   });
 
@@ -100,7 +102,7 @@ describe('a request that asks for a WebSocket where there is none', () => {
     );
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const client = say((server.address() as AddressInfo).port, request('/v1/events'));
-    await until(() => client.heard.isEnded);
+    await until(() => client.heard.isEnded, 'the end of the connection');
     expect([client.heard.text.slice(0, 13), isGivenUp]).toEqual(['HTTP/1.1 400 ', true]);
     client.socket.destroy();
     await new Promise<void>((resolve) => server.close(() => resolve()));
@@ -110,7 +112,7 @@ describe('a request that asks for a WebSocket where there is none', () => {
 describe('the end of the gateway', () => {
   it('does not wait for a peer that never closes its link', async () => {
     const client = say(gateway.port, [`GET ${LINK_PATH} HTTP/1.1`, 'Host: localhost', ...UPGRADE, KEY, AUTHORIZED]);
-    await until(() => client.heard.text.startsWith('HTTP/1.1 101 '));
+    await until(() => client.heard.text.startsWith('HTTP/1.1 101 '), 'the upgrade');
     const start_ms = performance.now();
     await gateway.close();
     expect(performance.now() - start_ms).toBeLessThan(CLOSE_WAIT_MS + 2_000);
@@ -120,11 +122,11 @@ describe('the end of the gateway', () => {
   it('lets nobody in who asks for a link meanwhile', async () => {
     const first = ['GET /healthz HTTP/1.1', 'Host: localhost', '', `GET ${LINK_PATH} HTTP/1.1`, 'Host: localhost', ''];
     const client = say(gateway.port, first, '');
-    await until(() => client.heard.text.includes('"ok":true'));
+    await until(() => client.heard.text.includes('"ok":true'), 'the answer');
     const start_ms = performance.now();
     const closing = gateway.close();
     client.socket.write(`${[...UPGRADE, KEY, AUTHORIZED].join('\r\n')}\r\n\r\n`);
-    await until(() => client.heard.text.includes('gateway is stopping'));
+    await until(() => client.heard.text.includes('gateway is stopping'), 'the refusal of a gateway that stops');
     await closing;
     expect(performance.now() - start_ms).toBeLessThan(CLOSE_WAIT_MS + 2_000);
     gateway = await startGateway();
@@ -135,7 +137,7 @@ describe('a link whose peer does not read', () => {
   it('is given up when too much waits to be sent', async () => {
     const agent = await FakeAgent.dial({ url: gateway.url, token: TOKEN });
     agent.sync();
-    await until(() => gateway.hub.counts().links === 1);
+    await until(() => gateway.hub.counts().links === 1, 'the link');
     agent.socket.pause();
     const heartbeats = setInterval(() => agent.send({ type: 'heartbeat' }), 10);
     const ask = (i: number) => {
@@ -148,7 +150,7 @@ describe('a link whose peer does not read', () => {
     const rounds = (16 * LINK_UNSENT_MAX_BYTES) / (2_000 * 150);
     for (let round = 0; round < rounds && gateway.hub.counts().links === 1; round += 1) {
       await Promise.all(Array.from({ length: 2_000 }, (_, i) => ask(i)));
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await sleep(0);
     }
     clearInterval(heartbeats);
     expect(gateway.hub.counts().links).toBe(0);
@@ -166,7 +168,7 @@ describe('a request head', () => {
 
   it('that is no HTTP gets the envelope, and the connection ends', async () => {
     const client = say(gateway.port, ['nonsense']);
-    await until(() => client.heard.isEnded);
+    await until(() => client.heard.isEnded, 'the end of the connection');
     expect(JSON.parse(bodyOf(client)).error.code).toBe('bad_request');
   });
 });
@@ -190,10 +192,10 @@ describe('a request that comes too slowly', () => {
     ['body', ['POST / HTTP/1.1', 'Host: x', 'Content-Length: 10', '', 'ab'], 1],
   ])('in its %s is answered 408 and given up, whoever reads it is told', async (_, lines, abortedCount) => {
     const client = say((server.address() as AddressInfo).port, lines, '');
-    await until(() => client.heard.isEnded);
+    await until(() => client.heard.isEnded, 'the end of the connection');
     expect(client.heard.text).toMatch(/^HTTP\/1\.1 408 /);
     await new Promise<void>((resolve) => server.close(() => resolve()));
-    await until(() => aborted.length === abortedCount);
+    await until(() => aborted.length === abortedCount, 'every request to be aborted');
   });
 });
 

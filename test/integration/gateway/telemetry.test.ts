@@ -7,8 +7,9 @@ import type { Telemetry } from '../../../src/edge-gateway/ports.ts';
 import { telemetryOverHttp } from '../../../src/edge-gateway/store/http-store.ts';
 import { Snapshots } from '../../../src/edge-gateway/store/snapshot.ts';
 import { captureRows, type TableRow } from '../../../src/edge-gateway/store/snapshot-rows.ts';
-import { FakeAgent, until } from '../../support/fake-agent.ts';
+import { FakeAgent } from '../../support/fake-agent.ts';
 import { startGateway, TOKEN } from '../../support/gateway.ts';
+import { until } from '../../support/until.ts';
 
 describe('telemetry over HTTP', () => {
   let server: Server;
@@ -119,7 +120,7 @@ describe('snapshots', () => {
         true,
       );
     agent.sync([]);
-    await until(() => gateway.hub.counts().nodes === many.length + 3);
+    await until(() => gateway.hub.counts().nodes === many.length + 3, 'all nodes');
     const snapshots = new Snapshots({ mesh: gateway.hub, telemetry, interval_ms: 0 });
     expect(await snapshots.capture()).toBe(true);
     expect(taken.map(({ tables }) => pack(tables as TableRows))).toEqual(
@@ -137,7 +138,7 @@ describe('snapshots', () => {
       [expect.any(String), agent.actorRef, 'not_found', expect.any(String)],
     ]);
     agent.drop();
-    await until(() => gateway.hub.counts().links === 0);
+    await until(() => gateway.hub.counts().links === 0, 'the end of the link');
     taken.length = 0;
     expect(await snapshots.capture()).toBe(true);
     expect(rows('resolution_errors')).toMatchObject([
@@ -150,7 +151,7 @@ describe('snapshots', () => {
     const gateway = await startGateway({ telemetry, snapshot_interval_ms: 60 });
     const agent = await FakeAgent.dial({ url: gateway.url, token: TOKEN });
     agent.sync();
-    await until(() => taken.length >= 2);
+    await until(() => taken.length >= 2, 'two batches');
     const known = TABLES.filter(({ group }) => group === 'snapshot').map(({ name }) => name);
     expect(Object.keys(taken[0]?.tables ?? {}).filter((name) => !known.includes(name))).toEqual([]);
     agent.drop();
@@ -161,11 +162,11 @@ describe('snapshots', () => {
     const gateway = await startGateway();
     const agent = await FakeAgent.dial({ url: gateway.url, token: TOKEN });
     agent.sync();
-    await until(() => gateway.hub.counts().links === 1);
+    await until(() => gateway.hub.counts().links === 1, 'the link');
     const rows = captureRows(gateway.hub, 'id', 0);
     expect(rows.next().value?.map((each: TableRow) => each.row[2])).toContain(agent.hostRef);
     agent.send({ type: 'bye', reason: 'done' });
-    await until(() => gateway.hub.counts().hosts === 0);
+    await until(() => gateway.hub.counts().hosts === 0, 'the host to be forgotten');
     expect([...rows].map(([first]) => first?.row.slice(1, 3))).toEqual([[agent.hostRef, 'error']]);
     await gateway.close();
   });

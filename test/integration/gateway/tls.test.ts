@@ -12,8 +12,8 @@ import { CLOSE_WAIT_MS } from '../../../src/edge-gateway/limits.ts';
 import type { NodeServeOptions, RunningGateway } from '../../../src/edge-gateway/targets/node/node.ts';
 import { type RunningCli, runCli, startCli } from '../../support/cli.ts';
 import { AUTHORIZED, startGateway } from '../../support/gateway.ts';
-import { until } from '../../support/processes.ts';
 import { bearer, tokenDocument } from '../../support/tokens.ts';
+import { until } from '../../support/until.ts';
 
 const FIXTURES = fileURLToPath(new URL('../../fixtures/tls/', import.meta.url));
 const file = (name: string) => path.join(FIXTURES, name);

@@ -2,10 +2,11 @@
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { encodeRef, HOST_NAME_MAX_CHARS, TOKEN_HOSTS_MAX, TOKEN_NAME_MAX_CHARS } from '../../../src/contract/index.ts';
 import worker from '../../../src/edge-gateway/targets/worker/worker.ts';
-import { FakeAgent, until } from '../../support/fake-agent.ts';
+import { FakeAgent } from '../../support/fake-agent.ts';
 import { AUTHORIZED, rawRequest, TOKEN } from '../../support/gateway.ts';
 import { untilAsleep } from '../../support/sleep.ts';
 import { tokenDocument, tokenText } from '../../support/tokens.ts';
+import { until } from '../../support/until.ts';
 import { workerBundle } from '../../support/worker-bundle.ts';
 import { startWorkerd, type WorkerdProcess } from '../../support/workerd.ts';
 

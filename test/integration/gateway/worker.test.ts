@@ -5,10 +5,11 @@
 import { describe, expect, test } from 'vitest';
 import { encodeRef, type NodePayload } from '../../../src/contract/index.ts';
 import { startCli, startSite } from '../../support/cli.ts';
-import { FakeAgent, until } from '../../support/fake-agent.ts';
+import { FakeAgent } from '../../support/fake-agent.ts';
 import { AUTHORIZED, rawRequest, TOKEN } from '../../support/gateway.ts';
 import { startDemo } from '../../support/python-process.ts';
 import { untilAsleep } from '../../support/sleep.ts';
+import { until } from '../../support/until.ts';
 import { workerBundle } from '../../support/worker-bundle.ts';
 import { startWorkerd, type WorkerdProcess } from '../../support/workerd.ts';
 

@@ -12,8 +12,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { encodeRef, type NodePayload, type PySpyResult } from '../../../src/contract/index.ts';
 import { checkedFetch } from '../../support/answers.ts';
 import { DEMO_FOLDER, type RunningCli, runCli, startCli } from '../../support/cli.ts';
-import { until } from '../../support/processes.ts';
 import { untilAsleep } from '../../support/sleep.ts';
+import { until } from '../../support/until.ts';
 import { startWranglerDev, type WranglerDev } from '../../support/wrangler-dev.ts';
 
 const TOKEN = 'test-token-of-wrangler-dev';

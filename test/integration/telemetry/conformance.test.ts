@@ -21,7 +21,7 @@ import { checkedFetch } from '../../support/answers.ts';
 import { type RunningCli, startCli } from '../../support/cli.ts';
 import { FakeAgent } from '../../support/fake-agent.ts';
 import { AUTHORIZED, startGateway, TOKEN } from '../../support/gateway.ts';
-import { until } from '../../support/processes.ts';
+import { until } from '../../support/until.ts';
 import { TOKEN as STORE_TOKEN, startService, temporaryFolder } from './support.ts';
 
 type Rows = Record<string, unknown>[];

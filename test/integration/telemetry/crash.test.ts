@@ -8,9 +8,11 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { sleep } from '../../../src/base/index.ts';
 import { resolveLimits, type TelemetryLimits } from '../../../src/telemetry/limits.ts';
 import { openStoreFiles } from '../../../src/telemetry/segments/recover.ts';
-import { batch, post, statusRow, temporaryFolder, until } from './support.ts';
+import { until } from '../../support/until.ts';
+import { batch, post, statusRow, temporaryFolder } from './support.ts';
 
 const KILLS = 50;
 const PRODUCERS = 4;
@@ -108,12 +110,12 @@ test(`kill -9, ${KILLS} times, while it seals, merges, sweeps and opens its file
     const { child, url } = await startOwner();
     const before = senders.reduce((sum, { acked }) => sum + acked, 0);
     const loads = senders.map((sender) => load(url, sender));
-    await until('load is on', () => senders.reduce((sum, { acked }) => sum + acked, 0) > before + 3);
+    await until(() => senders.reduce((sum, { acked }) => sum + acked, 0) > before + 3, 'the load to be on');
     // The moment is to be any: in a commit, a sealing, a sweep, or between them.
-    await new Promise((resolve) => setTimeout(resolve, Math.random() * 150));
+    await sleep(Math.random() * 150);
     child.kill('SIGKILL');
     await Promise.all(loads);
-    await until('the owner ends', () => child.signalCode !== null);
+    await until(() => child.signalCode !== null, 'the end of the owner');
     // Opening for the check is a recovery too; in between, owners recover by themselves.
     if (kill % 10 === 0) check(await stored(), senders);
   }
@@ -123,7 +125,7 @@ test(`kill -9, ${KILLS} times, while it seals, merges, sweeps and opens its file
   // And history is whole: from the segments alone, once the rest is sealed.
   const { child } = await startOwner();
   child.kill('SIGTERM');
-  await until('the owner ends', () => child.exitCode !== null || child.signalCode !== null);
+  await until(() => child.exitCode !== null || child.signalCode !== null, 'the end of the owner');
   expect(child.exitCode).toBe(0);
   await rm(join(folder.path, 'telemetry.duckdb'));
   const found = await stored();

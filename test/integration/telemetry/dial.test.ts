@@ -9,8 +9,8 @@ import type { NodeServeOptions, RunningGateway } from '../../../src/edge-gateway
 import { DEMO_FOLDER, type RunningCli, type Site, startCli, startSite } from '../../support/cli.ts';
 import { FakeAgent } from '../../support/fake-agent.ts';
 import { AUTHORIZED, startGateway, TOKEN } from '../../support/gateway.ts';
-import { until } from '../../support/processes.ts';
 import { tokenDocument, tokenText } from '../../support/tokens.ts';
+import { until } from '../../support/until.ts';
 import { batch, statusRow } from './support.ts';
 
 const ends: (() => unknown)[] = [];

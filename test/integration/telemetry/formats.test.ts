@@ -6,7 +6,8 @@ import { telemetryOverHttp } from '../../../src/edge-gateway/store/http-store.ts
 import type { TelemetryLimits, TelemetryService } from '../../../src/telemetry/index.ts';
 import { chooseFormat } from '../../../src/telemetry/query/formats.ts';
 import { readArrow } from '../../support/arrow-reader.ts';
-import { batch, post, query, startService, statusRow, TOKEN, temporaryFolder, until } from './support.ts';
+import { until } from '../../support/until.ts';
+import { batch, post, query, startService, statusRow, TOKEN, temporaryFolder } from './support.ts';
 
 const ARROW = 'application/vnd.apache.arrow.stream';
 const LARGE = "select range as n, repeat('x', 150) as x from range(60000)";
@@ -345,7 +346,7 @@ describe('bounds', () => {
     expect((await ask('*/*', LARGE, url)).text).toContain(`more than ${size_bytes} bytes of answers`);
     expect((await ask('*/*', 'select 1 as a', url)).status).toBe(200);
     reader.destroy();
-    await until('room', async () => (await ask('*/*', LARGE, url)).status === 200);
+    await until(async () => (await ask('*/*', LARGE, url)).status === 200, 'room');
   });
 
   test('an answer that is not read in its time is cut, and room comes back', async () => {
@@ -353,7 +354,7 @@ describe('bounds', () => {
     const reader = readNothing(url, LARGE);
     await reader.begun;
     expect((await ask('*/*', LARGE, url)).text).toContain('bytes of answers');
-    await until('room', async () => (await ask('*/*', LARGE, url)).status === 200);
+    await until(async () => (await ask('*/*', LARGE, url)).status === 200, 'room');
     reader.resume();
     expect(await reader.ended).toBe('cut');
   });

@@ -8,6 +8,7 @@ import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { sleep } from '../../../src/base/index.ts';
 import { TABLES } from '../../../src/contract/index.ts';
 import { LIMITS, type TelemetryLimits, type TelemetryService } from '../../../src/telemetry/index.ts';
 import { ATTACKS } from './attacks.ts';
@@ -192,7 +193,7 @@ describe('generated statements', () => {
         seq += 1;
         const answer = await post(url, '/ingest', batch(producer, seq, [statusRow(1_000 + seq)]));
         expect(answer.json).toEqual({ acked: seq });
-        await new Promise((resolve) => setTimeout(resolve, 5));
+        await sleep(5);
       }
     })();
     const wrong: string[] = [];

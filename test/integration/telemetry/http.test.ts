@@ -5,6 +5,7 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LIMITS, startTelemetry, type TelemetryLimits, type TelemetryService } from '../../../src/telemetry/index.ts';
+import { until } from '../../support/until.ts';
 import {
   batch,
   dumpRequest,
@@ -17,7 +18,6 @@ import {
   statusRow,
   TOKEN,
   temporaryFolder,
-  until,
 } from './support.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -101,10 +101,13 @@ describe('bodies', () => {
     });
     holder.on('error', () => undefined);
     holder.write(`{"x":"${'x'.repeat(894)}`);
-    await until('no room', async () => (await query(url, `select '${'y'.repeat(90)}' as x`)).status === 503);
+    await until(
+      async () => (await query(url, `select '${'y'.repeat(90)}' as x`)).status === 503,
+      'the room to be taken',
+    );
     expect((await query(url, 'select 1 as x')).status).toBe(200);
     holder.destroy();
-    await until('room again', async () => (await query(url, `select '${'y'.repeat(90)}' as x`)).status === 200);
+    await until(async () => (await query(url, `select '${'y'.repeat(90)}' as x`)).status === 200, 'room again');
   });
 
   test('writes that wait: what exceeds the line is refused, what was acknowledged is there once', async () => {
@@ -135,7 +138,7 @@ describe('bodies', () => {
     third.on('error', () => undefined);
     await new Promise((resolve) => third.once('close', resolve));
     for (const socket of sockets) socket.destroy();
-    await until('room again', async () => (await fetch(`${url}/healthz`).catch(() => null))?.status === 200);
+    await until(async () => (await fetch(`${url}/healthz`).catch(() => null))?.status === 200, 'room again');
   });
 });
 
@@ -186,11 +189,11 @@ describe('close', () => {
     await rowsOf(url, 'select 1 as x');
     const [pid = 0] = sqlPids();
     const slow = query(url, 'select count(*) as n from range(30000000) a where sin(range) > 2');
-    await until('the query runs', async () => (await health(url)).sql_running === 1);
+    await until(async () => (await health(url)).sql_running === 1, 'the query to run');
     const writes = Promise.allSettled(
       Array.from({ length: 30 }, (_, index) => post(url, '/ingest', batch(randomUUID(), 1, [statusRow(index)]))),
     );
-    await until('some are written', async () => Number((await health(url)).rows_stored) > 5);
+    await until(async () => Number((await health(url)).rows_stored) > 5, 'some to be written');
     await Promise.all([close(), close()]);
     expect((await slow).status).toBe(200);
     // A write may come too late to be taken, but what was acknowledged is there.
@@ -213,7 +216,7 @@ describe('close', () => {
     const { hostname, port } = new URL(url);
     const silent = connect(Number(port), hostname);
     silent.on('error', () => undefined);
-    await until('the query runs', async () => (await health(url)).sql_running === 1);
+    await until(async () => (await health(url)).sql_running === 1, 'the query to run');
     const begin = performance.now();
     await close();
     expect(performance.now() - begin).toBeLessThan(LIMITS.close_timeout_ms);

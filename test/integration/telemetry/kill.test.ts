@@ -8,10 +8,12 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, expect, it } from 'vitest';
+import { sleep } from '../../../src/base/index.ts';
 import { EventClient } from '../../../src/node-agents/index.ts';
 import { bundleCli } from '../../support/bundled-cli.ts';
 import { MAIN, type RunningCli, startCli } from '../../support/cli.ts';
-import { isThere, until } from '../../support/processes.ts';
+import { isThere } from '../../support/processes.ts';
+import { until } from '../../support/until.ts';
 
 const KILLS = 50;
 /** Rows that each client has on their way, at most. */
@@ -170,7 +172,7 @@ async function checkAll(site: Site, writers: readonly Writer[]): Promise<void> {
 
 /** Some moment within `most_ms`, each time another. */
 function someMoment(most_ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, Math.random() * most_ms));
+  return sleep(Math.random() * most_ms);
 }
 
 async function kill(part: RunningCli): Promise<void> {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTelemetry, type TelemetryService } from '../../../src/telemetry/index.ts';
-import { until } from '../../support/fake-agent.ts';
+import { until } from '../../support/until.ts';
 
 let folder = '';
 let service: TelemetryService;
@@ -57,8 +57,14 @@ describe('/metrics of the service', () => {
 
   it('has its rows in the metric tables, and queries in the trace tables', async () => {
     const names = "select distinct name from metric_sums where scope_name = 'meshscope.telemetry'";
-    await until(async () => (await query(names)).some(({ name }) => name === 'telemetry.requests'));
-    await until(async () => (await query("select count(*) as n from spans where name = 'query'"))[0]?.n !== 0);
+    await until(
+      async () => (await query(names)).some(({ name }) => name === 'telemetry.requests'),
+      'the metric of the requests',
+    );
+    await until(
+      async () => (await query("select count(*) as n from spans where name = 'query'"))[0]?.n !== 0,
+      'the span of the query',
+    );
     const [gauge] = await query("select unit from metric_gauges where name = 'telemetry.process_rss_bytes' limit 1");
     expect(gauge).toEqual({ unit: 'By' });
   });

@@ -6,7 +6,8 @@ import type { QueryAnswer } from '../../../src/telemetry/query/owner/answer.ts';
 import { answerText } from '../../../src/telemetry/query/owner/answer.ts';
 import { SqlSandbox } from '../../../src/telemetry/query/owner/sandbox.ts';
 import { Store } from '../../../src/telemetry/store/store.ts';
-import { batch, isAlive, statusRow, temporaryFolder, until } from './support.ts';
+import { until } from '../../support/until.ts';
+import { batch, isAlive, statusRow, temporaryFolder } from './support.ts';
 
 const ENDLESS = 'select count(*) from range(10000000) a, range(10000000) b';
 /** Long enough for others to ask meanwhile. */
@@ -56,7 +57,7 @@ describe('a query that finds all processes busy', () => {
     expect(sandbox.pids).toEqual(pids);
     await lease.release();
     // The one that was started for it is there for others.
-    await until('both rest', () => sandbox.pids.length === 2);
+    await until(() => sandbox.pids.length === 2, 'both to rest');
     expect(rowsOf(await sandbox.query('select 3 as x'))).toEqual([{ x: 3 }]);
   });
 

@@ -2,23 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { sleep } from '../../../src/base/index.ts';
 import { pack } from '../../../src/contract/index.ts';
 import { LIMITS, type TelemetryLimits, type TelemetryService } from '../../../src/telemetry/index.ts';
 import { StoreCopy } from '../../../src/telemetry/query/process/store-copy.ts';
 import { VIEW_NAMES } from '../../../src/telemetry/query/process/views.ts';
+import { until } from '../../support/until.ts';
 import { GREEDY, REFUSED } from './attacks.ts';
-import {
-  batch,
-  isAlive,
-  post,
-  query,
-  rowsOf,
-  startService,
-  statusRow,
-  TOKEN,
-  temporaryFolder,
-  until,
-} from './support.ts';
+import { batch, isAlive, post, query, rowsOf, startService, statusRow, TOKEN, temporaryFolder } from './support.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let service: TelemetryService | null = null;
@@ -42,8 +33,8 @@ async function health(url: string): Promise<Record<string, unknown>> {
   return (await (await fetch(`${url}/healthz`)).json()) as Record<string, unknown>;
 }
 
-function untilRunning(url: string, queries: number): Promise<void> {
-  return until(`${queries} queries run`, async () => (await health(url)).sql_running === queries);
+async function untilRunning(url: string, queries: number): Promise<void> {
+  await until(async () => (await health(url)).sql_running === queries, `${queries} queries to run`);
 }
 
 /** Time of the processor that a process has used. */
@@ -129,7 +120,7 @@ describe('attacks', () => {
         const answer = await post(url, '/ingest', batch(producer, seq, [statusRow(seq)]));
         expect(answer.json).toEqual({ acked: seq });
         slowest_ms = Math.max(slowest_ms, performance.now() - begin);
-        await new Promise((resolve) => setTimeout(resolve, 5));
+        await sleep(5);
       }
     })();
     const wrong: string[] = [];
@@ -269,7 +260,7 @@ describe('limits', () => {
     const answer = await query(url, ENDLESS);
     expect([answer.status, answer.code]).toEqual([504, 'gateway_timeout']);
     expect(answer.message).toContain('300 ms');
-    await until('it is gone', () => !isAlive(victim));
+    await until(() => !isAlive(victim), 'it to be gone');
     expect(await rowsOf(url, 'select 2 as two')).toEqual([{ two: 2 }]);
   });
 
@@ -291,7 +282,7 @@ describe('limits', () => {
       const { status, json } = await query(url, sql);
       answered_ms.push(Math.round(performance.now() - begin_ms) - limit_ms);
       expect([sql, status, json.error]).toMatchObject([sql, 504, { details: { limit_ms } }]);
-      await until('its process is gone', () => !isAlive(pid));
+      await until(() => !isAlive(pid), 'its process to be gone');
       ended_ms.push(Math.round(performance.now() - begin_ms) - limit_ms);
     }
     process.stdout.write(`after their limit: answers ${answered_ms.join(', ')} ms, ends ${ended_ms.join(', ')} ms\n`);
@@ -314,7 +305,7 @@ describe('limits', () => {
     const running = [query(url, ENDLESS), query(url, ENDLESS)];
     await untilRunning(url, 2);
     const waiting = [query(url, 'select 1 as x'), query(url, 'select 1 as x')];
-    await until('both wait', async () => (await health(url)).sql_waiting === 2);
+    await until(async () => (await health(url)).sql_waiting === 2, 'both to wait');
     const refused = await query(url, 'select 1 as x');
     expect([refused.status, refused.message]).toEqual([503, expect.stringContaining('2 queries are waiting')]);
     for (const answer of await Promise.all(waiting)) {
@@ -354,10 +345,10 @@ describe('query processes', () => {
     await rowsOf(url, 'select 1 as x');
     const [pid = 0] = sqlPids();
     expect(await readdir(join(folder.path, 'data', 'telemetry-copies'))).toHaveLength(1);
-    await until('it ends', () => !isAlive(pid));
+    await until(() => !isAlive(pid), 'its end');
     await until(
-      'its copy goes',
       async () => (await readdir(join(folder.path, 'data', 'telemetry-copies'))).length === 0,
+      'its copy goes',
     );
     expect(sqlPids()).toEqual([]);
     expect(await rowsOf(url, 'select 2 as x')).toEqual([{ x: 2 }]);
@@ -365,25 +356,25 @@ describe('query processes', () => {
 
   test('kept warm: one is up before any query, its rest has no end, and what is spent is replaced at once', async () => {
     const { url, sqlPids } = await start({ sql_idle_ms: 1, sql_timeout_ms: 300, sql_warm_pause_ms: 1 }, 1);
-    await until('one is up', () => sqlPids().length === 1);
+    await until(() => sqlPids().length === 1, 'one to be up');
     const [first = 0] = sqlPids();
     expect(await rowsOf(url, 'select 1 as x')).toEqual([{ x: 1 }]);
     expect(sqlPids()).toEqual([first]);
     // A second one, made for a second query, has its rest; the warm one stays.
     await Promise.all([query(url, ENDLESS), query(url, 'select 1 as x')]);
-    await until('one of them is left', () => sqlPids().length === 1);
+    await until(() => sqlPids().length === 1, 'one of them to be left');
     await query(url, ENDLESS);
-    await until('another is up', () => sqlPids().length === 1 && sqlPids().every(isAlive));
+    await until(() => sqlPids().length === 1 && sqlPids().every(isAlive), 'another to be up');
     expect(sqlPids()).not.toContain(first);
     const [second = 0] = sqlPids();
     process.kill(second, 'SIGKILL');
-    await until('the killed one is replaced', () => sqlPids().length === 1 && sqlPids()[0] !== second);
+    await until(() => sqlPids().length === 1 && sqlPids()[0] !== second, 'the killed one to be replaced');
     expect(await rowsOf(url, 'select 2 as x')).toEqual([{ x: 2 }]);
   });
 
   test('no more are kept warm than may run', async () => {
     const { sqlPids } = await start({ sql_processes_max: 2, sql_warm_pause_ms: 1 }, 5);
-    await until('two are up', () => sqlPids().length === 2);
+    await until(() => sqlPids().length === 2, 'two to be up');
   });
 
   test('killed from outside, it is replaced', async () => {
@@ -399,7 +390,7 @@ describe('query processes', () => {
     const [busy = 0] = sqlPids();
     // A process that had not begun with the query would only be replaced.
     const begin_ticks = await cpuTicks(busy);
-    await until('it works on the query', async () => (await cpuTicks(busy)) > begin_ticks + 10);
+    await until(async () => (await cpuTicks(busy)) > begin_ticks + 10, 'it to work on the query');
     process.kill(busy, 'SIGKILL');
     expect(await running).toMatchObject({ status: 400, message: expect.stringContaining('brought its process down') });
   });
@@ -428,7 +419,7 @@ describe('query processes', () => {
   test('holding more memory after a query than it may at rest, it is replaced', async () => {
     const { url, sqlPids } = await start({ sql_rest_memory_mib: 1 });
     expect(await rowsOf(url, 'select 1 as x')).toEqual([{ x: 1 }]);
-    await until('it ends', () => sqlPids().length === 0);
+    await until(() => sqlPids().length === 0, 'its end');
     expect(await rowsOf(url, 'select 2 as x')).toEqual([{ x: 2 }]);
   });
 
@@ -446,7 +437,7 @@ describe('query processes', () => {
     await untilRunning(url, 1);
     abandon.abort();
     await abandoned;
-    await until('its process is killed', () => !isAlive(pid), 3_000);
+    await until(() => !isAlive(pid), 'its process to be killed', 3_000);
     expect(await rowsOf(url, 'select 2 as x')).toEqual([{ x: 2 }]);
   });
 

@@ -25,7 +25,8 @@ import { readManifest } from '../../../src/telemetry/segments/manifest.ts';
 import { openStoreFiles } from '../../../src/telemetry/segments/recover.ts';
 import { Segments } from '../../../src/telemetry/segments/segments.ts';
 import { Store } from '../../../src/telemetry/store/store.ts';
-import { batch, dumpRequest, post, rowsOf, startService, statusRow, temporaryFolder, until } from './support.ts';
+import { until } from '../../support/until.ts';
+import { batch, dumpRequest, post, rowsOf, startService, statusRow, temporaryFolder } from './support.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 const stores: Store[] = [];
@@ -181,7 +182,7 @@ describe('sealing', () => {
     await close(store);
     const timed = await open({ seal_interval_ms: 20 });
     await ingest(timed, randomUUID(), 1, [statusRow(4)]);
-    await until('the oldest row is old enough', () => timed.isSealDue);
+    await until(() => timed.isSealDue, 'the oldest row to be old enough');
   });
 
   test('commits go on meanwhile, and are in the next one', async () => {
@@ -466,7 +467,7 @@ describe('a data file that cannot be used', () => {
     const third = await openStoreFiles(folder.path, resolveLimits(), log);
     expect(third.ok ? '' : third.failure.message).toContain(`process ${owner.pid}`);
     owner.kill('SIGKILL');
-    await until('the owner ends', () => owner.signalCode !== null);
+    await until(() => owner.signalCode !== null, 'the end of the owner');
     const path = join(folder.path, 'telemetry.duckdb');
     await rename(path, `${path}.away`);
     await mkdir(path);
@@ -640,7 +641,7 @@ describe('retention', () => {
     for (const request of requests) {
       expect((await store.storeDump(request)).ok).toBe(true);
       const at_ms = Date.now();
-      await until('the clock moves on', () => Date.now() > at_ms);
+      await until(() => Date.now() > at_ms, 'the clock to move on');
     }
     for (const [index, name] of ['a', 'b'].entries()) {
       const tables = { nodes: [[name, 'root', 'root', now_us + index]], snapshots: [[name, now_us + index]] };

@@ -14,6 +14,7 @@ import { openCore } from '../../../src/telemetry/service/core.ts';
 import { countPacks, packRows } from '../../../src/telemetry/store/packs.ts';
 import { Producers } from '../../../src/telemetry/store/producers.ts';
 import { Writer } from '../../../src/telemetry/store/writer.ts';
+import { until } from '../../support/until.ts';
 import {
   batch,
   dumpRequest,
@@ -25,7 +26,6 @@ import {
   statusRow,
   TOKEN,
   temporaryFolder,
-  until,
 } from './support.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -437,7 +437,7 @@ describe('ownership', () => {
     expect(second.ok ? '' : second.failure.message).toContain(`process ${child.pid}`);
     expect((await post(said.url ?? '', '/ingest', batch(randomUUID(), 1, [statusRow(1)]))).status).toBe(200);
     child.kill('SIGTERM');
-    await until('the first owner ends', () => child.exitCode !== null);
+    await until(() => child.exitCode !== null, 'the end of the first owner');
     expect(child.exitCode).toBe(0);
     expect((await readdir(folder.path)).sort()).toEqual(['segments', 'telemetry.duckdb']);
     const third = await start();
@@ -475,10 +475,10 @@ describe('recovery', () => {
           }
         }
       });
-      await until('load is on', () => sent > 60 + 40 * round);
+      await until(() => sent > 60 + 40 * round, 'the load to be on');
       child.kill('SIGKILL');
       await Promise.all(load);
-      await until('the query process ends with its owner', () => !isAlive(worker));
+      await until(() => !isAlive(worker), 'the query process to end with its owner');
     }
     expect(await readdir(folder.path)).toContain('telemetry-copies');
     const { url } = await start();
@@ -548,16 +548,16 @@ describe('a full disk', () => {
       if (answer.status === 200) expect(answer.json.rows).toEqual([{ n: batches * 500, batches }]);
 
       execFileSync('prlimit', ['--pid', String(child.pid), '--fsize=unlimited:unlimited']);
-      await until('it takes batches again', async () => {
+      await until(async () => {
         const answer = await post(url, '/ingest', batch(producer, acked + 1, rows(acked + 1)));
         return answer.status === 200;
-      });
+      }, 'it to take batches again');
       expect(await (await fetch(`${url}/healthz`)).json()).toMatchObject({ ok: true, failure: null });
       expect(await rowsOf(url, count)).toEqual([{ n: (acked + 1) * 500, batches: acked + 1 }]);
       // It still owns the file.
       expect((await startTelemetry({ data_dir: folder.path, token: TOKEN })).ok).toBe(false);
       child.kill('SIGKILL');
-      await until('the owner ends', () => child.exitCode !== null || child.signalCode !== null);
+      await until(() => child.exitCode !== null || child.signalCode !== null, 'the end of the owner');
       const again = await start();
       expect(await rowsOf(again.url, count)).toEqual([{ n: (acked + 1) * 500, batches: acked + 1 }]);
     },
@@ -657,7 +657,7 @@ describe('retention', () => {
       ids.push(request.dump_id);
       await post(url, '/dumps', request);
       const stored_ms = Date.now();
-      await until('the clock moves on', () => Date.now() > stored_ms);
+      await until(() => Date.now() > stored_ms, 'the clock to move on');
       await sweep();
     }
     for (const table of ['pyspy_dumps', 'pyspy_stack_traces', 'pyspy_frames', 'pyspy_local_variables']) {

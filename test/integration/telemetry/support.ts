@@ -109,19 +109,6 @@ export function dumpRequest(proc_ref = 'trainer-0<3SdB72fboyy>@host-a'): StoreDu
   };
 }
 
-/** Resolves when `condition` holds; rejects, naming it, after `timeout_ms`. */
-export async function until(
-  what: string,
-  condition: () => boolean | Promise<boolean>,
-  timeout_ms = 10_000,
-): Promise<void> {
-  const end = Date.now() + timeout_ms;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`not within ${timeout_ms} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -3,6 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { sleep } from '../../../src/base/index.ts';
 import type { EventBatch } from '../../../src/contract/index.ts';
 import { resolveLimits, type TelemetryLimits } from '../../../src/telemetry/limits.ts';
 import { openStoreFiles } from '../../../src/telemetry/segments/recover.ts';
@@ -65,7 +66,7 @@ test('600 rows of 100 kB: stored once, sealed, and there again after a crash, a 
     else {
       expect(answer.failure.code).toBe('service_unavailable');
       refused += 1;
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await sleep(20);
     }
     // It finds out what it needs, and is back after one or two pauses.
     expect(refused).toBeLessThan(50);

@@ -9,7 +9,8 @@ import type { Change } from '../../../src/telemetry/store/changes.ts';
 import { countPacks, type Pack, packRows } from '../../../src/telemetry/store/packs.ts';
 import { Producers } from '../../../src/telemetry/store/producers.ts';
 import { Writer } from '../../../src/telemetry/store/writer.ts';
-import { statusRow, temporaryFolder, until } from './support.ts';
+import { until } from '../../support/until.ts';
+import { statusRow, temporaryFolder } from './support.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 const writers: Writer[] = [];
@@ -115,7 +116,7 @@ describe('checkpoints', () => {
       isDone = true;
       return outcome;
     });
-    await until('it waits', () => writer.writesWaiting === 1);
+    await until(() => writer.writesWaiting === 1, 'it to wait');
     // Enough turns of the loop for a commit.
     for (let turn = 0; turn < 100; turn += 1) await new Promise((resolve) => setImmediate(resolve));
     expect(isDone).toBe(false);
@@ -135,7 +136,7 @@ describe('checkpoints', () => {
     const release = await writer.lend(() => undefined);
     await writer.write({ packs: written, mark: null });
     const waiting = writer.write({ packs: written, mark: null });
-    await until('it waits', () => writer.writesWaiting === 1);
+    await until(() => writer.writesWaiting === 1, 'it to wait');
     writers.length = 0;
     await writer.close();
     expect((await waiting).ok).toBe(true);
@@ -235,7 +236,7 @@ describe('renewing', () => {
     expect(writer.failure).toContain('telemetry.duckdb');
     expect(await writer.write({ packs: await packs(), mark: null })).toMatchObject({ ok: false });
     copyHead(head, path);
-    await until('a write is taken', async () => (await writer.write({ packs: await packs(), mark: null })).ok);
+    await until(async () => (await writer.write({ packs: await packs(), mark: null })).ok, 'a write to be taken');
     expect(await count(writer)).toBe(ROWS * COMMITS + 2);
   });
 });
@@ -258,7 +259,7 @@ describe('a data file that DuckDB gave up', () => {
     expect(await writer.write(next)).toMatchObject({ ok: false, failure: { code: 'service_unavailable' } });
     expect(isLost).toBe(false);
     other.close();
-    await until('it is open again', async () => (await writer.write(next)).ok);
+    await until(async () => (await writer.write(next)).ok, 'it to be open again');
     expect(isLost).toBe(true);
     expect(writer.failure).toBeNull();
     expect((await writer.write({ packs: await packs(), mark })).ok).toBe(true);
