@@ -9,8 +9,9 @@
  */
 import { WebSocket } from 'ws';
 import { ANSWER_PART_CHARS, encodeRef } from '../src/contract/index.ts';
-import { FakeAgent, until } from '../test/support/fake-agent.ts';
+import { FakeAgent } from '../test/support/fake-agent.ts';
 import { TOKEN } from '../test/support/gateway.ts';
+import { until } from '../test/support/until.ts';
 import type { LoopDelay } from './loop-delay.ts';
 import { atEnd, type Forked, progress, runBenchmark } from './processes.ts';
 import { startBareRelay, startNodeGateway } from './servers.ts';
@@ -59,7 +60,7 @@ async function ourRelay(dump: () => readonly string[]): Promise<Relay> {
   agent.sync();
   atEnd(async () => agent.drop());
   const node = `${gateway.url}/v1/${encodeRef(agent.procRef)}`;
-  await until(async () => (await fetch(node)).status === 200);
+  await until(async () => (await fetch(node)).status === 200, 'the proc');
   return { forked: gateway, url: `${gateway.url}/v1/pyspy/${encodeRef(agent.procRef)}` };
 }
 
