@@ -5,7 +5,7 @@ import { findViolations } from './architecture.ts';
 
 const src = new URL('../src/', import.meta.url).pathname;
 
-test('the sources keep to the five floors of the house', () => {
+test('the sources keep to the five floors of the house, and no file imports itself through others', () => {
   const paths = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((path) => /\.tsx?$/.test(path));
   const files = new Map(paths.map((path) => [path, readFileSync(join(src, path), 'utf8')]));
   expect(files.size).toBeGreaterThan(0);
@@ -36,6 +36,27 @@ test.each([
   ['a file outside the parts', 'util.ts', 'export const x = 1;'],
 ])('catches %s', (_, path, source) => {
   expect(findViolations(new Map([[path, source]]))).toHaveLength(1);
+});
+
+test('catches a circle, over three files and a type import, once', () => {
+  const files = {
+    'link/a.ts': "import { b } from './calls/b.ts';",
+    'link/calls/b.ts': "import type { C } from './c.ts';",
+    'link/calls/c.ts': "export * from '../a.ts';\nimport { d } from './d.ts';",
+    'link/calls/d.ts': 'export const d = 1;',
+  };
+  expect(findViolations(new Map(Object.entries(files)))).toEqual([
+    'link/a.ts: imports itself through link/calls/b.ts, link/calls/c.ts, link/a.ts',
+  ]);
+});
+
+test('allows two ways to one file', () => {
+  const files = {
+    'link/a.ts': "import { b } from './b.ts';\nimport { c } from './c.ts';",
+    'link/b.ts': "import { c } from './c.ts';",
+    'link/c.ts': 'export const c = 1;',
+  };
+  expect(findViolations(new Map(Object.entries(files)))).toEqual([]);
 });
 
 test.each([

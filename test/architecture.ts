@@ -12,6 +12,7 @@
  *  3. What runs on every runtime names none (`node:`, `Deno`, `cloudflare:`): base/, contract/, client/, stacks/, link/
  *     except link/dialling/, and edge-gateway/ except its targets/.
  *  4. A file in edge-gateway/targets has at most 150 lines.
+ *  5. No file imports itself through others, type imports included.
  *
  * A test beside the code it tests keeps to the floors, but may use any package and runtime.
  */
@@ -32,12 +33,35 @@ const TARGET_LINES_MAX = 150;
 
 /** One line for each violation, beginning with the path; empty when the rules hold. */
 export function findViolations(files: ReadonlyMap<string, string>): string[] {
-  return [...files].flatMap(([path, source]) => {
+  const ofOneFile = [...files].flatMap(([path, source]) => {
     const code = stripComments(source);
     return [...importViolations(path, code), ...runtimeViolations(path, code), ...sizeViolations(path, source)].map(
       (violation) => `${path}: ${violation}`,
     );
   });
+  return [...ofOneFile, ...findCircles(files)];
+}
+
+/** Follows each import once, depth first; an import of a file on the way to the importing one closes a circle. */
+function findCircles(files: ReadonlyMap<string, string>): string[] {
+  const circles: string[] = [];
+  const way: string[] = [];
+  const seen = new Set<string>();
+  const follow = (path: string): void => {
+    if (way.includes(path)) {
+      const [first = '', ...rest] = way.slice(way.indexOf(path));
+      circles.push(`${first}: imports itself through ${[...rest, first].join(', ')}`);
+    }
+    if (seen.has(path)) return;
+    seen.add(path);
+    way.push(path);
+    for (const specifier of importsOf(stripComments(files.get(path) ?? ''))) {
+      if (specifier.startsWith('.')) follow(posix.join(posix.dirname(path), specifier));
+    }
+    way.pop();
+  };
+  for (const path of files.keys()) follow(path);
+  return circles;
 }
 
 function importViolations(path: string, code: string): string[] {
