@@ -16,7 +16,15 @@ export const LIMITS = {
   connections_max: 512,
   /** Time in which a request must have arrived whole, milliseconds. Beyond: the connection is answered 408 and closed. */
   request_timeout_ms: 30_000,
+  /** How often connections are checked against it, milliseconds. */
+  request_check_interval_ms: 5_000,
+  /** Length of an `Accept` header, characters. The rest of a longer one is ignored. */
+  accept_max_chars: 4_096,
 
+  /** Rows packed before the event loop has its turn: a few milliseconds. */
+  pack_rows_max: 1_000,
+  /** Compressed bytes of a batch that are decompressed at once, in a quarter of a millisecond. Beyond: in another thread. */
+  unpack_inline_max_bytes: 256 * 1024,
   /** Writes that wait for their commit. Beyond: `service_unavailable`, and the producer sends again. */
   writes_waiting_max: 256,
   /** Unpacked columns of writes that wait for their commit, bytes. Beyond: `service_unavailable` likewise; one alone always may. */
@@ -61,12 +69,19 @@ export const LIMITS = {
   sql_result_max_chars: 16 * 1024 * 1024,
   /** One part of an answer on its way from a query process, bytes. */
   sql_part_bytes: 256 * 1024,
+  /** Rows of one Arrow record batch: as many as have `sql_arrow_batch_cells_max` values together, but not fewer or more than this. */
+  sql_arrow_batch_rows_min: 64,
+  sql_arrow_batch_rows_max: 16_384,
+  /** Values of one Arrow record batch, as long as that allows the fewest rows. */
+  sql_arrow_batch_cells_max: 256 * 1024,
   /** Answers of more than one part that clients have not read yet, bytes together. Beyond: `service_unavailable`. */
   sql_answers_max_bytes: 96 * 1024 * 1024,
   /** Time in which a client must have read such an answer, milliseconds. Beyond: its connection is cut. */
   sql_answer_timeout_ms: 30_000,
   /** Query processes, each running one query at a time. Beyond: queries wait. */
   sql_processes_max: 2,
+  /** Processes that one query is handed to, should they end before they begin with it. Beyond: `service_unavailable`. */
+  sql_tries_max: 3,
   /** Queries that wait for a process. Beyond: `service_unavailable`. */
   sql_queue_max: 32,
   /** Time that a query waits for a process, milliseconds. Beyond: `service_unavailable`. */
@@ -77,8 +92,12 @@ export const LIMITS = {
   sql_idle_ms: 60_000,
   /** Pause before a process that is kept warm is started again, milliseconds, when the last was of no use before any query had it; longer where starting takes long. */
   sql_warm_pause_ms: 1_000,
+  /** The least that this pause has, durations of the last start: so that copying is not all that is done. */
+  sql_warm_pause_starts: 3,
   /** Memory of DuckDB in a query process, MiB. Beyond: `bad_request`. */
   sql_memory_mib: 256,
+  /** JavaScript's heap in a query process, MiB. Beyond: the process ends. */
+  sql_heap_mib: 256,
   /** Data segment of a query process, MiB, held by the kernel: what DuckDB's own accounting misses. */
   sql_process_memory_mib: 1_280,
   /** Resident memory of a query process after a query, MiB. Beyond: it is replaced by the next query. */
@@ -92,6 +111,8 @@ export const LIMITS = {
   /** Columns of rows that a query process takes over in memory before it moves them into its own data file, bytes. */
   copy_checkpoint_bytes: 32 * 1024 * 1024,
 
+  /** Longest pause between two looks at whether a sealing or a sweep is due, milliseconds. */
+  upkeep_interval_ms: 1_000,
   /** Rows committed since the last sealing, after which the next one begins. Sealing goes on beside commits. */
   seal_rows_max: 1_000_000,
   /** Columns committed since the last sealing, bytes, after which the next one begins. */
@@ -102,6 +123,12 @@ export const LIMITS = {
   seal_memory_mib: 256,
   /** Sealed segments. Beyond: the next sealing writes all rows into one that replaces them; if that fails, it is tried again after a quarter as many. */
   segments_max: 256,
+  /** Rows of one row group of a sealed file: fewer where they are wide. A multiple of DuckDB's 2,048. */
+  segment_group_rows_max: 20_480,
+  /** Values of one row group of a sealed file, bytes, unless a single row has more: a writer holds a whole group. */
+  segment_group_max_bytes: 16 * 1024 * 1024,
+  /** Values that are loaded in one transaction when a data file is filled from segments, bytes, unless one row group has more. */
+  rebuild_part_max_bytes: 16 * 1024 * 1024,
   /** Room on the disk of the data folder, bytes. Below: ingestion pauses with `service_unavailable`; everything else goes on. */
   disk_free_min_bytes: 128 * 1024 * 1024,
   /** Pause between two looks at the room on the disk, milliseconds. */

@@ -10,6 +10,7 @@
  *    its garbage, which does not know how much that is.
  * 5. Nothing here takes long at a time: after each chunk the event loop has its turn.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   BIGINT,
   BOOLEAN,
@@ -31,7 +32,14 @@ const CHUNK_ROWS = 2048;
 /** Rows that an appender collects before it hands them to the transaction, which it does at once. */
 const FLUSH_ROWS = 4 * CHUNK_ROWS;
 const TEXT_BYTES = 16;
-const INLINE_BYTES_MAX = 12;
+
+/** How DuckDB keeps texts, as far as it could be otherwise in another version; text-layout.ts tries it. */
+export interface TextLayout {
+  /** Bytes of the longest text that stands in its entry. */
+  readonly inline_bytes_max: number;
+}
+
+export const TEXT_LAYOUT: TextLayout = { inline_bytes_max: 12 };
 
 const CHUNK_TYPES: Record<ColumnType, DuckDBType> = {
   u64: UBIGINT,
@@ -54,12 +62,17 @@ export class Appenders {
   readonly #connection: DuckDBConnection;
   readonly #catalog: string | undefined;
   readonly #open = new Map<Table, Open>();
+  readonly #layout: TextLayout;
   readonly #texts = new Uint8Array(CHUNK_ROWS * TEXT_BYTES);
 
-  /** @param catalog of the tables; default: that of the connection */
-  constructor(connection: DuckDBConnection, catalog?: string) {
+  /**
+   * @param catalog of the tables; default: that of the connection
+   * @param layout of texts in DuckDB's memory; another one than the default is for tests
+   */
+  constructor(connection: DuckDBConnection, catalog?: string, layout = TEXT_LAYOUT) {
     this.#connection = connection;
     this.#catalog = catalog;
+    this.#layout = layout;
   }
 
   /** Appends columns that `unpack` gave. Throws what DuckDB throws; `close` is all that may follow then. */
@@ -75,7 +88,7 @@ export class Appenders {
       open.appender.appendDataChunk(open.chunk);
       open.unflushedRows += rows;
       if (open.unflushedRows >= FLUSH_ROWS) flush(open);
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
     }
   }
 
@@ -124,7 +137,7 @@ export class Appenders {
     const entries = codes === null ? this.#texts : new Uint8Array((offsets.length - 1) * TEXT_BYTES);
     // With a dictionary all of it: it has no more texts than half of the rows.
     const [first, count] = codes === null ? [start, rows] : [0, offsets.length - 1];
-    writeTexts(vector, bytes, offsets.subarray(first, first + count + 1), entries);
+    writeTexts(vector, bytes, offsets.subarray(first, first + count + 1), entries, this.#layout);
     if (codes !== null) {
       const from = new BigUint64Array(entries.buffer);
       const to = new BigUint64Array(this.#texts.buffer);
@@ -143,14 +156,20 @@ function flush(open: Open): void {
   open.unflushedRows = 0;
 }
 
-/** Puts the texts `offsets` tells into the vector's keeping, and what a vector says of each of them into `entries`. */
-function writeTexts(vector: Vector, bytes: Uint8Array, offsets: Uint32Array, entries: Uint8Array): void {
+/** Copies the texts between `offsets` into the vector's memory, and writes an entry for each of them into `entries`. */
+function writeTexts(
+  vector: Vector,
+  bytes: Uint8Array,
+  offsets: Uint32Array,
+  entries: Uint8Array,
+  { inline_bytes_max }: TextLayout,
+): void {
   const count = offsets.length - 1;
   const words = new Uint32Array(entries.buffer, entries.byteOffset, count * 4);
   const begin = offsets[0] ?? 0;
   const all = bytes.subarray(begin, offsets[count]);
   let address = 0n;
-  if (all.length > INLINE_BYTES_MAX) {
+  if (all.length > inline_bytes_max) {
     duckdb.vector_assign_string_element_len(vector, 0, all);
     const entry = duckdb.vector_get_data(vector, TEXT_BYTES);
     address = new DataView(entry.buffer, entry.byteOffset).getBigUint64(8, true) - BigInt(begin);
@@ -163,7 +182,7 @@ function writeTexts(vector: Vector, bytes: Uint8Array, offsets: Uint32Array, ent
     const at = index * 4;
     words[at] = length;
     words[at + 1] = four(bytes, offset, length);
-    if (length <= INLINE_BYTES_MAX) {
+    if (length <= inline_bytes_max) {
       words[at + 2] = length > 4 ? four(bytes, offset + 4, length - 4) : 0;
       words[at + 3] = length > 8 ? four(bytes, offset + 8, length - 8) : 0;
     } else {

@@ -1,4 +1,5 @@
 /** The forms that a result can have, and which of them a client asks for (RFC 9110, 12.5.1). */
+import { LIMITS } from '../limits.ts';
 
 export const FORMAT_TYPES = {
   json: 'application/json',
@@ -8,9 +9,6 @@ export const FORMAT_TYPES = {
 
 export type Format = keyof typeof FORMAT_TYPES;
 
-/** Longest `Accept` that is looked at, characters: of a longer one, the rest is left out. */
-const ACCEPT_MAX_CHARS = 4_096;
-
 const FORMATS = Object.keys(FORMAT_TYPES) as Format[];
 
 /**
@@ -18,10 +16,11 @@ const FORMATS = Object.keys(FORMAT_TYPES) as Format[];
  * JSON as well where none of them is wanted: a client that asked for nothing it can have still gets its rows.
  *
  * @param accept the value of `Accept`; null when there is none
+ * @param max_chars characters of it that are read; the rest is ignored
  */
-export function chooseFormat(accept: string | null): Format {
+export function chooseFormat(accept: string | null, max_chars: number = LIMITS.accept_max_chars): Format {
   if (accept === null) return 'json';
-  const ranges = accept.slice(0, ACCEPT_MAX_CHARS).split(',').map(readRange);
+  const ranges = accept.slice(0, max_chars).split(',').map(readRange);
   let best: { format: Format; quality: number; place: number } | null = null;
   for (const format of FORMATS) {
     const [type = ''] = FORMAT_TYPES[format].split(';');

@@ -28,11 +28,8 @@ import {
 import { inTransaction, noteSql, REBUILDING } from './sealing.ts';
 import { damagedFolder } from './segments.ts';
 
-/** Bytes of rows that are taken over in one transaction, before compression, unless one row group has more. */
-const PART_BYTES = 16 * 1024 * 1024;
-
 /**
- * @param limits of memory: nobody else needs it yet
+ * @param limits of memory, all of which it may have, since nobody else needs it yet
  * @returns the manifest as it is now: without the files that turned out to be damaged
  */
 export async function rebuild(
@@ -55,7 +52,7 @@ export async function rebuild(
   for (const segment of manifest.segments) {
     const files: SegmentFile[] = [];
     for (const file of segment.files) {
-      const rows = await loadFile(connection, folder, manifest, segment, file);
+      const rows = await loadFile(connection, folder, manifest, segment, file, limits.rebuild_part_max_bytes);
       if (typeof rows === 'number') {
         files.push(file);
         if (findContractTable(file.table) !== undefined) {
@@ -109,6 +106,7 @@ async function loadFile(
   manifest: Manifest,
   segment: Segment,
   file: SegmentFile,
+  part_max_bytes: number,
 ): Promise<number | { readonly reason: string }> {
   const path = tableFile(folder, segment.number, file.table);
   const problem = await fileProblem(path, file);
@@ -117,7 +115,7 @@ async function loadFile(
   if (table === undefined) return 0;
   const columns = manifest.schemas[segment.schema]?.[file.table];
   if (columns === undefined) return { reason: 'the manifest does not say which columns it has' };
-  const parts = await partsOf(connection, path);
+  const parts = await partsOf(connection, path, part_max_bytes);
   const rows = parts.at(-1)?.[1] ?? 0;
   // Before a row is in the table: what is in it is sealed.
   if (rows !== file.rows) return { reason: `the file has ${rows} rows, not ${file.rows}` };
@@ -126,17 +124,21 @@ async function loadFile(
 }
 
 /** The row groups of a file, those that follow one another and are small together as one: the numbers of their rows. */
-async function partsOf(connection: DuckDBConnection, path: string): Promise<(readonly [from: number, to: number])[]> {
+async function partsOf(
+  connection: DuckDBConnection,
+  path: string,
+  max_bytes: number,
+): Promise<(readonly [from: number, to: number])[]> {
   const reader = await connection.runAndReadAll(
     `SELECT any_value(row_group_num_rows), sum(total_uncompressed_size) FROM parquet_metadata(${quoteText(path)})
      GROUP BY row_group_id ORDER BY row_group_id`,
   );
   const parts: [number, number][] = [];
-  let bytes = PART_BYTES;
+  let bytes = max_bytes;
   let end = 0;
   for (const [count, size] of reader.getRows().map((row) => row.map(Number)) as [number, number][]) {
     const last = parts.at(-1);
-    if (last === undefined || bytes + size > PART_BYTES) {
+    if (last === undefined || bytes + size > max_bytes) {
       parts.push([end, end + count]);
       bytes = 0;
     } else last[1] += count;

@@ -67,7 +67,7 @@ export async function openStoreFiles(
       return await openStoreFiles(data_dir, limits, log);
     }
     await removeOrphans(database, folder, manifest);
-    return success({ database, segments: new Segments(folder, manifest), isRebuilt });
+    return success({ database, segments: new Segments(folder, manifest, limits), isRebuilt });
   } catch (error) {
     database.close();
     return failure('internal_error', `telemetry: cannot use the segments in ${data_dir}: ${messageOf(error)}`);
@@ -86,7 +86,7 @@ async function openOrReplace(data_dir: string, limits: TelemetryLimits, log: War
       const old = await open({ any_shape: true });
       if (!old.ok) return old;
       try {
-        await sealAsItIs(old.value);
+        await sealAsItIs(old.value, limits);
       } finally {
         old.value.close();
       }
@@ -104,7 +104,7 @@ async function openOrReplace(data_dir: string, limits: TelemetryLimits, log: War
 }
 
 /** Puts the rows of a data file of another version into a segment, in the columns that it has. */
-async function sealAsItIs(database: Database): Promise<void> {
+async function sealAsItIs(database: Database, limits: TelemetryLimits): Promise<void> {
   const { connection } = database;
   const folder = join(dirname(database.path), SEGMENTS_FOLDER);
   const read = await readManifest(folder);
@@ -115,7 +115,7 @@ async function sealAsItIs(database: Database): Promise<void> {
   if (isInStep) await catchUp(connection, read.manifest);
   else if (read.kind !== 'none') await setAside(folder);
   const manifest = isInStep ? read.manifest : await startOver(database);
-  await new Segments(folder, manifest).seal((work) => work(connection, database.connect), { contract: false });
+  await new Segments(folder, manifest, limits).seal((work) => work(connection, database.connect), { contract: false });
 }
 
 /** An empty manifest that the data file agrees with: everything in it is still to be sealed. */

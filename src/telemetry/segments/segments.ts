@@ -15,6 +15,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { OtherConnection } from '../database/database.ts';
+import type { TelemetryLimits } from '../limits.ts';
 import { type Manifest, readManifest, type Segment, segmentFolder, tableFile, writeManifest } from './manifest.ts';
 import { catchUp, inTransaction, lastSealedRow, noteSql, readCounts } from './sealing.ts';
 import { readShape, schemaKey } from './shape.ts';
@@ -44,10 +45,12 @@ export type Floor = number | 'none';
 
 export class Segments {
   readonly folder: string;
+  readonly #limits: TelemetryLimits;
   #manifest: Manifest;
 
-  constructor(folder: string, manifest: Manifest) {
+  constructor(folder: string, manifest: Manifest, limits: TelemetryLimits) {
     this.folder = folder;
+    this.#limits = limits;
     this.#manifest = manifest;
   }
 
@@ -137,7 +140,7 @@ export class Segments {
     const schema = schemaKey(tables);
     const number = manifest.next_segment;
     const present = new Set(contract ? names : []);
-    const segment = await writeSegment(reader, this.folder, number, parts, { schema, present });
+    const segment = await writeSegment(reader, this.folder, number, parts, { schema, present, limits: this.#limits });
     const columns = Object.fromEntries(tables.map(({ name, columns }) => [name, [...columns]]));
     return {
       manifest: {

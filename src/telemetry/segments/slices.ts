@@ -7,14 +7,11 @@
  */
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { quoteIdentifier } from '../database/ddl.ts';
+import type { TelemetryLimits } from '../limits.ts';
 import { dataBytesSql, type ShapeTable } from './shape.ts';
 
 /** Rows that DuckDB takes at a time. */
 const BLOCK_ROWS = 2_048;
-/** Rows of one row group: fewer where they are wide. A multiple of those of a block. */
-const GROUP_ROWS_MAX = 20_480;
-/** Bytes of one row group, unless a single row has more. */
-const GROUP_BYTES = 16 * 1024 * 1024;
 
 /** Row ids from the first on, before the second. */
 export type RowRange = readonly [from: number, to: number];
@@ -27,8 +24,16 @@ export interface Slices {
   readonly row_group_rows: number;
 }
 
-/** @param after the rows behind this row id */
-export async function slicesOf(connection: DuckDBConnection, table: ShapeTable, after: number): Promise<Slices> {
+/**
+ * @param after the rows behind this row id
+ * @param limits of one row group
+ */
+export async function slicesOf(
+  connection: DuckDBConnection,
+  table: ShapeTable,
+  after: number,
+  { segment_group_rows_max, segment_group_max_bytes }: TelemetryLimits,
+): Promise<Slices> {
   const name = `main.${quoteIdentifier(table.name)}`;
   const numbers = async (sql: string): Promise<number[][]> =>
     (await connection.runAndReadAll(sql)).getRows().map((row) => row.map(Number));
@@ -43,8 +48,8 @@ export async function slicesOf(connection: DuckDBConnection, table: ShapeTable, 
     widest_bytes = Math.max(widest_bytes, bytes);
   }
   const all: RowRange = [after + 1, Number.MAX_SAFE_INTEGER];
-  if (widest_bytes <= GROUP_BYTES) {
-    const group = Math.min(GROUP_ROWS_MAX, Math.floor(GROUP_BYTES / widest_bytes) * BLOCK_ROWS);
+  if (widest_bytes <= segment_group_max_bytes) {
+    const group = Math.min(segment_group_rows_max, Math.floor(segment_group_max_bytes / widest_bytes) * BLOCK_ROWS);
     return { rows, data_bytes, ranges: [all], row_group_rows: group };
   }
   const ranges: RowRange[] = [];
@@ -54,7 +59,7 @@ export async function slicesOf(connection: DuckDBConnection, table: ShapeTable, 
     from = at;
   };
   for (const [block = 0, , bytes = 0] of blocks) {
-    if (bytes <= GROUP_BYTES) continue;
+    if (bytes <= segment_group_max_bytes) continue;
     const first = Math.max(after + 1, block * BLOCK_ROWS);
     cut(first);
     const end = (block + 1) * BLOCK_ROWS;
@@ -64,7 +69,7 @@ export async function slicesOf(connection: DuckDBConnection, table: ShapeTable, 
     );
     let held = 0;
     for (const [row = 0, width = 0] of widths) {
-      if (held > 0 && held + width > GROUP_BYTES) {
+      if (held > 0 && held + width > segment_group_max_bytes) {
         cut(row);
         held = 0;
       }

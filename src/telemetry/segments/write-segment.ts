@@ -3,6 +3,7 @@ import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { INTERNAL_SCHEMA, quoteIdentifier, quoteText } from '../database/ddl.ts';
+import type { TelemetryLimits } from '../limits.ts';
 import { sha256, sync } from './files.ts';
 import { PRODUCERS_FILE, type Segment, type SegmentFile, segmentFolder } from './manifest.ts';
 import { CAPTURE_TIMES, DUMP_TIMES, type ShapeTable, timeOf } from './shape.ts';
@@ -15,9 +16,16 @@ export interface RowsToSeal {
   readonly rows: number;
 }
 
+export interface SegmentOptions {
+  /** Key of the tables' shape in the manifest. */
+  readonly schema: string;
+  /** The tables that rows of others may be dated by. */
+  readonly present: ReadonlySet<string>;
+  readonly limits: TelemetryLimits;
+}
+
 /**
  * Bounds: as long as the rows take; commits go on meanwhile.
- * @param present the tables that rows of others may be dated by
  * @param reader in a transaction that `parts` were taken from
  * @returns the segment, on the disk, though nothing refers to it yet
  */
@@ -26,7 +34,7 @@ export async function writeSegment(
   folder: string,
   number: number,
   parts: readonly RowsToSeal[],
-  { schema, present }: { readonly schema: string; readonly present: ReadonlySet<string> },
+  { schema, present, limits }: SegmentOptions,
 ): Promise<Segment> {
   const target = segmentFolder(folder, number);
   const partial = `${target}.partial`;
@@ -35,7 +43,7 @@ export async function writeSegment(
   await mkdir(partial, { recursive: true, mode: 0o700 });
   try {
     const files: SegmentFile[] = [];
-    for (const part of parts) files.push(await writeTable(reader, partial, part, present));
+    for (const part of parts) files.push(await writeTable(reader, partial, part, present, limits));
     const producers = await writeProducers(reader, partial);
     await sync(partial);
     await rename(partial, target);
@@ -56,10 +64,11 @@ async function writeTable(
   folder: string,
   { table, after, rows }: RowsToSeal,
   present: ReadonlySet<string>,
+  limits: TelemetryLimits,
 ): Promise<SegmentFile> {
   const path = join(folder, `${table.name}.parquet`);
   const from = `FROM main.${quoteIdentifier(table.name)} WHERE rowid > ${after}`;
-  const slices = await slicesOf(reader, table, after);
+  const slices = await slicesOf(reader, table, after, limits);
   // What was copied must be what is noted as sealed, or a row would be there twice or never.
   if (slices.rows !== rows) {
     throw new Error(`${table.name}: ${slices.rows} rows behind row ${after}, expected ${rows}`);

@@ -2,14 +2,8 @@
  * Reading JSON bodies within bounds: of one body, and of all bodies held at a time. A body counts from its first byte until
  * its request is answered.
  */
-import { type Failure, failure, messageOf, type Outcome, success } from '../../base/index.ts';
-import { LIMITS } from '../limits.ts';
-
-/**
- * Told length up to which a body is read at once, bytes, which takes half the time of reading it as a stream. It counts whole
- * from its first byte, so all connections together must not get to the bound of all bodies by telling lengths alone.
- */
-const AT_ONCE_MAX_BYTES = Math.floor(LIMITS.bodies_in_flight_max_bytes / LIMITS.connections_max);
+import { type Failure, failure, messageOf, type Outcome, readBounded, success } from '../../base/index.ts';
+import type { TelemetryLimits } from '../limits.ts';
 
 /** One body on its way in. */
 export interface HeldBody {
@@ -21,11 +15,16 @@ export interface HeldBody {
 
 export class Bodies {
   readonly #maxBytes: number;
+  /**
+   * A body that announces no more bytes than this is read at once, which takes half the time of reading it as a stream. It
+   * counts whole from its first byte, so all connections together must not reach the bound by announcing lengths alone.
+   */
+  readonly #atOnceMaxBytes: number;
   #heldBytes = 0;
 
-  /** @param max_bytes bound of all bodies together, bytes */
-  constructor(max_bytes: number) {
-    this.#maxBytes = max_bytes;
+  constructor({ bodies_in_flight_max_bytes, connections_max }: TelemetryLimits) {
+    this.#maxBytes = bodies_in_flight_max_bytes;
+    this.#atOnceMaxBytes = Math.floor(bodies_in_flight_max_bytes / connections_max);
   }
 
   get heldBytes(): number {
@@ -70,7 +69,7 @@ export class Bodies {
     }
     const body = this.hold(max_bytes);
     try {
-      const bytes = await readBytes(request, body);
+      const bytes = await this.#read(request, body);
       if (!bytes.ok) return bytes;
       const json = readJson(() => new TextDecoder('utf-8', { fatal: true }).decode(bytes.value));
       return json.ok ? await work(json.value) : json;
@@ -78,22 +77,24 @@ export class Bodies {
       body.release();
     }
   }
-}
 
-async function readBytes(request: Request, body: HeldBody): Promise<Outcome<Uint8Array>> {
-  const told = request.headers.get('content-length');
-  const size = told === null ? Number.NaN : Number(told);
-  if (size <= AT_ONCE_MAX_BYTES) {
-    const error = body.take(size);
-    return error === null ? success(new Uint8Array(await request.arrayBuffer())) : { ok: false, failure: error };
+  async #read(request: Request, body: HeldBody): Promise<Outcome<Uint8Array>> {
+    const announced = request.headers.get('content-length');
+    const size = announced === null ? Number.NaN : Number(announced);
+    if (size <= this.#atOnceMaxBytes) {
+      const refused = body.take(size);
+      return refused === null ? success(new Uint8Array(await request.arrayBuffer())) : { ok: false, failure: refused };
+    }
+    let refused: Failure | null = null;
+    // Both bounds, of this body and of all, are kept by `take`.
+    const read = await readBounded(request.body, Number.POSITIVE_INFINITY, (bytes) => {
+      refused = body.take(bytes);
+      return refused === null;
+    });
+    if (refused !== null) return { ok: false, failure: refused };
+    if (read.kind === 'whole') return success(read.bytes);
+    return failure('bad_request', 'the body broke off before its end');
   }
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of request.body ?? []) {
-    const error = body.take(chunk.length);
-    if (error !== null) return { ok: false, failure: error };
-    chunks.push(chunk);
-  }
-  return success(Buffer.concat(chunks));
 }
 
 /** @returns `bad_request` when the text cannot be had, or is not JSON */

@@ -39,7 +39,7 @@ export class Requests {
     const { limits } = ports;
     this.#ports = ports;
     this.limits = limits;
-    this.bodies = new Bodies(limits.bodies_in_flight_max_bytes);
+    this.bodies = new Bodies(limits);
     this.max_bytes = {
       query: limits.query_body_max_bytes,
       store_dump: limits.dump_body_max_bytes,
@@ -93,7 +93,7 @@ export class Requests {
   async #query(json: unknown, accept: string | null, signal?: AbortSignal): Promise<Outcome<QueryAnswer>> {
     const parsed = v.safeParse(StoreQueryRequest, json);
     if (!parsed.success) return failure('unprocessable', `query: ${describeIssues(parsed.issues)}`);
-    const format = chooseFormat(accept ?? parsed.output.accept ?? null);
+    const format = chooseFormat(accept ?? parsed.output.accept ?? null, this.limits.accept_max_chars);
     return await this.#ports.store.query(parsed.output.sql, signal, format);
   }
 }

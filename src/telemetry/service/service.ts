@@ -52,7 +52,10 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Outcome
   const app = createRoutes({ store, requests, metrics, token, log });
   const server = createAdaptorServer({
     fetch: app.fetch,
-    serverOptions: { requestTimeout: limits.request_timeout_ms, connectionsCheckingInterval: 5_000 },
+    serverOptions: {
+      requestTimeout: limits.request_timeout_ms,
+      connectionsCheckingInterval: limits.request_check_interval_ms,
+    },
   }) as Server;
   server.maxConnections = limits.connections_max;
   const inFlight = new InFlight(server);

@@ -3,6 +3,7 @@
  * One at a time, beside the commits; upkeep.ts says when.
  */
 import type { DuckDBConnection } from '@duckdb/node-api';
+import pLimit from 'p-limit';
 import type { WarningLog } from '../../base/index.ts';
 import { messageWithoutFolder } from '../database/database.ts';
 import { readEngineError } from '../database/engine-error.ts';
@@ -40,8 +41,8 @@ export class Maintenance {
   readonly #retention: Retention;
   readonly #clock: Clock;
   #isClockDoubted: boolean;
-  /** The last sealing or sweep: they follow one another. */
-  #last: Promise<unknown> = Promise.resolve();
+  /** Sealings and sweeps follow one another. */
+  readonly #turns = pLimit(1);
   #isClosing = false;
   #unsealed: { rows: number; bytes: number; since_ms: number } = NOTHING_UNSEALED;
   #bytesSinceSweep = 0;
@@ -210,9 +211,7 @@ export class Maintenance {
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     if (this.#isClosing) return Promise.reject(new Error('telemetry is closing'));
-    const turn = this.#last.then(work);
-    this.#last = turn.catch(() => undefined);
-    return turn;
+    return this.#turns(work);
   }
 
   /** One line. */

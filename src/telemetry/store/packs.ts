@@ -3,6 +3,7 @@
  * goes through here, and there is one way for all of it: rows are packed, packs are unpacked, and the columns appended.
  */
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { zstdDecompress, zstdDecompressSync } from 'node:zlib';
 import { countRows, failure, type Outcome, success, type TableRows } from '../../base/index.ts';
@@ -16,9 +17,9 @@ import {
   ROWS_PER_BATCH_MAX,
   unpack,
 } from '../../contract/index.ts';
+import { LIMITS, type TelemetryLimits } from '../limits.ts';
 
-/** Rows packed in one go: a few milliseconds, after which the event loop has its turn. */
-const ROWS_AT_A_TIME = 1_000;
+type PackLimits = Pick<TelemetryLimits, 'pack_rows_max' | 'unpack_inline_max_bytes'>;
 
 export interface Pack {
   /** What `unpack` takes; whoever keeps the pack keeps these. */
@@ -27,8 +28,6 @@ export interface Pack {
   readonly rows: number;
 }
 
-/** Compressed bytes up to which decompressing here takes less time (a quarter of a millisecond) than handing it to a thread. */
-const AT_ONCE_MAX_BYTES = 256 * 1024;
 const ZSTD_OPTIONS = { maxOutputLength: PACKED_MAX_BYTES, chunkSize: 128 * 1024 };
 const decompressElsewhere = promisify(zstdDecompress);
 
@@ -36,11 +35,14 @@ const decompressElsewhere = promisify(zstdDecompress);
  * The rows of a batch, however they came.
  * @returns `bad_request` naming the field (and the row and column, or what is wrong with the bytes)
  */
-export async function packsOf({ tables, packed, lost_rows }: EventBatch): Promise<Outcome<readonly Pack[]>> {
+export async function packsOf(
+  { tables, packed, lost_rows }: EventBatch,
+  limits: PackLimits = LIMITS,
+): Promise<Outcome<readonly Pack[]>> {
   if (tables !== undefined && packed !== undefined) {
     return failure('bad_request', 'both tables and packed, expected one of them');
   }
-  if (packed !== undefined) return await readPacked(packed);
+  if (packed !== undefined) return await readPacked(packed, limits);
   if (tables === undefined) {
     return lost_rows > 0 ? success([]) : failure('bad_request', 'neither tables nor packed, and no lost_rows to tell');
   }
@@ -49,27 +51,30 @@ export async function packsOf({ tables, packed, lost_rows }: EventBatch): Promis
   if (countRows(rows) > ROWS_PER_BATCH_MAX) {
     return failure('bad_request', `tables: more than ${ROWS_PER_BATCH_MAX} rows in one batch`);
   }
-  return await packRows(rows);
+  return await packRows(rows, limits);
 }
 
 /** Packs rows of any number, in several packs. @returns `bad_request` naming table, row and column */
-export async function packRows(tables: TableRows): Promise<Outcome<readonly Pack[]>> {
+export async function packRows(
+  tables: TableRows,
+  { pack_rows_max }: PackLimits = LIMITS,
+): Promise<Outcome<readonly Pack[]>> {
   const packs: Pack[] = [];
   for (const [name, rows] of Object.entries(tables)) {
     if (findTable(name) === undefined) return failure('bad_request', `tables.${name}: no such table`);
-    for (let start = 0; start < rows.length; start += ROWS_AT_A_TIME) {
-      const part = packPart(name, rows, start);
+    for (let start = 0; start < rows.length; start += pack_rows_max) {
+      const part = packPart(name, rows.slice(start, start + pack_rows_max), start);
       if (!part.ok) return part;
       packs.push(part.value);
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
     }
   }
   return success(packs);
 }
 
+/** @param start the place of the first of the rows among all of its table */
 function packPart(name: string, rows: TableRows[string], start: number): Outcome<Pack> {
-  const part = rows.slice(start, start + ROWS_AT_A_TIME);
-  const bytes = pack({ [name]: part });
+  const bytes = pack({ [name]: rows });
   if (bytes.ok) return readPack(bytes.value);
   const within = `tables.${name}[`;
   const { message } = bytes.failure;
@@ -79,7 +84,7 @@ function packPart(name: string, rows: TableRows[string], start: number): Outcome
   return failure('bad_request', message.replace(`${within}${place}`, `${within}${start + place}`));
 }
 
-async function readPacked(text: string): Promise<Outcome<readonly Pack[]>> {
+async function readPacked(text: string, { unpack_inline_max_bytes }: PackLimits): Promise<Outcome<readonly Pack[]>> {
   const compressed = Buffer.from(text, 'base64');
   // What is no base64 is skipped over, and then there is less than the text has room for.
   const chars = text.length - (text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0);
@@ -89,7 +94,7 @@ async function readPacked(text: string): Promise<Outcome<readonly Pack[]>> {
   let bytes: Uint8Array;
   try {
     bytes =
-      compressed.length <= AT_ONCE_MAX_BYTES
+      compressed.length <= unpack_inline_max_bytes
         ? zstdDecompressSync(compressed, ZSTD_OPTIONS)
         : await decompressElsewhere(compressed, ZSTD_OPTIONS);
   } catch (error) {

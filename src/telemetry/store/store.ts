@@ -6,10 +6,13 @@
  *     sweeps ─┘                                     └─ answers
  */
 import { dirname } from 'node:path';
+import pLimit from 'p-limit';
 import * as v from 'valibot';
 import { countRows, failure, messageOf, type Outcome, SILENT, success, type WarningLog } from '../../base/index.ts';
 import { describeIssues, EventBatch, StoreDumpRequest } from '../../contract/index.ts';
+import { TEXT_LAYOUT } from '../database/append.ts';
 import { databaseBytes } from '../database/database.ts';
+import { checkTextLayout } from '../database/text-layout.ts';
 import type { TelemetryLimits } from '../limits.ts';
 import { type OpenedStore, openStoreFiles } from '../segments/recover.ts';
 import type { Sealed, Segments } from '../segments/segments.ts';
@@ -38,8 +41,11 @@ export class Store {
   readonly #limits: TelemetryLimits;
   /** The last lease, so that leases follow one another: a checkpoint must not run under somebody's copy. */
   #lease: Promise<void> = Promise.resolve();
-  /** The last batch that is being unpacked. */
-  #unpacking: Promise<void> = Promise.resolve();
+  /**
+   * Batches are unpacked one at a time, in the order in which they came: so that a small one does not overtake a large one of
+   * the same producer, and what is unpacked is never much more than what waits for its commit.
+   */
+  readonly #unpacking = pLimit(1);
 
   readonly #segments: Segments;
   readonly #disk: DiskGuard;
@@ -70,9 +76,17 @@ export class Store {
 
   /**
    * Opens the store of a data directory; see `openStoreFiles` for the failures, and for what is done about a data file that
-   * cannot be used.
+   * cannot be used. Nothing is opened, with `internal_error`, when DuckDB would read other texts than are written.
+   * @param layout of texts; another one than the default is for tests
    */
-  static async open(data_dir: string, limits: TelemetryLimits, log: WarningLog = SILENT): Promise<Outcome<Store>> {
+  static async open(
+    data_dir: string,
+    limits: TelemetryLimits,
+    log: WarningLog = SILENT,
+    layout = TEXT_LAYOUT,
+  ): Promise<Outcome<Store>> {
+    const tried = await checkTextLayout(layout);
+    if (!tried.ok) return tried;
     const opened = await openStoreFiles(data_dir, limits, log);
     if (!opened.ok) return opened;
     const { database, isRebuilt } = opened.value;
@@ -99,21 +113,16 @@ export class Store {
     const parsed = v.safeParse(EventBatch, body, FIRST_ISSUE);
     if (!parsed.success) return failure('bad_request', `event batch: ${describeIssues(parsed.issues)}`);
     const { producer, source, seq, lost_rows } = parsed.output;
-    // In the order in which they came, and one after the other: so that a small batch does not overtake a large one of the
-    // same producer, and what is unpacked is never much more than what waits for its commit.
-    const before = this.#unpacking;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#unpacking = promise;
-    await before;
-    let stored: Promise<Outcome<null>>;
-    try {
-      const packs = await packsOf(parsed.output);
+    const written = await this.#unpacking(async () => {
+      const packs = await packsOf(parsed.output, this.#limits);
       if (!packs.ok) return failure('bad_request', `event batch: ${packs.failure.message}`);
-      stored = this.#writer.write({ packs: packs.value, mark: { producer, source, seq, lost_rows } });
-    } finally {
-      resolve();
-    }
-    const done = await stored;
+      // Not waited for here: the next batch is unpacked while this one is committed.
+      return success({
+        commit: this.#writer.write({ packs: packs.value, mark: { producer, source, seq, lost_rows } }),
+      });
+    });
+    if (!written.ok) return written;
+    const done = await written.value.commit;
     return done.ok ? success({ acked: seq }) : done;
   }
 
@@ -129,7 +138,7 @@ export class Store {
     const max = this.#limits.dump_rows_max;
     if (rows > max)
       return failure('bad_request', `dump: ${rows} threads, frames and locals, at most ${max} are stored`);
-    const packs = await packRows(tables);
+    const packs = await packRows(tables, this.#limits);
     if (!packs.ok) return failure('bad_request', `dump: ${packs.failure.message}`);
     const stored = await this.#writer.write({ packs: packs.value, mark: null });
     return stored.ok ? success({ dump_id: parsed.output.dump_id }) : stored;

@@ -4,9 +4,6 @@ import type { TelemetryLimits } from '../limits.ts';
 import { sweepIntervalMs } from '../retention/settings.ts';
 import type { Store } from './store.ts';
 
-/** Longest time between two looks at what is due, milliseconds. */
-const LOOK_MAX_MS = 1_000;
-
 /** @returns stops it; what is under way is finished by closing the store */
 export function startUpkeep(store: Store, limits: TelemetryLimits, log: WarningLog): () => void {
   const sweepInterval_ms = sweepIntervalMs(limits);
@@ -32,7 +29,7 @@ export function startUpkeep(store: Store, limits: TelemetryLimits, log: WarningL
         isBusy = false;
       });
     },
-    Math.min(LOOK_MAX_MS, limits.seal_interval_ms, sweepInterval_ms),
+    Math.min(limits.upkeep_interval_ms, limits.seal_interval_ms, sweepInterval_ms),
   );
   return () => {
     isStopped = true;

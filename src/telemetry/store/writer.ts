@@ -12,7 +12,9 @@
  *    once per `reopen_interval_ms`. Whether the failed commit is in the file then, only the file knows: the producers'
  *    numbers are read again, and followers start over.
  */
+
 import { dirname } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { failure, messageOf, type Outcome } from '../../base/index.ts';
 import { Appenders } from '../database/append.ts';
@@ -240,7 +242,7 @@ export class Writer {
 
   async #work(): Promise<void> {
     // Requests that arrive in the same turn of the loop share the first commit.
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
     for (let { next } = this.#line; next !== null; next = this.#line.next) {
       if (this.#brokenBy !== null) await this.#reopen();
       if (next.kind === 'alone') {

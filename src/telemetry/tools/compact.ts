@@ -86,7 +86,7 @@ async function rewrite({ connection, path, close }: Database, signal: AbortSigna
     for (const table of await readShape(connection)) {
       signal?.throwIfAborted();
       // Wide rows in parts, since DuckDB holds thousands of them at a time.
-      const { ranges } = await slicesOf(connection, table, -1);
+      const { ranges } = await slicesOf(connection, table, -1, TOOL_LIMITS);
       rows += await copy(connection, `main.${quoteIdentifier(table.name)}`, ranges);
     }
     await connection.run('CHECKPOINT fresh');

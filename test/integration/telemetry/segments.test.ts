@@ -317,7 +317,7 @@ describe('opening after a crash', () => {
     const opened = await openStoreFiles(folder.path, resolveLimits(), log);
     if (!opened.ok) throw new Error(opened.failure.message);
     const { connection, connect, close: closeDatabase } = opened.value.database;
-    const segments = new Segments(join(folder.path, 'segments'), stale.manifest);
+    const segments = new Segments(join(folder.path, 'segments'), stale.manifest, resolveLimits());
     await expect(segments.seal((work) => work(connection, connect))).rejects.toThrow('another service has written');
     await expect(segments.catchUp(connection)).rejects.toThrow('another service has written');
     closeDatabase();

@@ -67,7 +67,7 @@ export class QueryProcess {
         LAUNCH,
         String(limits.sql_process_memory_mib * 1024),
         process.execPath,
-        '--max-old-space-size=256',
+        `--max-old-space-size=${limits.sql_heap_mib}`,
         '--expose-gc',
         '--disable-warning=ExperimentalWarning',
         ENTRY,

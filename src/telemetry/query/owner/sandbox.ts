@@ -24,15 +24,6 @@ import { QueryProcess } from './query-process.ts';
 /** Folder of the query processes' copies, beside the data file. Everything in it may be deleted. */
 const COPIES_FOLDER = 'telemetry-copies';
 
-/**
- * When a process was of no use before any query had it (it could not start, or fell behind), so many times the duration of a
- * start pass until the next: copying must not be all that is done.
- */
-const PAUSE_STARTS = 3;
-
-/** Processes that one query may be handed to. */
-const TRIES_MAX = 3;
-
 interface Waiting {
   readonly sql: string;
   readonly format: Format;
@@ -173,7 +164,7 @@ export class SqlSandbox {
 
   async #work(waiting: Waiting): Promise<void> {
     // A process may end at rest (the kernel was short of memory) just as it is handed a query: that costs a second try.
-    for (let tries = 0; tries < TRIES_MAX; tries++) {
+    for (let tries = 0; tries < this.#limits.sql_tries_max; tries++) {
       const taken = await this.#take();
       if (!taken.ok) return waiting.answer(taken);
       if (await this.#run(taken.value, waiting)) return;
@@ -279,7 +270,8 @@ export class SqlSandbox {
   }
 
   #pauseWarming(): void {
-    const pause_ms = Math.max(this.#limits.sql_warm_pause_ms, PAUSE_STARTS * this.#start_ms);
+    const { sql_warm_pause_ms, sql_warm_pause_starts } = this.#limits;
+    const pause_ms = Math.max(sql_warm_pause_ms, sql_warm_pause_starts * this.#start_ms);
     this.#warmAgainAt_ms = performance.now() + pause_ms;
   }
 

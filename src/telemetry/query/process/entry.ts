@@ -1,4 +1,5 @@
 /** The query process: speaks `messages.ts` over its IPC channel and does one thing at a time, in the order asked. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { messageOf, type Outcome, reasonOf } from '../../../base/index.ts';
 import type { FromQueryProcess, ToQueryProcess } from '../messages.ts';
 import { OUT_OF_MEMORY, StoreCopy } from './store-copy.ts';
@@ -66,7 +67,7 @@ async function collect(): Promise<void> {
   if (process.memoryUsage.rss() < restMaxBytes * COLLECT_SHARE) return;
   globalThis.gc?.();
   // The frees themselves come with the next turn of the loop.
-  await new Promise((resolve) => setImmediate(resolve));
+  await nextTurn();
 }
 
 function takePart(): Uint8Array {

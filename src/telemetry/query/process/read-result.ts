@@ -86,8 +86,8 @@ async function readArrow(
   names: readonly string[],
   limits: TelemetryLimits,
 ): Promise<Outcome<Uint8Array>> {
-  const { sql_rows_max, sql_result_max_chars } = limits;
-  const stream = new ArrowStream(names, result.columnTypes(), sql_result_max_chars);
+  const { sql_rows_max } = limits;
+  const stream = new ArrowStream(names, result.columnTypes(), limits);
   let rows = 0;
   for await (const chunk of chunksOf(result)) {
     rows += chunk.rowCount;
