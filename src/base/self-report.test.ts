@@ -129,6 +129,31 @@ test('a sending that throws is told, and the next one goes out', async () => {
   expect(troubles).toEqual(['own telemetry: no way']);
 });
 
+test('without a timer of their own, rows are sent when somebody looks and the interval is over', async () => {
+  const rows = new OwnRows(10);
+  const sendings: number[] = [];
+  const start = (interval_ms: number): void =>
+    rows.start({
+      interval_ms,
+      timer: 'external',
+      isReady: async () => true,
+      measure: () => [],
+      deliver: async (sent) => {
+        sendings.push(sent.length);
+        return 0;
+      },
+      onTrouble: () => undefined,
+    });
+  rows.add('events', [1]);
+  start(3_600_000);
+  expect(rows.tick()).toBeNull();
+  start(0);
+  const sending = rows.tick();
+  expect(rows.tick()).toBeNull();
+  await sending;
+  expect(sendings).toEqual([1]);
+});
+
 test('lines of a traced log reach the log and the tables, and all rows say which process they are of', () => {
   const added: OwnRow[] = [];
   const lines: string[] = [];

@@ -61,6 +61,8 @@ export interface OwnRow {
 export interface OwnRowsOptions {
   /** How often they are sent, milliseconds. */
   readonly interval_ms: number;
+  /** `external`: where a runtime allows no timer, `tick` is called with every occasion instead. Default `internal`. */
+  readonly timer?: 'internal' | 'external';
   /** Whether the store can take rows now; as long as it cannot, they wait, and metrics go on counting. */
   readonly isReady: () => Promise<boolean>;
   /** Looks at what is measured, once before each sending. */
@@ -95,7 +97,13 @@ export class OwnRows {
 
   /** Sends what waits, and what comes, from here on. To be called once. */
   start(options: OwnRowsOptions): void {
-    this.#sender = new Sender(options.interval_ms, () => this.#send(options));
+    const { interval_ms, timer = 'internal' } = options;
+    this.#sender = new Sender(interval_ms, timer, () => this.#send(options));
+  }
+
+  /** @returns the sending that is due now, to be waited for; null when none is */
+  tick(): Promise<void> | null {
+    return this.#sender?.tick() ?? null;
   }
 
   /** Sends no more. */
@@ -131,16 +139,25 @@ export class OwnRows {
 /** Does the same again and again, never twice at a time. */
 class Sender {
   readonly #send: () => Promise<void>;
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #interval_ms: number;
+  readonly #timer: ReturnType<typeof setInterval> | undefined;
+  #began_ms = performance.now();
   #isSending = false;
   #last: Promise<void> = Promise.resolve();
 
-  constructor(interval_ms: number, send: () => Promise<void>) {
+  constructor(interval_ms: number, timer: 'internal' | 'external', send: () => Promise<void>) {
     this.#send = send;
-    this.#timer = setInterval(() => {
-      // A sending that takes longer than the interval is not joined by another.
+    this.#interval_ms = interval_ms;
+    // A sending that takes longer than the interval is not joined by another.
+    const onTime = (): void => {
       if (!this.#isSending) this.#run();
-    }, interval_ms);
+    };
+    if (timer === 'internal') this.#timer = setInterval(onTime, interval_ms);
+  }
+
+  tick(): Promise<void> | null {
+    if (this.#isSending || performance.now() - this.#began_ms < this.#interval_ms) return null;
+    return this.#run();
   }
 
   stop(): void {
@@ -154,11 +171,13 @@ class Sender {
     await Promise.race([last, sleep(wait_ms, sent.signal)]);
   }
 
-  #run(): void {
+  #run(): Promise<void> {
     this.#isSending = true;
+    this.#began_ms = performance.now();
     this.#last = this.#send().finally(() => {
       this.#isSending = false;
     });
+    return this.#last;
   }
 }
 

@@ -104,7 +104,7 @@ export function compose(options: ServeOptions, upgradeLink: UpgradeLink, sha256:
     open(port, scheme = 'http') {
       const isEverywhere = bound === '0.0.0.0' || bound === '[::]';
       url = `${scheme}://${isEverywhere ? bracketed(options.advertised_host ?? 'localhost') : bound}:${port}`;
-      if (telemetry !== null) own.start(telemetry, new GatewaySelf(identity).adminInfo().actor_id);
+      if (telemetry !== null) own.start({ telemetry, actor: new GatewaySelf(identity).adminInfo().actor_id });
       snapshots = new Snapshots({ mesh: hub, telemetry, log, interval_ms: options.snapshot_interval_ms });
       return url;
     },

@@ -20,8 +20,7 @@ export interface GatewayPorts {
   readonly telemetry: Telemetry | null;
   /** Default: nothing is logged. */
   readonly log?: Log;
-  /** Default: `/metrics` has the counts of the mesh, and nobody is told of requests. */
-  readonly observer?: Observer;
+  readonly observer: Observer;
 }
 
 /** The telemetry store. Every call has a deadline of its own and never throws. */
@@ -104,7 +103,7 @@ export interface RequestEnv {
 /** What the gateway measures of itself, where somebody wants to know. */
 export interface Observer {
   /** The text of `/metrics`. */
-  text(): string;
+  text(): Promise<string>;
   /** A request has come to a route; what is returned is called with the status of its answer. */
   asked(route: { readonly path: string; readonly audit?: string }): (status: number) => void;
 }

@@ -172,6 +172,17 @@ export function routeCases(start: Start, capabilities: Capabilities): void {
     });
   });
 
+  it('metrics count requests by route and status, and what the mesh holds', async () => {
+    const { status } = await peers.ask('GET', '/v1/root');
+    const { body } = await peers.ask('GET', '/metrics');
+    expect(body).toMatch(
+      new RegExp(`^meshscope_gateway_requests_total\\{route="[^"]+",status="${status}"\\} \\d+$`, 'm'),
+    );
+    for (const name of ['hosts', 'links', 'nodes', 'calls', 'followers', 'gaps_total', 'late_answers_total']) {
+      expect(body).toMatch(new RegExp(`^meshscope_gateway_${name} \\d+$`, 'm'));
+    }
+  });
+
   describe('nodes', () => {
     it('are answered with the text that was written when they came in, again and again', async () => {
       const path = `/v1/${encodeRef(agent.procRef)}`;

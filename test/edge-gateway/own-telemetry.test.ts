@@ -49,11 +49,11 @@ class Taking implements Telemetry {
 }
 
 describe('the text', () => {
-  it('has the counts of the mesh, gauges and counters, and requests by route and status', () => {
+  it('has the counts of the mesh, gauges and counters, and requests by route and status', async () => {
     const own = open();
     for (const status of [200, 200, 404]) own.asked({ path: '/v1/root' })(status);
     own.asked({ path: '/v1/query', audit: 'query' })(200);
-    const text = own.text();
+    const text = await own.text();
     expect(text).toContain('\nmeshscope_gateway_hosts 3\n');
     expect(text).toContain('# TYPE meshscope_gateway_gaps_total counter\nmeshscope_gateway_gaps_total 5\n');
     expect(text).toContain('meshscope_gateway_requests_total{route="/v1/root",status="200"} 2\n');
@@ -68,7 +68,7 @@ describe('what is sent', () => {
     const telemetry = new Taking();
     own.log.warn('host gpu-7 is gone', { host: 'gpu-7' });
     own.asked({ path: '/v1/query', audit: 'query' })(200);
-    own.start(telemetry, ACTOR, 5);
+    own.start({ telemetry, actor: ACTOR, interval_ms: 5 });
     await until(
       () => telemetry.rows('metric_sums').length > 0 && telemetry.rows('spans').length > 0,
       'metrics and spans',
@@ -89,7 +89,7 @@ describe('what is sent', () => {
     const own = open();
     const telemetry = new Taking();
     telemetry.isAbsent = true;
-    own.start(telemetry, ACTOR, 5);
+    own.start({ telemetry, actor: ACTOR, interval_ms: 5 });
     const announced = 5;
     for (let index = 0; index < OWN_ROWS_MAX + 3 - announced; index += 1) own.log.info(`line ${index}`);
     telemetry.isAbsent = false;
@@ -101,7 +101,7 @@ describe('what is sent', () => {
   it('has the gateway as an actor, from its creation to its end', async () => {
     const own = open();
     const telemetry = new Taking();
-    own.start(telemetry, ACTOR, 5);
+    own.start({ telemetry, actor: ACTOR, interval_ms: 5 });
     await until(() => telemetry.rows('actors').length > 0, 'the row of the actor');
     await own.close();
     const [actor] = telemetry.rows('actors');
@@ -120,7 +120,7 @@ describe('what is sent', () => {
       return failure('bad_request', 'no');
     };
     own.log.info('one line');
-    own.start(telemetry, ACTOR, 5);
+    own.start({ telemetry, actor: ACTOR, interval_ms: 5 });
     await until(() => telemetry.batches.length > 0, 'a batch');
     expect(telemetry.batches[0]?.lost_rows).toBeGreaterThan(0);
     expect(telemetry.rows('events').map((row) => row[0])).toContain('own telemetry dropped after');

@@ -35,9 +35,9 @@ export function createGateway(ports: GatewayPorts): Gateway {
     if (matched === null) return failureResponse(request, noSuchPath(c.req.path));
     const { route } = matched;
     if (!takesMethod(route, request.method)) return methodNotAllowed(request, route);
-    const report = observer?.asked(route);
+    const report = observer.asked(route);
     const answer = answerAudited(log, c, matched, admitted.value);
-    if (report !== undefined) reportStatus(answer, report);
+    reportStatus(answer, report);
     return answer;
   });
   app.onError((error, c) => {

@@ -26,7 +26,7 @@ export function listRoutes(ports: GatewayPorts): readonly Route[] {
   });
   return [
     { method: 'GET', path: '/healthz', level: 'open', handler: checkHealth(mesh, telemetry) },
-    { method: 'GET', path: '/metrics', level: 'topology', handler: exposeMetrics(mesh, observer) },
+    { method: 'GET', path: '/metrics', level: 'topology', handler: exposeMetrics(observer) },
 
     { method: 'GET', path: '/SKILL.md', level: 'topology', handler: serveSkill(documents) },
     document('/v1/schema', 'schema.json'),

@@ -3,18 +3,28 @@ import type { Log } from '../../base/index.ts';
 import { HOST_NAME_MAX_CHARS, hostLocation, locationKey } from '../../contract/index.ts';
 import { createGateway, type Gateway } from '../http/gateway.ts';
 import { failureResponse } from '../http/respond.ts';
-import type { AccessPolicy, Dialler, Documents, GatewayIdentity, OpenLink, Telemetry } from '../ports.ts';
+import type {
+  AccessPolicy,
+  Dialler,
+  Documents,
+  GatewayIdentity,
+  Mesh,
+  Observer,
+  OpenLink,
+  Telemetry,
+} from '../ports.ts';
 import { DIALLER_HEADER, type Peer } from './peer.ts';
 import { shardOf } from './place.ts';
-import { ShardedMesh } from './sharded-mesh.ts';
 
 export interface ShardedOptions {
   readonly identity: GatewayIdentity;
   readonly documents: Documents;
   readonly access: AccessPolicy;
   readonly telemetry: Telemetry;
+  readonly mesh: Mesh;
   readonly shards: readonly Peer[];
   readonly directory: Peer;
+  readonly observer: Observer;
   readonly log: Log;
 }
 
@@ -38,7 +48,6 @@ export function composeSharded(options: ShardedOptions): Gateway {
   };
   return createGateway({
     ...ports,
-    mesh: new ShardedMesh(shards, directory),
     openLink,
     openStore: (c, principal) => open(directory, '/store', c.req.raw, { principal, host: null }),
   });

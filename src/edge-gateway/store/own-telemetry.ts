@@ -40,8 +40,19 @@ const SINCE_START = {
 export interface OwnTelemetryOptions {
   readonly version: string;
   readonly log: Log;
-  readonly counts: () => MeshCounts;
+  /** The counts of the mesh; null where they cannot be had at present. */
+  readonly counts: () => MeshCounts | null | Promise<MeshCounts | null>;
   readonly sha256: Sha256;
+}
+
+export interface OwnTelemetryStart {
+  readonly telemetry: Telemetry;
+  /** Reference of the gateway's own actor; its proc is its mesh. */
+  readonly actor: string;
+  /** Default OWN_ROWS_INTERVAL_MS. */
+  readonly interval_ms?: number;
+  /** `external`: `tick` is called with every request. Default `internal`. */
+  readonly timer?: 'internal' | 'external';
 }
 
 interface Asked {
@@ -58,6 +69,9 @@ export class OwnTelemetry implements Observer {
   readonly #durations: Histogram;
   readonly #routes = new Map<string, Asked>();
   readonly #sha256: Sha256;
+  readonly #count: OwnTelemetryOptions['counts'];
+  /** As they were when the metrics were last looked at. */
+  #counts: MeshCounts | null = null;
   /** The id of the gateway's own actor; null before `start` and after `close`. */
   #actorId: string | null = null;
   #statuses = 0;
@@ -65,6 +79,7 @@ export class OwnTelemetry implements Observer {
 
   constructor({ version, log, counts, sha256 }: OwnTelemetryOptions) {
     this.#sha256 = sha256;
+    this.#count = counts;
     const process_id = `gateway-${crypto.randomUUID()}`;
     const series_max = METRIC_SERIES_MAX;
     this.#report = new SelfReport({ part: 'gateway', version, process_id, series_max, add: this.#rows.add });
@@ -75,12 +90,13 @@ export class OwnTelemetry implements Observer {
       unit: 'ms',
       bounds: DURATION_BOUNDS_MS,
     });
-    metrics.numbers('gauge', 'gateway.', AT_PRESENT, (name) => counts()[name]);
-    metrics.numbers('counter', 'gateway.', SINCE_START, (name) => counts()[name]);
+    metrics.numbers('gauge', 'gateway.', AT_PRESENT, (name) => this.#counts?.[name] ?? []);
+    metrics.numbers('counter', 'gateway.', SINCE_START, (name) => this.#counts?.[name] ?? []);
     this.log = this.#report.traced(log);
   }
 
-  text(): string {
+  async text(): Promise<string> {
+    this.#counts = await this.#count();
     return this.#report.metrics.prometheus();
   }
 
@@ -114,19 +130,19 @@ export class OwnTelemetry implements Observer {
     };
   }
 
-  /**
-   * Announces the gateway's own actor, and sends every `interval_ms` from here on.
-   *
-   * @param actor reference of the actor; its proc is its mesh
-   * @param interval_ms default OWN_ROWS_INTERVAL_MS
-   */
-  start(telemetry: Telemetry, actor: string, interval_ms = OWN_ROWS_INTERVAL_MS): void {
+  /** Announces the gateway's own actor, and sends now and then from here on. */
+  start({ telemetry, actor, interval_ms = OWN_ROWS_INTERVAL_MS, timer = 'internal' }: OwnTelemetryStart): void {
     const sender = new RowSender({ telemetry, log: this.log, what: 'own telemetry' });
     this.#sender = sender;
     this.#rows.start({
       interval_ms,
+      timer,
       // Without a store nothing is taken from the counters, so nothing is lost but the newest lines.
-      isReady: async () => ((await telemetry.absent?.()) ?? null) === null,
+      isReady: async () => {
+        if (((await telemetry.absent?.()) ?? null) !== null) return false;
+        this.#counts = await this.#count();
+        return true;
+      },
       measure: () => metricRows(this.#report.metrics),
       // The sender tries again, and reports what it had to drop by itself.
       deliver: async (rows, lost_rows) => {
@@ -142,6 +158,11 @@ export class OwnTelemetry implements Observer {
     this.#rows.add('meshes', [mesh, nowUs(), 'Gateway', 'mesh_admin', actor, shape, null, null]);
     this.#rows.add('actors', [this.#actorId, nowUs(), mesh, 0, actor, 'mesh_admin']);
     for (const status of ['Created', 'Initializing', 'Idle']) this.#status(status);
+  }
+
+  /** Where there is no timer: the sending that is due now, to be waited for; null when none is. */
+  tick(): Promise<void> | null {
+    return this.#rows.tick();
   }
 
   /** Sends what there is, once; settles when the store has it or cannot take it, after CLOSE_WAIT_MS at the latest. */

@@ -104,6 +104,7 @@ describe('a document', () => {
       const response = await worker.fetch(
         new Request('http://gateway/v1/schema', { headers: { ...AUTHORIZED, host: 'gateway' } }),
         env,
+        { waitUntil: () => {} },
       );
       return [response.status, ((await response.json()) as { error?: { code: string } }).error?.code];
     };

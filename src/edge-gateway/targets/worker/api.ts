@@ -32,6 +32,12 @@ export interface DurableObjectNamespace {
   get(id: object): DurableObjectStub;
 }
 
+/** What a Worker is handed with a request. */
+export interface ExecutionContext {
+  /** Keeps the Worker alive until the work is done, behind the answer. */
+  waitUntil(work: Promise<unknown>): void;
+}
+
 interface WorkerGlobals {
   readonly WebSocketPair: new () => { readonly 0: WorkerSocket; readonly 1: WorkerSocket };
   readonly WebSocketRequestResponsePair: new (request: string, response: string) => object;
