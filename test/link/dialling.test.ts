@@ -140,12 +140,13 @@ describe('when a link is dialled again', () => {
     expect(tokens).toHaveLength(1);
   });
 
-  it('after the backoff when the gateway closed it, and the reason is told once', async () => {
+  it('after the backoff when the gateway closed it, and the reason is reported once for each link', async () => {
     dial({ limits: { backoff_first_ms: 1, backoff_max_ms: 1 } });
     for (let time = 0; time < 3; time += 1) (await welcomed()).close(4_000, 'no reason');
-    await until(() => opened.length === 3, 'the third dial');
-    await opened[2]?.closed;
-    expect(new Set(troubles)).toEqual(new Set(['failed: the link was closed: no reason']));
+    // The dial after the last close comes behind everything that the close leads to.
+    await until(() => tokens.length === 4, 'the fourth dial');
+    expect(opened).toHaveLength(3);
+    expect(troubles).toEqual(Array(3).fill('failed: the link was closed: no reason'));
   });
 
   it('with the token that stands in its file by then', async () => {
@@ -187,6 +188,17 @@ describe('a refusal', () => {
     dial({ limits: { backoff_first_ms: HOUR_MS, backoff_max_ms: HOUR_MS } });
     await until(() => troubles.length === 1, 'the trouble to be reported');
     expect(troubles).toEqual([trouble]);
+  });
+
+  it.each([true, false])('with retry %s is reported once, however often the gateway repeats it', async (retry) => {
+    server.on('connection', (socket) => {
+      socket.once('message', () =>
+        socket.send(JSON.stringify({ type: 'refuse', code: 'x', message: 'come back', retry })),
+      );
+    });
+    dial({ limits: { backoff_first_ms: 1, backoff_max_ms: 1 } });
+    await until(() => tokens.length >= 4, 'the fourth dial');
+    expect(troubles).toHaveLength(1);
   });
 
   it('is what a welcome of another version amounts to', async () => {

@@ -469,7 +469,7 @@ describe('the link', () => {
     expect(gateway.batches.filter((batch) => batch.seq === first.seq)).toHaveLength(2);
   });
 
-  it('tells of a refusal once, with the gateway word for it, and goes on asking', async () => {
+  it('warns of a refusal with the reason that the gateway gives', async () => {
     await startAgent({ token: 'wrong' });
     await until(
       () => logged.some((line) => line.includes('refused') && line.includes('the token is wrong')),

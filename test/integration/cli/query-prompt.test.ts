@@ -8,6 +8,7 @@ import { LIMITS } from '../../../src/cli/limits.ts';
 import { CATALOG_SQL, complete, readCatalog } from '../../../src/cli/query/catalog.ts';
 import { historyFile, readHistory, writeHistory } from '../../../src/cli/query/history.ts';
 import { readTyped } from '../../../src/cli/query/statement.ts';
+import { TABLES } from '../../../src/contract/index.ts';
 import { readArrow } from '../../support/arrow-reader.ts';
 import { MAIN, runCli, type Site, startSite } from '../../support/cli.ts';
 import { startTerminal, type Terminal } from '../../support/terminal.ts';
@@ -64,7 +65,7 @@ describe('the prompt', () => {
     const { type, shows } = await prompt();
     type('\\dt\r');
     const tables = await shows(/meshscope> $/);
-    expect(tables.match(/ table +\d+/g)).toHaveLength(29);
+    expect(tables.match(/ table +\d+/g)).toHaveLength(TABLES.length);
     type('\\d\r');
     expect(await shows(/meshscope> $/)).toMatch(/actor_current +view +8\n/);
     type('\\d actors\r');
@@ -242,7 +243,7 @@ describe('completion', () => {
   it('has every table and view of the store', async () => {
     const rows = await site.query(CATALOG_SQL);
     const catalog = readCatalog(rows);
-    expect(catalog.filter(({ kind }) => kind === 'table')).toHaveLength(29);
+    expect(catalog.filter(({ kind }) => kind === 'table')).toHaveLength(TABLES.length);
     expect(catalog.find(({ name }) => name === 'latest_nodes')?.columns.map(({ name }) => name)).toEqual([
       'snapshot_id',
       'node_id',

@@ -260,7 +260,9 @@ describe('section 2: ids and times', () => {
   });
 
   it('2.5 embedded JSON is JSON, of the shape of its column', async () => {
-    for (const { shape_json, parent_view_json, parent_mesh_id } of await rows('select * from meshes')) {
+    const meshes = await rows('select * from meshes');
+    expect(meshes.filter(({ parent_view_json }) => parent_view_json !== null)).not.toHaveLength(0);
+    for (const { shape_json, parent_view_json, parent_mesh_id } of meshes) {
       const { inner } = JSON.parse(String(shape_json));
       expect(inner.labels).toHaveLength(inner.sizes.length);
       // The gateway's and the store's own meshes may stand alone; whatever has a parent covers a part of it.
@@ -269,9 +271,6 @@ describe('section 2: ids and times', () => {
         const { labels, slice } = JSON.parse(String(parent_view_json));
         expect([slice.sizes.length, slice.strides.length]).toEqual([labels.length, labels.length]);
       }
-    }
-    for (const { warnings_json } of await rows('select warnings_json from pyspy_dumps')) {
-      expect(Array.isArray(JSON.parse(String(warnings_json)))).toBe(true);
     }
   });
 });
@@ -541,7 +540,7 @@ describe('section 9: stored dumps', () => {
     expect(row).toMatchObject({ proc_ref: reference, pid: expect.any(Number), capture_mode: 'native' });
     // The time of storing, since py-spy tells none.
     expect(row.timestamp_us).toBeGreaterThanOrEqual(before_us);
-    expect(JSON.parse(String(row.warnings_json))).toHaveLength(1);
+    expect(JSON.parse(String(row.warnings_json))).toEqual([expect.any(String)]);
     const where = `where dump_id = '${dump_id}'`;
     expect(await count(`pyspy_stack_traces ${where}`)).toBe(1);
     // Depth 0 is the innermost, and depths have no gap.
