@@ -1,7 +1,9 @@
 /**
- * Reads Arrow IPC streams (https://arrow.apache.org/docs/format/Columnar.html), as much of them as query results are made of:
- * written from the format's description, and knowing nothing of who writes them here.
+ * Reads Arrow IPC streams of query results. Values come from `@uwdata/flechette`; what it does not look at is checked here, by
+ * the format's description (https://arrow.apache.org/docs/format/Columnar.html) and knowing nothing of who writes it: that
+ * everything lies where it must, aligned, as long as it must be, and nothing behind the end.
  */
+import { type DataType, type TimeUnit_, Type, tableFromIPC } from '@uwdata/flechette';
 
 export interface ArrowField {
   readonly name: string;
@@ -15,6 +17,8 @@ export interface ArrowTable {
   readonly batches: readonly number[];
   readonly columns: Readonly<Record<string, unknown[]>>;
 }
+
+const DAY_MS = 86_400_000;
 
 /** A table of a FlatBuffer, its fields by their numbers. */
 class FlatTable {
@@ -88,16 +92,35 @@ class FlatTable {
   }
 }
 
-interface Column extends ArrowField {
-  read(buffers: Uint8Array[], rows: number): unknown[];
-  readonly buffers: number;
+export function readArrow(bytes: Uint8Array): ArrowTable {
+  const table = tableFromIPC(bytes, { useBigInt: true, useBigIntTimestamp: true, useDecimalInt: true });
+  const { fields } = table.schema;
+  const batches = checkFrames(
+    bytes,
+    fields.map(({ type }) => type),
+  );
+  const columns: Record<string, unknown[]> = {};
+  for (const [index, { name, type }] of fields.entries()) {
+    const column = table.getChildAt(index);
+    const values = Array.from(column) as unknown[];
+    if (values.filter((value) => value === null).length !== column.nullCount) {
+      throw new Error(`${name}: another number of nulls than was said`);
+    }
+    // It gives days as milliseconds.
+    columns[name] = type.typeId === Type.Date ? values.map((day) => day && Number(day) / DAY_MS) : values;
+  }
+  return {
+    fields: fields.map(({ name, type, nullable }) => ({ name, type: nameOf(type), nullable })),
+    batches,
+    columns,
+  };
 }
 
-export function readArrow(bytes: Uint8Array): ArrowTable {
+/** @returns the rows of each batch */
+function checkFrames(bytes: Uint8Array, types: readonly DataType[]): number[] {
   let at = 0;
-  let columns: Column[] | null = null;
+  let hasSchema = false;
   const batches: number[] = [];
-  const values: Record<string, unknown[]> = {};
   for (;;) {
     const view = new DataView(bytes.buffer, bytes.byteOffset + at);
     if (view.getUint32(0, true) !== 0xffff_ffff) throw new Error(`no continuation at ${at}`);
@@ -110,121 +133,107 @@ export function readArrow(bytes: Uint8Array): ArrowTable {
     const body = bytes.slice(at + 8 + length, at + 8 + length + body_bytes);
     at += 8 + length + body_bytes;
     if (message.int(1, 8, 0) === 1) {
-      columns = message.table(2).tables(1).map(readColumn);
-      for (const { name } of columns) values[name] = [];
+      checkFields(message.table(2).tables(1));
+      hasSchema = true;
     } else {
-      if (columns === null) throw new Error('a batch before the schema');
-      const batch = message.table(2);
-      const rows = batch.int(0, 64, 0);
-      batches.push(rows);
-      readBatch(columns, batch, rows, body, values);
+      if (!hasSchema) throw new Error('a batch before the schema');
+      batches.push(checkBatch(message.table(2), body, types));
     }
   }
   if (at + 8 !== bytes.length) throw new Error(`${bytes.length - at - 8} bytes behind the end`);
-  const fields = (columns ?? []).map(({ name, type, nullable }) => ({ name, type, nullable }));
-  return { fields, batches, columns: values };
+  return batches;
 }
 
-function readBatch(
-  columns: Column[],
-  batch: FlatTable,
-  rows: number,
-  body: Uint8Array,
-  values: Record<string, unknown[]>,
-): void {
+function checkFields(fields: readonly FlatTable[]): void {
+  for (const field of fields) {
+    if (field.text(0) === null) throw new Error('a field without a name');
+    // Some readers insist on the list.
+    if (field.tables(5).length > 0) throw new Error('children');
+    field.table(3);
+  }
+}
+
+function checkBatch(batch: FlatTable, body: Uint8Array, types: readonly DataType[]): number {
+  const rows = batch.int(0, 64, 0);
   const nodes = batch.pairs(1);
   const places = batch.pairs(2);
-  if (nodes.length !== columns.length) throw new Error('another number of nodes than columns');
-  for (const [index, column] of columns.entries()) {
+  if (nodes.length !== types.length) throw new Error('another number of nodes than columns');
+  for (const [index, type] of types.entries()) {
     const [length = 0, nulls = 0] = nodes[index] ?? [];
     if (length !== rows) throw new Error('a node of another length than its batch');
-    const [validity = new Uint8Array(0), ...buffers] = places.splice(0, 1 + column.buffers).map(([offset, size]) => {
+    const isText = type.typeId === Type.Utf8;
+    const [validity, first, second] = places.splice(0, isText ? 3 : 2).map(([offset, size]) => {
       if (offset % 8 !== 0 || offset + size > body.length) throw new Error('a buffer in the wrong place');
       return body.slice(offset, offset + size);
     });
-    const isValid = (row: number): boolean => nulls === 0 || (((validity[row >> 3] ?? 0) >> (row & 7)) & 1) === 1;
-    const read = column.read(buffers, rows).map((value, row) => (isValid(row) ? value : null));
-    if (read.filter((value) => value === null).length !== nulls)
-      throw new Error('another number of nulls than was said');
-    values[column.name]?.push(...read);
+    if (validity?.length !== (nulls === 0 ? 0 : Math.ceil(rows / 8))) {
+      throw new Error(`${validity?.length} bytes of validity for ${rows} rows`);
+    }
+    checkNulls(validity ?? new Uint8Array(0), rows, nulls);
+    if (isText) checkOffsets(first, second, rows);
+    else if (first?.length !== Math.ceil((rows * bitsOf(type)) / 8)) {
+      throw new Error(`${first?.length} bytes for ${rows} rows of ${nameOf(type)}`);
+    }
   }
   if (places.length > 0) throw new Error('buffers of no column');
+  return rows;
 }
 
-function readColumn(field: FlatTable): Column {
-  const name = field.text(0) ?? '';
-  const nullable = field.int(1, 8, 0) === 1;
-  const parameters = field.table(3);
-  if (field.tables(5).length > 0) throw new Error('children');
-  const fixed = (type: string, bytes: number, get: (view: DataView, at: number) => unknown): Column => ({
-    name,
-    nullable,
-    type,
-    buffers: 1,
-    read: ([values = new Uint8Array(0)], rows) => {
-      if (values.length !== rows * bytes) throw new Error(`${name}: ${values.length} bytes for ${rows} rows`);
-      const view = new DataView(values.buffer, values.byteOffset);
-      return Array.from({ length: rows }, (_, row) => get(view, row * bytes));
-    },
-  });
-  switch (field.int(2, 8, 0)) {
-    case 2: {
-      const bits = parameters.int(0, 32, 0);
-      const isSigned = parameters.int(1, 8, 0) === 1;
-      const methods = {
-        int8: 'getInt8',
-        int16: 'getInt16',
-        int32: 'getInt32',
-        int64: 'getBigInt64',
-        uint8: 'getUint8',
-        uint16: 'getUint16',
-        uint32: 'getUint32',
-        uint64: 'getBigUint64',
-      } as const;
-      const type = `${isSigned ? '' : 'u'}int${bits}` as keyof typeof methods;
-      return fixed(type, bits / 8, (view, at) => view[methods[type]](at, true));
-    }
-    case 3:
-      return parameters.int(0, 16, 0) === 2
-        ? fixed('float64', 8, (view, at) => view.getFloat64(at, true))
-        : fixed('float32', 4, (view, at) => view.getFloat32(at, true));
-    case 5:
-      return {
-        name,
-        nullable,
-        type: 'utf8',
-        buffers: 2,
-        read: ([offsets = new Uint8Array(0), data = new Uint8Array(0)], rows) => {
-          const places = new Int32Array(offsets.slice().buffer);
-          if (places.length !== rows + 1 || places[0] !== 0 || places[rows] !== data.length) throw new Error('offsets');
-          const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-          return Array.from({ length: rows }, (_, row) => decoder.decode(data.slice(places[row], places[row + 1])));
-        },
-      };
-    case 6:
-      return {
-        name,
-        nullable,
-        type: 'bool',
-        buffers: 1,
-        read: ([bits = new Uint8Array(0)], rows) =>
-          Array.from({ length: rows }, (_, row) => (((bits[row >> 3] ?? 0) >> (row & 7)) & 1) === 1),
-      };
-    case 7:
-      if (parameters.int(2, 32, 128) !== 128) throw new Error('a decimal of other than 128 bits');
-      return fixed(
-        `decimal(${parameters.int(0, 32, 0)}, ${parameters.int(1, 32, 0)})`,
-        16,
-        (view, at) => (view.getBigInt64(at + 8, true) << 64n) | view.getBigUint64(at, true),
-      );
-    case 8:
-      if (parameters.int(0, 16, 1) !== 0) throw new Error('a date that is not of days');
-      return fixed('date32', 4, (view, at) => view.getInt32(at, true));
-    case 10: {
-      const unit = ['s', 'ms', 'us', 'ns'][parameters.int(0, 16, 0)];
-      return fixed(`timestamp(${unit}, ${parameters.text(1)})`, 8, (view, at) => view.getBigInt64(at, true));
-    }
+function checkNulls(validity: Uint8Array, rows: number, nulls: number): void {
+  if (nulls === 0) return;
+  let found = 0;
+  for (let row = 0; row < rows; row += 1) if ((((validity[row >> 3] ?? 0) >> (row & 7)) & 1) === 0) found += 1;
+  if (found !== nulls) throw new Error(`${nulls} nulls said, ${found} found`);
+}
+
+function checkOffsets(offsets = new Uint8Array(0), text = new Uint8Array(0), rows: number): void {
+  const places = new Int32Array(offsets.slice().buffer);
+  if (places.length !== rows + 1 || places[0] !== 0 || places[rows] !== text.length) throw new Error('offsets');
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  for (let row = 0; row < rows; row += 1) decoder.decode(text.subarray(places[row], places[row + 1]));
+}
+
+function bitsOf(type: DataType): number {
+  switch (type.typeId) {
+    case Type.Int:
+    case Type.Decimal:
+      return type.bitWidth;
+    case Type.Float:
+      return [16, 32, 64][type.precision] ?? 0;
+    case Type.Bool:
+      return 1;
+    case Type.Date:
+      return 32;
+    case Type.Timestamp:
+      return 64;
     default:
-      throw new Error(`${name}: type ${field.int(2, 8, 0)}`);
+      throw new Error(`type ${type.typeId}`);
   }
+}
+
+function nameOf(type: DataType): string {
+  switch (type.typeId) {
+    case Type.Int:
+      return `${type.signed ? '' : 'u'}int${type.bitWidth}`;
+    case Type.Float:
+      return `float${bitsOf(type)}`;
+    case Type.Utf8:
+      return 'utf8';
+    case Type.Bool:
+      return 'bool';
+    case Type.Decimal:
+      if (type.bitWidth !== 128) throw new Error('a decimal of other than 128 bits');
+      return `decimal(${type.precision}, ${type.scale})`;
+    case Type.Date:
+      if (type.unit !== 0) throw new Error('a date that is not of days');
+      return 'date32';
+    case Type.Timestamp:
+      return `timestamp(${unitName(type.unit)}, ${type.timezone})`;
+    default:
+      throw new Error(`type ${type.typeId}`);
+  }
+}
+
+function unitName(unit: TimeUnit_): string {
+  return ['s', 'ms', 'us', 'ns'][unit] ?? '?';
 }

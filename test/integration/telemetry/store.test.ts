@@ -64,7 +64,7 @@ async function startOwner(
 }
 
 describe('tables', () => {
-  test('information_schema shows the 29 tables of the contract, empty, with their columns in order', async () => {
+  test('information_schema shows the tables of the contract, empty, with their columns in order', async () => {
     const { url } = await start();
     const columns = await rowsOf(
       url,
@@ -85,7 +85,6 @@ describe('tables', () => {
           is_nullable: column.nullable ? 'YES' : 'NO',
         })),
       );
-    expect(expected).toHaveLength(211);
     expect(columns).toEqual(expected);
     const counts = await rowsOf(url, TABLES.map(({ name }) => `select count(*) as n from ${name}`).join(' union all '));
     expect(counts).toEqual(TABLES.map(() => ({ n: 0 })));

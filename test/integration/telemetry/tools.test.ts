@@ -115,11 +115,11 @@ describe('export', () => {
     await fill([3]);
     const to = join(folder.path, 'export');
     const { code, stdout } = await telemetry('export', '--to', to, '--format', format);
-    expect([code, stdout]).toEqual([0, expect.stringMatching(/^29 tables, 8 rows, /)]);
+    expect([code, stdout.startsWith(`${TABLES.length} tables, 8 rows, `)]).toEqual([0, true]);
     const manifest = JSON.parse(await readFile(join(to, 'manifest.json'), 'utf8'));
     expect(manifest.format).toBe(format);
     expect(manifest.tables.map(({ name }: { name: string }) => name)).toEqual(TABLES.map(({ name }) => name));
-    expect((await readdir(to)).length).toBe(30);
+    expect((await readdir(to)).length).toBe(TABLES.length + 1);
     expect(await readdir(folder.path)).toEqual(['data', 'export']);
     const read = { parquet: 'read_parquet', csv: 'read_csv', json: 'read_json' }[format];
     const path = join(to, `actor_status_events.${format}`);
