@@ -31,20 +31,25 @@ const LIMITS: Partial<TelemetryLimits> = {
 };
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+/** Of the owner's compiled scripts: it starts fifty times here. */
+let compiled: Awaited<ReturnType<typeof temporaryFolder>>;
 let owner: ChildProcess | null = null;
 
 beforeEach(async () => {
   folder = await temporaryFolder();
+  compiled = await temporaryFolder();
 });
 
 afterEach(async () => {
   owner?.kill('SIGKILL');
   await folder.remove();
+  await compiled.remove();
 });
 
 async function startOwner(): Promise<{ child: ChildProcess; url: string }> {
   const args = [join(import.meta.dirname, 'owner.ts'), folder.path, JSON.stringify(LIMITS), '0'];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const env = { ...process.env, NODE_COMPILE_CACHE: compiled.path };
+  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
   owner = child;
   const line = await new Promise<string>((resolve) => {
     createInterface({ input: child.stdout }).once('line', resolve);

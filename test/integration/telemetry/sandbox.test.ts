@@ -124,15 +124,20 @@ describe('attacks', () => {
       }
     })();
     const wrong: string[] = [];
-    for (const sql of GREEDY) {
-      const begin = performance.now();
-      const answer = await query(url, sql);
-      const took_ms = performance.now() - begin;
-      const isKnown = [200, 400, 504].includes(answer.status);
-      // A process may have to be started first, on a machine that is busy with other tests too.
-      if (!isKnown || took_ms > timeout_ms + 3_000)
-        wrong.push(`${sql.slice(0, 80)}: ${answer.status}, ${took_ms} ms, ${answer.message}`);
-    }
+    const left = [...GREEDY];
+    // As many at a time as may run: none waits for another.
+    const lane = async (): Promise<void> => {
+      for (let sql = left.shift(); sql !== undefined; sql = left.shift()) {
+        const begin = performance.now();
+        const answer = await query(url, sql);
+        const took_ms = performance.now() - begin;
+        const isKnown = [200, 400, 504].includes(answer.status);
+        // A process may have to be started first, on a machine that is busy with other tests too.
+        if (!isKnown || took_ms > timeout_ms + 3_000)
+          wrong.push(`${sql.slice(0, 80)}: ${answer.status}, ${took_ms} ms, ${answer.message}`);
+      }
+    };
+    await Promise.all(Array.from({ length: LIMITS.sql_processes_max }, lane));
     isOver = true;
     await ingestion;
     expect(wrong).toEqual([]);
@@ -265,7 +270,7 @@ describe('limits', () => {
   });
 
   test('time: whatever it is at, the answer is out, and its process gone, within 250 ms of the limit', async () => {
-    const limit_ms = 700;
+    const limit_ms = 300;
     const { url, sqlPids } = await start({ sql_timeout_ms: limit_ms });
     const answered_ms: number[] = [];
     const ended_ms: number[] = [];
@@ -299,7 +304,7 @@ describe('limits', () => {
   });
 
   test('concurrency and queue: n run, m wait, one more is refused, and a wait has its end', async () => {
-    const limits = { sql_processes_max: 2, sql_queue_max: 2, sql_queue_timeout_ms: 700, sql_timeout_ms: 2_500 };
+    const limits = { sql_processes_max: 2, sql_queue_max: 2, sql_queue_timeout_ms: 500, sql_timeout_ms: 1_500 };
     const { url } = await start(limits);
     await Promise.all([query(url, 'select 1 as x'), query(url, 'select 1 as x')]);
     const running = [query(url, ENDLESS), query(url, ENDLESS)];
@@ -309,7 +314,7 @@ describe('limits', () => {
     const refused = await query(url, 'select 1 as x');
     expect([refused.status, refused.message]).toEqual([503, expect.stringContaining('2 queries are waiting')]);
     for (const answer of await Promise.all(waiting)) {
-      expect([answer.status, answer.message]).toEqual([503, expect.stringContaining('700 ms')]);
+      expect([answer.status, answer.message]).toEqual([503, expect.stringContaining('500 ms')]);
     }
     for (const answer of await Promise.all(running)) expect(answer.status).toBe(504);
     expect(await rowsOf(url, 'select 1 as x')).toEqual([{ x: 1 }]);

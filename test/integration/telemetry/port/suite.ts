@@ -5,7 +5,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { zstdCompressSync } from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { TableRows } from '../../../../src/base/index.ts';
 import { parseExact } from '../../../../src/cli/exact-json.ts';
 import { COLUMN_TYPES, pack, type StoreDumpRequest, TABLES } from '../../../../src/contract/index.ts';
@@ -45,6 +45,27 @@ export function storeCases(makePlace: () => Promise<Place>): void {
     await place.remove();
   });
 
+  /** One store for the cases of a group, each of which leaves it to the next: opening takes longer than they do. */
+  function shareStore(prepare: (opened: TelemetryStore) => Promise<unknown> = async () => undefined): void {
+    let shared: { place: Place; store: TelemetryStore };
+    beforeAll(async () => {
+      const own = await makePlace();
+      shared = { place: own, store: await own.open() };
+      await prepare(shared.store);
+    });
+    beforeEach(() => {
+      store = shared.store;
+    });
+    // Before the hook above, which closes the store of a case.
+    afterEach(() => {
+      store = null;
+    });
+    afterAll(async () => {
+      await shared.store.close();
+      await shared.place.remove();
+    });
+  }
+
   async function open(bounds: Bounds = {}): Promise<TelemetryStore> {
     store = await place.open(bounds);
     return store;
@@ -68,6 +89,7 @@ export function storeCases(makePlace: () => Promise<Place>): void {
     return (await rows('select id from actor_status_events order by id')).map(({ id }) => id);
   }
 
+  const storeDump = (dump: object) => (store as TelemetryStore).storeDump(dump);
   const ingest = (batch: object) => (store as TelemetryStore).ingest(batch);
   const acked = (seq: number) => ({ ok: true, value: { acked: seq } });
   const refused = (text: string) => ({
@@ -176,6 +198,27 @@ export function storeCases(makePlace: () => Promise<Place>): void {
       ]);
     });
 
+    it('tells what was lost, which counts once', async () => {
+      await open();
+      const producer = randomUUID();
+      for (const _ of [1, 2]) expect(await ingest({ ...batchOf(producer, 1, [1]), lost_rows: 5 })).toEqual(acked(1));
+      expect(await ingest({ producer, seq: 2, lost_rows: 2, tables: {} })).toEqual(acked(2));
+      expect(await store?.health()).toMatchObject({ lost_rows: 7 });
+    });
+
+    it('that was acknowledged outlives a kill of the process right after', async () => {
+      const producer = randomUUID();
+      await place.takeAndDie([1, 2, 3].map((seq) => batchOf(producer, seq, [seq])));
+      await open();
+      expect(await ids()).toEqual([1, 2, 3]);
+      expect(await ingest(batchOf(producer, 3, [99]))).toEqual(acked(3));
+      expect(await ids()).toEqual([1, 2, 3]);
+    });
+  });
+
+  describe('a batch', () => {
+    shareStore();
+
     it.each<[string, object, string]>([
       ['names a table that is none', { tables: { nobody: [[1]] } }, 'tables.nobody'],
       ['has a row that is too short', { tables: { span_events: [['p', 1]] } }, 'tables.span_events[0]'],
@@ -199,38 +242,20 @@ export function storeCases(makePlace: () => Promise<Place>): void {
       ['nor number', { seq: 0 }, 'seq'],
       ['loses less than nothing', { lost_rows: -1 }, 'lost_rows'],
     ])('that %s is refused, naming the place, stores nothing and uses up no number', async (_, change, text) => {
-      await open();
+      const before = await ids();
       const producer = randomUUID();
       const base = { producer, seq: 1, lost_rows: 0, ...('packed' in change ? {} : { tables: {} }) };
       expect(await ingest({ ...base, ...change })).toMatchObject(refused(text));
       for (const { name } of TABLES.filter((table) => ['span_events', 'actors'].includes(table.name))) {
         expect(await rows(`select count(*) as n from ${name}`)).toEqual([{ n: 0 }]);
       }
-      expect(await ingest(batchOf(producer, 1, [1]))).toEqual(acked(1));
-      expect(await ids()).toEqual([1]);
-    });
-
-    it('tells what was lost, which counts once', async () => {
-      await open();
-      const producer = randomUUID();
-      for (const _ of [1, 2]) expect(await ingest({ ...batchOf(producer, 1, [1]), lost_rows: 5 })).toEqual(acked(1));
-      expect(await ingest({ producer, seq: 2, lost_rows: 2, tables: {} })).toEqual(acked(2));
-      expect(await store?.health()).toMatchObject({ lost_rows: 7 });
-    });
-
-    it('that was acknowledged outlives a kill of the process right after', async () => {
-      const producer = randomUUID();
-      await place.takeAndDie([1, 2, 3].map((seq) => batchOf(producer, seq, [seq])));
-      await open();
-      expect(await ids()).toEqual([1, 2, 3]);
-      expect(await ingest(batchOf(producer, 3, [99]))).toEqual(acked(3));
-      expect(await ids()).toEqual([1, 2, 3]);
+      const id = before.length + 1;
+      expect(await ingest(batchOf(producer, 1, [id]))).toEqual(acked(1));
+      expect(await ids()).toEqual([...before, id]);
     });
   });
 
   describe('a dump', () => {
-    const storeDump = (dump: object) => (store as TelemetryStore).storeDump(dump);
-
     it('is found by its id in all four tables once it is acknowledged', async () => {
       await open();
       const [one, other] = [dumpOf(2), dumpOf(1)];
@@ -263,19 +288,24 @@ export function storeCases(makePlace: () => Promise<Place>): void {
         { n: 0 },
       ]);
     });
+  });
+
+  describe('a dump', () => {
+    shareStore();
 
     it.each<[string, object, string]>([
       ['has an id that is no UUID', { dump_id: 'mine' }, 'dump_id'],
       ['is of no proc', { proc_ref: '' }, 'proc_ref'],
       ['failed', { result: { Failed: {} } }, 'result'],
     ])('that %s is refused, naming the field', async (_, change, field) => {
-      await open();
       expect(await storeDump({ ...dumpOf(1), ...change })).toMatchObject(refused(field));
       expect(await rows('select count(*) as n from pyspy_dumps')).toEqual([{ n: 0 }]);
     });
   });
 
   describe('a query', () => {
+    shareStore((opened) => opened.ingest(batchOf(randomUUID(), 1, [1])));
+
     it.each([
       "insert into actors values (1, 1, 1, 1, 'a', null)",
       'update actors set rank = 0',
@@ -287,8 +317,6 @@ export function storeCases(makePlace: () => Promise<Place>): void {
       'select 1 as one; select 2 as two',
       '',
     ])('%j is refused, and changes nothing', async (sql) => {
-      await open();
-      await ingest(batchOf(randomUUID(), 1, [1]));
       const answer = await (store as TelemetryStore).query(sql);
       expect(answer).toMatchObject({ ok: false, failure: { code: 'bad_request' } });
       expect(await ids()).toEqual([1]);
@@ -296,7 +324,9 @@ export function storeCases(makePlace: () => Promise<Place>): void {
         [{ n: TABLES.length }],
       );
     });
+  });
 
+  describe('a query', () => {
     it('that is wrong is told what is wrong, and harms nobody', async () => {
       await open();
       for (const [sql, text] of [
