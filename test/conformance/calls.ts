@@ -2,7 +2,6 @@
  * Calls to agents: who shares one, how long each may last, what becomes of answers that are late, repeated, in pieces or
  * wrong, and that a call ends when nobody waits for it. Each case has a host of its own on one gateway.
  */
-import { request as httpRequest } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { encodeRef, type NodePayload } from '../../src/contract/index.ts';
 import { ANSWER_PARTS_MAX } from '../../src/edge-gateway/limits.ts';
@@ -60,17 +59,6 @@ export function callCases(start: Start): void {
   /** An actor that the host has not published. */
   const unpublished = () => `ghost<ZG3F>.${agent.procRef}`;
 
-  /** A client that can go away. */
-  function leaver(path: string, body?: string): () => void {
-    const headers = body === undefined ? AUTHORIZED : { ...AUTHORIZED, 'content-type': 'application/json' };
-    const method = body === undefined ? 'GET' : 'POST';
-    const request = httpRequest(`${peers.gateway.url}${path}`, { method, headers, agent: false });
-    request.on('error', () => {});
-    request.end(body);
-    // A client that is gone altogether: some runtimes take the end of what it sends for that alone.
-    return () => request.socket?.resetAndDestroy();
-  }
-
   const introspects = () => calls.filter(({ request }) => request.method === 'introspect');
 
   /** A host that answers for its configuration at once, and for its actors when it is told to. */
@@ -127,7 +115,7 @@ export function callCases(start: Start): void {
 
     it('who go away leave the call to those who stay', async () => {
       await holding();
-      const leave = leaver(`/v1/${encodeRef(unpublished())}`);
+      const leave = peers.leaver(`/v1/${encodeRef(unpublished())}`);
       await until(() => introspects().length === 1, 'the call');
       const stays = read(unpublished());
       await untilAsked();
@@ -140,7 +128,7 @@ export function callCases(start: Start): void {
 
     it('who all go away end it', async () => {
       await holding();
-      const leaving = [1, 2].map(() => leaver(`/v1/${encodeRef(unpublished())}`));
+      const leaving = [1, 2].map(() => peers.leaver(`/v1/${encodeRef(unpublished())}`));
       await untilAsked();
       for (const leave of leaving) leave();
       await until(() => agent.frames('cancel').length > 0, 'the cancel');
@@ -202,25 +190,6 @@ export function callCases(start: Start): void {
       expect(calls[0]?.request.reference).toBe(agent.procRef);
     });
 
-    it('that is never answered ends at its deadline, is cancelled, and what comes then is dropped', async () => {
-      await linked();
-      const [unknown, late] = await Promise.all([read(unpublished()), config()]);
-      expect([unknown.status, error(unknown)]).toEqual([
-        504,
-        { code: 'gateway_timeout', message: 'timed out resolving reference' },
-      ]);
-      expect([late.status, error(late)]).toEqual([
-        504,
-        { code: 'gateway_timeout', message: 'timed out waiting for config dump' },
-      ]);
-      await until(() => agent.frames('cancel').length === 2, 'both cancels');
-      const { late_answers = 0 } = await peers.counts();
-      for (const { call } of calls) agent.answer(call, { entries: [] });
-      await peers.untilCount('late_answers', late_answers + 2);
-      onCall = ({ call }) => agent.answer(call, { entries: [] });
-      expect((await config()).status).toBe(200);
-    });
-
     it('for an actor that is known gives its last state meanwhile (S1)', async () => {
       await linked();
       const answer = await read();
@@ -245,7 +214,7 @@ export function callCases(start: Start): void {
     it('whose client goes away is cancelled, long before its deadline', async () => {
       await linked();
       const body = OPTS.replace('7', '300');
-      const leave = leaver(`/v1/pyspy_profile_svg/${encodeRef(agent.procRef)}`, body);
+      const leave = peers.leaver(`/v1/pyspy_profile_svg/${encodeRef(agent.procRef)}`, body);
       await untilCalls(1);
       expect(calls[0]?.deadline_ms).toBe(320_000);
       leave();

@@ -17,6 +17,7 @@ import { routeCases } from './routes.ts';
 import type { Capabilities, Start } from './start.ts';
 import { storeLinkCases } from './store-link.ts';
 import { tokenCases } from './tokens.ts';
+import { waitCases } from './waits.ts';
 
 /** @param name the runtime's. @param start see `Start`. */
 export function conformance(name: string, start: Start, capabilities: Capabilities): void {
@@ -33,6 +34,7 @@ export function conformance(name: string, start: Start, capabilities: Capabiliti
     describe('the link of a store', () => storeLinkCases(start));
     describe('live updates', () => eventCases(start));
     describe('backpressure', () => backpressureCases(start));
+    describe.concurrent('waits that are over', () => waitCases(start));
     if (capabilities.drains) describe('a planned stop', () => drainCases(start));
   });
 }

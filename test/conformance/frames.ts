@@ -4,7 +4,6 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CLOSE, encodeRef, FRAME_MAX_BYTES } from '../../src/contract/index.ts';
-import { CONTENDERS_MAX } from '../../src/edge-gateway/limits.ts';
 import type { FakeAgent, FakeAgentOptions } from '../support/fake-agent.ts';
 import { until } from '../support/until.ts';
 import { Peers, type Start } from './start.ts';
@@ -263,26 +262,6 @@ export function frameCases(start: Start): void {
     it('for a name of 100 characters is welcome', async () => {
       const agent = await dial({ host: `h${'x'.repeat(99)}` });
       expect(agent.frames('welcome')).toHaveLength(1);
-    });
-
-    it(`for a name that is taken waits, ${CONTENDERS_MAX} at once; the next is refused, and all are when its owner speaks`, async () => {
-      const owner = await linked();
-      owner.stopHeartbeats();
-      const wait = () => peers.open({ host: owner.host, heartbeats: false });
-      const contenders = await Promise.all(Array.from({ length: CONTENDERS_MAX }, wait));
-      for (const contender of contenders) contender.hello();
-      const extra = await wait();
-      // In a turn of its own, so that the others have been heard.
-      await until(async () => (await get('root')).status === 200, 'the root');
-      extra.hello();
-      await until(() => [...contenders, extra].some(({ closeCode }) => closeCode !== null), 'one to be refused');
-      expect([...contenders, extra].filter(({ closeCode }) => closeCode !== null)).toHaveLength(1);
-      owner.send({ type: 'heartbeat' });
-      for (const each of [...contenders, extra]) {
-        await untilClosed(each);
-        expect(each.frames('refuse')).toMatchObject([{ code: 'host_name_taken', retry: false }]);
-      }
-      expect(owner.closeCode).toBeNull();
     });
 
     it('for a name that is taken may not be followed by anything before welcome', async () => {

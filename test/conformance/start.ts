@@ -2,10 +2,11 @@
  * What the conformance suite knows of a gateway: how to start one, and where it listens. Everything else it sees as a
  * client or an agent does, over sockets.
  */
+import { request as httpRequest } from 'node:http';
 import type { TokenDocument } from '../../src/contract/index.ts';
 import type { AnonymousLevel } from '../../src/edge-gateway/index.ts';
 import { FakeAgent, type FakeAgentOptions } from '../support/fake-agent.ts';
-import { type RawAnswer, rawRequest, TOKEN } from '../support/gateway.ts';
+import { AUTHORIZED, type RawAnswer, rawRequest, TOKEN } from '../support/gateway.ts';
 import { until } from '../support/until.ts';
 
 /** Where the gateway under test says that its token is: part of its refusals on loopback. */
@@ -71,6 +72,20 @@ export class Peers {
 
   ask(method: string, path: string, headers: Readonly<Record<string, string>> = {}, body?: string): Promise<RawAnswer> {
     return rawRequest(this.gateway.url, method, path, headers, body);
+  }
+
+  /**
+   * Sends a request, a POST where there is a body, of which nobody reads the answer.
+   *
+   * @returns what lets its client leave altogether: some runtimes take the end of what a client sends for that alone
+   */
+  leaver(path: string, body?: string): () => void {
+    const headers = body === undefined ? AUTHORIZED : { ...AUTHORIZED, 'content-type': 'application/json' };
+    const method = body === undefined ? 'GET' : 'POST';
+    const request = httpRequest(`${this.gateway.url}${path}`, { method, headers, agent: false });
+    request.on('error', () => {});
+    request.end(body);
+    return () => request.socket?.resetAndDestroy();
   }
 
   /** What `/healthz` counts. */

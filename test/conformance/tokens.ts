@@ -136,20 +136,6 @@ export function tokenCases(start: Start): void {
     });
   });
 
-  it('a link ends when its token does', async () => {
-    const expires_at = new Date(Date.now() + 3_000).toISOString();
-    const tokens = tokenDocument({ short: { roles: ['agent'], expires_at } });
-    const peers = new Peers(await start({ tokens, heartbeat_ms: 2_000 }));
-    const agent = await peers.dial({ token: tokenText('short'), heartbeats: false });
-    const other = await peers.dial({ host: 'gpu-8' });
-    expect(agent.frames('welcome')).toHaveLength(1);
-    await until(() => agent.closeCode !== null, 'the close');
-    expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(expires_at));
-    expect([agent.closeCode, agent.closeReason]).toEqual([CLOSE.protocol, 'token revoked']);
-    expect(other.closeCode).toBeNull();
-    await peers.end();
-  });
-
   describe('the audit line', () => {
     const says = (pattern: RegExp) =>
       until(() => pattern.test(closed.gateway.log()), `${pattern} in ${closed.gateway.log()}`);
