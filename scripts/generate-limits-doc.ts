@@ -15,7 +15,7 @@ import * as pyspyContract from '../src/contract/pyspy.ts';
 import * as storeLink from '../src/contract/store-link.ts';
 import * as tokens from '../src/contract/tokens.ts';
 import * as uid from '../src/contract/uid.ts';
-import * as gateway from '../src/edge-gateway/limits.ts';
+import { LIMITS as GATEWAY_LIMITS } from '../src/edge-gateway/limits.ts';
 import { LINK_LIMITS } from '../src/link/limits.ts';
 import { PYSPY_LIMITS } from '../src/node-agents/inspect/pyspy/limits.ts';
 import { LIMITS as AGENT_LIMITS } from '../src/node-agents/limits.ts';
@@ -43,7 +43,7 @@ export const SECTIONS: readonly { readonly title: string; readonly sources: read
       { file: 'src/contract/uid.ts', values: uid },
     ],
   },
-  { title: 'Gateway', sources: [{ file: 'src/edge-gateway/limits.ts', values: gateway }] },
+  { title: 'Gateway', sources: [{ file: 'src/edge-gateway/limits.ts', values: GATEWAY_LIMITS }] },
   { title: 'Agent', sources: [{ file: 'src/node-agents/limits.ts', values: AGENT_LIMITS }] },
   { title: 'py-spy', sources: [{ file: 'src/node-agents/inspect/pyspy/limits.ts', values: PYSPY_LIMITS }] },
   { title: 'procfs', sources: [{ file: 'src/node-agents/procfs/limits.ts', values: PROCFS_LIMITS }] },
@@ -58,10 +58,10 @@ const WORDS: Readonly<Record<string, string>> = {
   ROWS_PER_BATCH_MAX: 'Rows of one event batch, all tables together. Beyond it the batch is refused as `bad_request`.',
   PROFILE_RATE_MAX_HZ: 'Samples per second of a profile. Beyond it 400.',
   LABEL_MAX_CHARS: 'Characters of a label in a reference. Beyond it the reference does not parse.',
-  RESOLVE_WAIT_MS: 'How long the gateway waits for an actor of which nothing was published yet. Then 504.',
-  DUMP_WAIT_MS: 'How long the gateway waits for a stack dump. Then 504.',
-  CONFIG_WAIT_MS: 'How long the gateway waits for a configuration dump. Then 504.',
-  TELEMETRY_WAIT_MS: 'How long the gateway waits for the telemetry service. Then 504.',
+  resolve_wait_ms: 'How long the gateway waits for an actor of which nothing was published yet. Then 504.',
+  dump_wait_ms: 'How long the gateway waits for a stack dump. Then 504.',
+  config_wait_ms: 'How long the gateway waits for a configuration dump. Then 504.',
+  telemetry_wait_ms: 'How long the gateway waits for the telemetry service. Then 504.',
 };
 
 /** Bounds that one comment describes; mostly it is one. */

@@ -8,7 +8,7 @@ import { LIMITS_FILE, renderLimits, SECTIONS } from '../scripts/generate-limits-
 import type { Command } from '../src/cli/command.ts';
 import { EXIT } from '../src/cli/exit.ts';
 import { PROFILE_MAX_S } from '../src/contract/index.ts';
-import * as GATEWAY_LIMITS from '../src/edge-gateway/limits.ts';
+import { LIMITS as GATEWAY_LIMITS } from '../src/edge-gateway/limits.ts';
 import { parseMeshFile } from '../src/node-agents/index.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -159,9 +159,9 @@ describe('the page of deployment', () => {
 
   test('has proxies that take what the gateway takes', () => {
     const nginx = read('deploy/proxy/nginx.conf');
-    expect(nginx).toContain(`client_max_body_size ${GATEWAY_LIMITS.BODY_MAX_BYTES / 1024 ** 2}m;`);
-    expect(nginx).toContain(`large_client_header_buffers 4 ${GATEWAY_LIMITS.HEAD_MAX_BYTES / 1024}k;`);
-    const longest_s = PROFILE_MAX_S + GATEWAY_LIMITS.PROFILE_EXTRA_WAIT_MS / 1_000;
+    expect(nginx).toContain(`client_max_body_size ${GATEWAY_LIMITS.body_max_bytes / 1024 ** 2}m;`);
+    expect(nginx).toContain(`large_client_header_buffers 4 ${GATEWAY_LIMITS.head_max_bytes / 1024}k;`);
+    const longest_s = PROFILE_MAX_S + GATEWAY_LIMITS.profile_extra_wait_ms / 1_000;
     for (const file of ['deploy/proxy/nginx.conf', 'deploy/proxy/Caddyfile']) {
       const [, wait_s] = /(?:proxy_read_timeout|response_header_timeout) (\d+)s/.exec(read(file)) ?? [];
       expect(Number(wait_s)).toBeGreaterThan(longest_s);

@@ -8,7 +8,7 @@ import { type AnonymousLevel, createAccess } from './access/access.ts';
 import { documentsInMemory } from './http/documents/in-memory.ts';
 import { createGateway, type Gateway } from './http/gateway.ts';
 import { MeshHub } from './hub/hub.ts';
-import { DRAIN_WAIT_MS } from './limits.ts';
+import { type GatewayLimits, resolveLimits } from './limits.ts';
 import type { OpenLink, OpenStore, Sha256, Telemetry, TokenSource, UpgradeLink } from './ports.ts';
 import { GatewaySelf } from './self.ts';
 import { refuseStore, StoreLink } from './store/linked-store.ts';
@@ -41,6 +41,8 @@ export interface ServeOptions {
   readonly heartbeat_ms?: number;
   /** Default: 30 s; 0 takes no snapshots. */
   readonly snapshot_interval_ms?: number;
+  /** Single bounds replaced. Default: LIMITS as they are. */
+  readonly limits?: Partial<GatewayLimits>;
 }
 
 export interface RunningGateway {
@@ -67,10 +69,11 @@ export const NO_HOST_NAME = 'must be a host name without scheme and port, as in 
 
 const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'];
 
-/** @throws RangeError when the token, the anonymous level or the heartbeat is out of bounds, or an allowed host is no name. */
+/** @throws RangeError when the token, the anonymous level, the heartbeat or a limit is out of bounds, or an allowed host is no name. */
 export function compose(options: ServeOptions, upgradeLink: UpgradeLink, sha256: Sha256): ComposedGateway {
   const { host, version, started_by, allowed_hosts = [] } = options;
-  const own = new OwnTelemetry({ version, log: options.log ?? SILENT, counts: () => hub.counts(), sha256 });
+  const limits = resolveLimits(options.limits);
+  const own = new OwnTelemetry({ version, log: options.log ?? SILENT, counts: () => hub.counts(), sha256, limits });
   const { log } = own;
   let url = '';
   let snapshots: Snapshots | null = null;
@@ -78,11 +81,12 @@ export function compose(options: ServeOptions, upgradeLink: UpgradeLink, sha256:
   const bound = hostName(host) ?? host;
   const allowed = allowed_hosts.map((name) => hostName(name) ?? refuseName(name));
   const hosts = isLoopback(host) || allowed.length > 0 ? [...LOOPBACK_NAMES, bound, ...allowed] : null;
-  const access = createAccess({ ...options, hosts, sha256 });
+  const access = createAccess({ ...options, hosts, sha256, limits });
   const heartbeat = options.heartbeat_ms === undefined ? {} : { heartbeat_ms: options.heartbeat_ms };
-  const store = options.telemetry == null ? new StoreLink({ version, log, stands: access.stands, ...heartbeat }) : null;
+  const store =
+    options.telemetry == null ? new StoreLink({ version, log, stands: access.stands, limits, ...heartbeat }) : null;
   const telemetry = store ?? options.telemetry ?? null;
-  const hub = new MeshHub({ identity, telemetry, log, stands: access.stands, ...heartbeat });
+  const hub = new MeshHub({ identity, telemetry, log, stands: access.stands, limits, ...heartbeat });
   const openLink: OpenLink = (c, principal, host) =>
     upgradeLink(c, LINK_SUBPROTOCOL, (link) => hub.accept(link, { principal, host }));
   const openStore: OpenStore = (c, principal) =>
@@ -97,6 +101,7 @@ export function compose(options: ServeOptions, upgradeLink: UpgradeLink, sha256:
     openStore,
     log,
     observer: own,
+    limits,
   });
   return {
     app,
@@ -105,10 +110,10 @@ export function compose(options: ServeOptions, upgradeLink: UpgradeLink, sha256:
       const isEverywhere = bound === '0.0.0.0' || bound === '[::]';
       url = `${scheme}://${isEverywhere ? bracketed(options.advertised_host ?? 'localhost') : bound}:${port}`;
       if (telemetry !== null) own.start({ telemetry, actor: new GatewaySelf(identity).adminInfo().actor_id });
-      snapshots = new Snapshots({ mesh: hub, telemetry, log, interval_ms: options.snapshot_interval_ms });
+      snapshots = new Snapshots({ mesh: hub, telemetry, log, interval_ms: options.snapshot_interval_ms, limits });
       return url;
     },
-    drain: () => hub.drain(DRAIN_WAIT_MS),
+    drain: () => hub.drain(limits.drain_wait_ms),
     async close() {
       snapshots?.close();
       hub.close();

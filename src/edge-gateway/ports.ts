@@ -7,6 +7,7 @@ import type { Context } from 'hono';
 import type { Failure, Log, Outcome } from '../base/index.ts';
 import type { CallRequest, EventBatch, ProcRef, StoredToken } from '../contract/index.ts';
 import type { Link, LinkReceiver } from '../link/index.ts';
+import type { GatewayLimits } from './limits.ts';
 
 /** What `createGateway` is made of. */
 export interface GatewayPorts {
@@ -21,6 +22,8 @@ export interface GatewayPorts {
   /** Default: nothing is logged. */
   readonly log?: Log;
   readonly observer: Observer;
+  /** Default: LIMITS. */
+  readonly limits?: GatewayLimits;
 }
 
 /** The telemetry store. Every call has a deadline of its own and never throws. */

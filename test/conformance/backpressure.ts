@@ -5,7 +5,7 @@
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeRef } from '../../src/contract/index.ts';
-import { CALLS_PER_HOST_MAX } from '../../src/edge-gateway/limits.ts';
+import { LIMITS } from '../../src/edge-gateway/limits.ts';
 import type { CallFrame, FakeAgent } from '../support/fake-agent.ts';
 import { AUTHORIZED } from '../support/gateway.ts';
 import { until } from '../support/until.ts';
@@ -18,7 +18,7 @@ const OPTS = '{"duration_s":300,"rate_hz":100,"native":false,"threads":false,"no
 const JSON_HEADERS = { ...AUTHORIZED, 'content-type': 'application/json' };
 
 export function backpressureCases(start: Start): void {
-  describe(`with ${CALLS_PER_HOST_MAX} calls on one host`, () => {
+  describe(`with ${LIMITS.calls_per_host_max} calls on one host`, () => {
     let peers: Peers;
     let agent: FakeAgent;
     let path = '';
@@ -34,7 +34,7 @@ export function backpressureCases(start: Start): void {
       agent.sync();
       await peers.untilCount('hosts', 1);
       path = `/v1/pyspy_profile_svg/${encodeRef(agent.procRef)}`;
-      for (let open = 0; open < CALLS_PER_HOST_MAX; open += OPENED_AT_ONCE) {
+      for (let open = 0; open < LIMITS.calls_per_host_max; open += OPENED_AT_ONCE) {
         for (let n = 0; n < OPENED_AT_ONCE; n += 1) ask();
         await until(() => calls.length === open + OPENED_AT_ONCE, `call ${open + OPENED_AT_ONCE}`);
       }
@@ -70,14 +70,14 @@ export function backpressureCases(start: Start): void {
     };
 
     it('all of them are with the agent, each under a number of its own, and nobody was refused', async () => {
-      expect(new Set(calls.map(({ call }) => call)).size).toBe(CALLS_PER_HOST_MAX);
+      expect(new Set(calls.map(({ call }) => call)).size).toBe(LIMITS.calls_per_host_max);
       expect(heard.size).toBe(0);
-      expect((await peers.counts()).calls).toBe(CALLS_PER_HOST_MAX);
+      expect((await peers.counts()).calls).toBe(LIMITS.calls_per_host_max);
     });
 
     it('the next is 503 with Retry-After, at once and again, and does not reach the agent', async () => {
       for (let n = 0; n < 3; n += 1) await isRefused();
-      expect(calls).toHaveLength(CALLS_PER_HOST_MAX);
+      expect(calls).toHaveLength(LIMITS.calls_per_host_max);
     });
 
     it.each(['config', 'pyspy'])('so is a call of another kind: %s', async (kind) => {
@@ -104,7 +104,7 @@ export function backpressureCases(start: Start): void {
       agent.answer(calls[0]?.call ?? 0, { kind: 'ok', svg: '<svg/>' });
       await until(() => heard.size === 1, 'the answer');
       ask();
-      await until(() => calls.length === CALLS_PER_HOST_MAX + 1, 'the next call');
+      await until(() => calls.length === LIMITS.calls_per_host_max + 1, 'the next call');
       await isRefused();
     });
 
@@ -114,7 +114,7 @@ export function backpressureCases(start: Start): void {
       if (leaver !== undefined) gone.add(leaver.resetAndDestroy());
       await until(() => agent.frames('cancel').some(({ call }) => call === last), 'the cancel');
       ask();
-      await until(() => calls.length === CALLS_PER_HOST_MAX + 2, 'the next call');
+      await until(() => calls.length === LIMITS.calls_per_host_max + 2, 'the next call');
       await isRefused();
     });
 

@@ -4,7 +4,7 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { encodeRef, type NodePayload } from '../../src/contract/index.ts';
-import { ANSWER_PARTS_MAX } from '../../src/edge-gateway/limits.ts';
+import { LIMITS } from '../../src/edge-gateway/limits.ts';
 import type { CallFrame, FakeAgent } from '../support/fake-agent.ts';
 import { AUTHORIZED, type RawAnswer } from '../support/gateway.ts';
 import { until } from '../support/until.ts';
@@ -296,8 +296,8 @@ export function callCases(start: Start): void {
     });
 
     it.each([
-      [ANSWER_PARTS_MAX, 200, 0],
-      [ANSWER_PARTS_MAX + 1, 500, 1],
+      [LIMITS.answer_parts_max, 200, 0],
+      [LIMITS.answer_parts_max + 1, 500, 1],
     ])('in %i parts is %i, and its call is cancelled %i times', async (parts, status, cancels) => {
       await linked(({ call }) => {
         const text = '{"entries":[]}';

@@ -4,7 +4,7 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { EVENTS_PATH, encodeRef, type LiveEvent, type NodePayload } from '../../src/contract/index.ts';
-import { LIVE_SYNC_CHANGES_MAX, LIVE_TEXT_MAX_CHARS } from '../../src/edge-gateway/limits.ts';
+import { LIMITS } from '../../src/edge-gateway/limits.ts';
 import { EventSource } from '../support/event-source.ts';
 import type { FakeAgent, FakeAgentOptions } from '../support/fake-agent.ts';
 import { AUTHORIZED } from '../support/gateway.ts';
@@ -220,8 +220,8 @@ export function eventCases(start: Start): void {
     });
 
     it.each([
-      [LIVE_SYNC_CHANGES_MAX, false],
-      [LIVE_SYNC_CHANGES_MAX + 1, true],
+      [LIMITS.live_sync_changes_max, false],
+      [LIMITS.live_sync_changes_max + 1, true],
     ])('%i differences in a new whole state: read again is %s', async (count, isReadAgain) => {
       const agent = await linked();
       const source = await follow();
@@ -315,8 +315,8 @@ export function eventCases(start: Start): void {
     });
 
     it.each([
-      [LIVE_TEXT_MAX_CHARS, false],
-      [LIVE_TEXT_MAX_CHARS + 1, true],
+      [LIMITS.live_text_max_chars, false],
+      [LIMITS.live_text_max_chars + 1, true],
     ])('a status of %i characters: cut is %s', async (chars, isCut) => {
       const agent = await linked();
       const source = await follow();
@@ -327,7 +327,7 @@ export function eventCases(start: Start): void {
         event?.type === 'node_changed' && event.status !== null && 'Actor' in event.status
           ? event.status.Actor.status
           : '';
-      expect([status.length, status.endsWith('…')]).toEqual([LIVE_TEXT_MAX_CHARS, isCut]);
+      expect([status.length, status.endsWith('…')]).toEqual([LIMITS.live_text_max_chars, isCut]);
     });
   });
 

@@ -4,7 +4,7 @@
  */
 import { it } from 'vitest';
 import { CLOSE, encodeRef } from '../../src/contract/index.ts';
-import { CONTENDERS_MAX } from '../../src/edge-gateway/limits.ts';
+import { LIMITS } from '../../src/edge-gateway/limits.ts';
 import type { CallFrame, FakeAgent } from '../support/fake-agent.ts';
 import { AUTHORIZED, TOKEN } from '../support/gateway.ts';
 import { LinkedStore } from '../support/linked-store.ts';
@@ -88,14 +88,14 @@ export function waitCases(start: Start): void {
     });
   });
 
-  it(`hello for a name that is taken waits, ${CONTENDERS_MAX} at once; the next is refused, and all are when its owner speaks`, ({
+  it(`hello for a name that is taken waits, ${LIMITS.contenders_max} at once; the next is refused, and all are when its owner speaks`, ({
     expect,
   }) =>
     withGateway({}, async (peers) => {
       const owner = await linked(peers, 'taken');
       owner.stopHeartbeats();
       const wait = () => peers.open({ host: owner.host, heartbeats: false });
-      const contenders = await Promise.all(Array.from({ length: CONTENDERS_MAX }, wait));
+      const contenders = await Promise.all(Array.from({ length: LIMITS.contenders_max }, wait));
       for (const contender of contenders) contender.hello();
       const extra = await wait();
       // In a turn of its own, so that the others have been heard.

@@ -6,15 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { failure, type Outcome, success } from '../../src/base/index.ts';
 import { CLOSE, type EventBatch, type NodePayload } from '../../src/contract/index.ts';
 import { SqliteKeeper } from '../../src/edge-gateway/hub/sqlite-keeper.ts';
-import {
-  CONTENDERS_MAX,
-  GONE_HOST_KEPT_MS,
-  HEARD_KEPT_MS,
-  HELLO_WAIT_MS,
-  HOSTS_MAX,
-  NODES_PER_HOST_MAX,
-  SYNC_WAIT_MS,
-} from '../../src/edge-gateway/limits.ts';
+import { LIMITS } from '../../src/edge-gateway/limits.ts';
 import type { Telemetry } from '../../src/edge-gateway/ports.ts';
 import {
   EvictingHub,
@@ -411,7 +403,7 @@ describe('names', () => {
   it('newcomers for one name, n and n + 1, also across waking', () => {
     const evicting = start();
     evicting.agent('a');
-    const waiting = Array.from({ length: CONTENDERS_MAX }, () => {
+    const waiting = Array.from({ length: LIMITS.contenders_max }, () => {
       const socket = evicting.open();
       socket.hello('a');
       return socket;
@@ -508,7 +500,7 @@ describe('what is due', () => {
     const evicting = start();
     const started_ms = Date.now();
     const mute = evicting.open();
-    expect(evicting.hub.dueAt_ms()).toBe(started_ms + HELLO_WAIT_MS);
+    expect(evicting.hub.dueAt_ms()).toBe(started_ms + LIMITS.hello_wait_ms);
     const agent = evicting.open();
     agent.hello('a');
     evicting.evict();
@@ -519,7 +511,7 @@ describe('what is due', () => {
     vi.advanceTimersByTime(1);
     evicting.tick();
     expect(due()).toBe(3 * HEARTBEAT_MS - 1);
-    while (Date.now() < started_ms + HELLO_WAIT_MS) {
+    while (Date.now() < started_ms + LIMITS.hello_wait_ms) {
       agent.beat();
       vi.advanceTimersByTime(HEARTBEAT_MS / 2);
       evicting.tick();
@@ -533,7 +525,7 @@ describe('what is due', () => {
       vi.setSystemTime(due_ms);
       evicting.tick();
     }
-    expect([agent.reason, Date.now() - started_ms]).toEqual(['no whole sync', SYNC_WAIT_MS]);
+    expect([agent.reason, Date.now() - started_ms]).toEqual(['no whole sync', LIMITS.sync_wait_ms]);
     expect(evicting.hub.dueAt_ms()).toBeNull();
     const silent = evicting.agent('b');
     vi.advanceTimersByTime(3 * HEARTBEAT_MS);
@@ -541,28 +533,28 @@ describe('what is due', () => {
     evicting.tick();
     expect(silent.reason).toBe('silent for too long');
     evicting.evict();
-    expect(due()).toBe(GONE_HOST_KEPT_MS + 1 - 3 * HEARTBEAT_MS);
+    expect(due()).toBe(LIMITS.gone_host_kept_ms + 1 - 3 * HEARTBEAT_MS);
     vi.setSystemTime(evicting.hub.dueAt_ms() ?? 0);
     evicting.tick();
     expect([evicting.hub.dueAt_ms(), evicting.rows('hub_hosts'), evicting.rows('hub_nodes')]).toEqual([null, 0, 0]);
   });
 
   it('a state that begins anew has its own time to come whole, though the silence of its link is due later', () => {
-    const evicting = start({ heartbeat_ms: SYNC_WAIT_MS });
+    const evicting = start({ heartbeat_ms: LIMITS.sync_wait_ms });
     const agent = evicting.agent('a', stateOf('a', 1));
     const due = () => (evicting.hub.dueAt_ms() ?? 0) - Date.now();
     // What is due too soon is found so by a tick.
     evicting.tick();
-    expect(due()).toBe(3 * SYNC_WAIT_MS);
+    expect(due()).toBe(3 * LIMITS.sync_wait_ms);
     agent.sync(2, [hostNode('a')], true);
-    expect(due()).toBe(SYNC_WAIT_MS);
+    expect(due()).toBe(LIMITS.sync_wait_ms);
     agent.sync(3, [], false);
     evicting.tick();
-    expect(due()).toBe(3 * SYNC_WAIT_MS);
+    expect(due()).toBe(3 * LIMITS.sync_wait_ms);
     agent.delta(5, []);
-    expect(due()).toBe(SYNC_WAIT_MS);
+    expect(due()).toBe(LIMITS.sync_wait_ms);
     evicting.evict();
-    expect(due()).toBe(SYNC_WAIT_MS);
+    expect(due()).toBe(LIMITS.sync_wait_ms);
   });
 
   it('after a stall, what came meanwhile is read before anybody is judged silent', () => {
@@ -587,9 +579,9 @@ describe('what is due', () => {
       agent.beat();
       evicting.tick();
     }
-    expect(evicting.written - written).toBe((30 * 60 * 60_000) / HEARD_KEPT_MS);
+    expect(evicting.written - written).toBe((30 * 60 * 60_000) / LIMITS.heard_kept_ms);
     evicting.evict(() => []);
-    expect(evicting.hub.hosts()[0]?.age_ms).toBeLessThanOrEqual(HEARD_KEPT_MS);
+    expect(evicting.hub.hosts()[0]?.age_ms).toBeLessThanOrEqual(LIMITS.heard_kept_ms);
     evicting.tick();
     evicting.tick();
     expect(evicting.hub.counts()).toMatchObject({ hosts: 1, links: 0 });
@@ -627,7 +619,7 @@ describe('what is due', () => {
 
 describe('bounds with a keeper, at n and at n + 1', () => {
   it('nodes and characters of a host, before and after waking', () => {
-    const evicting = start({ state_per_host_max_chars: 100_000 });
+    const evicting = start({ limits: { state_per_host_max_chars: 100_000 } });
     const agent = evicting.agent('a', [hostNode('a'), procNode('a', 0)]);
     const chars = evicting.hub.hosts().flatMap((host) => [...host.nodes()].map(({ text }) => text.length));
     const left = 100_000 - chars.reduce((sum, each) => sum + each, 0);
@@ -643,8 +635,8 @@ describe('bounds with a keeper, at n and at n + 1', () => {
     const agent = evicting.open();
     agent.hello('a');
     agent.sync(1, [hostNode('a')], true);
-    const nodes = Array.from({ length: NODES_PER_HOST_MAX }, (_, n) => procNode('a', n));
-    for (let at = 1, seq = 2; at < NODES_PER_HOST_MAX; at += 5_000, seq += 1) {
+    const nodes = Array.from({ length: LIMITS.nodes_per_host_max }, (_, n) => procNode('a', n));
+    for (let at = 1, seq = 2; at < LIMITS.nodes_per_host_max; at += 5_000, seq += 1) {
       agent.sync(seq, nodes.slice(at, at + 5_000), true);
       evicting.evict();
     }
@@ -655,33 +647,33 @@ describe('bounds with a keeper, at n and at n + 1', () => {
 
   it('hosts that are gone: the one that has been gone longest makes room, with its rows', () => {
     const evicting = start();
-    for (let i = 0; i < HOSTS_MAX; i += 1) {
+    for (let i = 0; i < LIMITS.hosts_max; i += 1) {
       evicting.agent(`h${i}`).drop();
       evicting.sockets.length = 0;
       vi.advanceTimersByTime(1);
     }
     evicting.evict();
-    expect(evicting.hub.counts().hosts).toBe(HOSTS_MAX);
+    expect(evicting.hub.counts().hosts).toBe(LIMITS.hosts_max);
     evicting.agent('one-more').drop();
-    expect([evicting.hub.counts().hosts, evicting.rows('hub_hosts')]).toEqual([HOSTS_MAX, HOSTS_MAX]);
+    expect([evicting.hub.counts().hosts, evicting.rows('hub_hosts')]).toEqual([LIMITS.hosts_max, LIMITS.hosts_max]);
     expect(evicting.hub.read(hostRef('h0'))).toMatchObject({ failure: { code: 'not_found' } });
   });
 
   it('hosts in all: the one too many is refused after waking, and may come again', () => {
     const evicting = start();
-    for (let i = 0; i < HOSTS_MAX; i += 1) evicting.agent(`h${i}`);
+    for (let i = 0; i < LIMITS.hosts_max; i += 1) evicting.agent(`h${i}`);
     evicting.evict();
     const tooMany = evicting.open();
     tooMany.hello('one-more');
     expect(tooMany.frames).toMatchObject([{ type: 'refuse', code: 'too_many_hosts', retry: true }]);
-    expect(evicting.hub.counts()).toMatchObject({ hosts: HOSTS_MAX, links: HOSTS_MAX });
+    expect(evicting.hub.counts()).toMatchObject({ hosts: LIMITS.hosts_max, links: LIMITS.hosts_max });
   });
 
   it('hosts whose link is found gone on waking are gone hosts, and kept', () => {
     const evicting = start();
-    for (let i = 0; i < HOSTS_MAX; i += 1) evicting.agent(`h${i}`);
+    for (let i = 0; i < LIMITS.hosts_max; i += 1) evicting.agent(`h${i}`);
     evicting.evict(() => []);
-    expect(evicting.hub.counts()).toMatchObject({ hosts: HOSTS_MAX, links: 0 });
-    expect(evicting.rows('hub_hosts')).toBe(HOSTS_MAX);
+    expect(evicting.hub.counts()).toMatchObject({ hosts: LIMITS.hosts_max, links: 0 });
+    expect(evicting.rows('hub_hosts')).toBe(LIMITS.hosts_max);
   });
 });

@@ -3,7 +3,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { failure, SILENT, success, type TableRows } from '../../src/base/index.ts';
 import { type EventBatch, pack } from '../../src/contract/index.ts';
-import { OWN_ROWS_MAX } from '../../src/edge-gateway/limits.ts';
+import { LIMITS } from '../../src/edge-gateway/limits.ts';
 import type { MeshCounts, Telemetry } from '../../src/edge-gateway/ports.ts';
 import { OwnTelemetry } from '../../src/edge-gateway/store/own-telemetry.ts';
 import { sha256 } from '../../src/edge-gateway/targets/sha256.ts';
@@ -30,7 +30,7 @@ afterEach(() => {
 });
 
 function open(): OwnTelemetry {
-  const own = new OwnTelemetry({ version: '1', log: SILENT, counts: () => COUNTS, sha256 });
+  const own = new OwnTelemetry({ version: '1', log: SILENT, counts: () => COUNTS, sha256, limits: LIMITS });
   opened.push(own);
   return own;
 }
@@ -85,16 +85,16 @@ describe('what is sent', () => {
     expect(telemetry.batches.map(({ seq }) => seq)).toEqual(telemetry.batches.map((_, index) => index + 1));
   });
 
-  it('waits while there is no store, at most OWN_ROWS_MAX rows, and says how many were lost', async () => {
+  it('waits while there is no store, at most LIMITS.own_rows_max rows, and says how many were lost', async () => {
     const own = open();
     const telemetry = new Taking();
     telemetry.isAbsent = true;
     own.start({ telemetry, actor: ACTOR, interval_ms: 5 });
     const announced = 5;
-    for (let index = 0; index < OWN_ROWS_MAX + 3 - announced; index += 1) own.log.info(`line ${index}`);
+    for (let index = 0; index < LIMITS.own_rows_max + 3 - announced; index += 1) own.log.info(`line ${index}`);
     telemetry.isAbsent = false;
-    await until(() => telemetry.rows('events').length >= OWN_ROWS_MAX - announced, 'as many rows as may wait');
-    expect(telemetry.rows('events')).toHaveLength(OWN_ROWS_MAX - announced);
+    await until(() => telemetry.rows('events').length >= LIMITS.own_rows_max - announced, 'as many rows as may wait');
+    expect(telemetry.rows('events')).toHaveLength(LIMITS.own_rows_max - announced);
     expect(telemetry.batches.map(({ lost_rows }) => lost_rows).reduce((a, b) => Math.max(a, b))).toBe(3);
   });
 

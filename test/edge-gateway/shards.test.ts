@@ -4,14 +4,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { sleep, success } from '../../src/base/index.ts';
 import type { EventBatch } from '../../src/contract/index.ts';
 import type { PublishedNode } from '../../src/edge-gateway/hub/published.ts';
-import {
-  LIVE_EVENT_MAX_CHARS,
-  LIVE_EVENTS_MAX,
-  LIVE_EVENTS_MAX_BYTES,
-  TOLD_AGAIN_MS,
-  TOLD_EVENTS_MAX,
-  TOLD_TRIES_MAX,
-} from '../../src/edge-gateway/limits.ts';
+import { LIMITS } from '../../src/edge-gateway/limits.ts';
 import { nodeChanged } from '../../src/edge-gateway/live/events.ts';
 import { Teller, type Told } from '../../src/edge-gateway/shards/teller.ts';
 import { hostNode, procNode } from '../support/evicting-hub.ts';
@@ -48,16 +41,16 @@ describe('a directory that does not answer', () => {
     before.closed();
     parts.link('after');
     await vi.advanceTimersByTimeAsync(20_000);
-    expect([parts.told.length, parts.behind]).toEqual([1 + TOLD_TRIES_MAX, 1]);
+    expect([parts.told.length, parts.behind]).toEqual([1 + LIMITS.told_tries_max, 1]);
     const again = async () => {
-      expect(parts.shards[0]?.dueAt_ms()).toBe(Date.now() + TOLD_AGAIN_MS);
-      vi.advanceTimersByTime(TOLD_AGAIN_MS);
+      expect(parts.shards[0]?.dueAt_ms()).toBe(Date.now() + LIMITS.told_again_ms);
+      vi.advanceTimersByTime(LIMITS.told_again_ms);
       const ticked = parts.shards[0]?.tick();
       await vi.advanceTimersByTimeAsync(20_000);
       await ticked;
     };
     await again();
-    expect([parts.told.length, parts.behind]).toEqual([1 + 2 * TOLD_TRIES_MAX, 2]);
+    expect([parts.told.length, parts.behind]).toEqual([1 + 2 * LIMITS.told_tries_max, 2]);
     parts.onDirectory = () => {};
     await again();
     expect(await parts.listed()).toEqual(['after', 'before']);
@@ -86,13 +79,13 @@ describe('how many hosts there are', () => {
     const session = parts.link('a');
     let seq = 1;
     const change = () => {
-      for (let n = 0; n < TOLD_EVENTS_MAX; n += 1) {
+      for (let n = 0; n < LIMITS.told_events_max; n += 1) {
         seq += 1;
         session.receive(JSON.stringify({ type: 'delta', seq, nodes: [procNode('a', 0, String(seq))], removed: [] }));
       }
     };
     parts.onDirectory = async (path) => {
-      if (path !== '/told' || seq > 40 * TOLD_EVENTS_MAX) return;
+      if (path !== '/told' || seq > 40 * LIMITS.told_events_max) return;
       await sleep(1);
       change();
     };
@@ -185,6 +178,7 @@ describe('live updates that wait for the directory', () => {
       hosts: () => parts.shards[0]?.hub.hosts() ?? [],
       mark: { get: () => false, set: () => {} },
       onBehind: () => {},
+      limits: LIMITS,
     });
     const host = { name: 'a', identity: 'x' };
     const node = { identity: 'x', kind: 'proc', parent: 'y', as_of_ms: 0, children: [], since: null };
@@ -192,7 +186,7 @@ describe('live updates that wait for the directory', () => {
       const read = { ...node, status: JSON.stringify('s'.repeat(status)) } as unknown as PublishedNode;
       return { type: 'node_changed', node: read } as const;
     };
-    const overhead = nodeChanged(host, change(0))[1].length;
+    const overhead = nodeChanged(host, change(0), LIMITS)[1].length;
     teller.changed(host, change(0));
     await until(() => tellings === 1, 'the first message');
     for (const size of sizes) teller.changed(host, change(size - overhead));
@@ -202,14 +196,14 @@ describe('live updates that wait for the directory', () => {
   };
 
   it('take so many characters, and for one more all hosts are named instead', async () => {
-    const size = LIVE_EVENT_MAX_CHARS / 2;
-    const sizes = Array.from({ length: LIVE_EVENTS_MAX_BYTES / size - 1 }, () => size);
+    const size = LIMITS.live_event_max_chars / 2;
+    const sizes = Array.from({ length: LIMITS.live_events_max_bytes / size - 1 }, () => size);
     expect(await isWholeAfter([...sizes, size])).toBe(false);
     expect(await isWholeAfter([...sizes, size + 1])).toBe(true);
   });
 
   it('are so many, and for one more all hosts are named instead', async () => {
-    const sizes = Array.from({ length: LIVE_EVENTS_MAX }, () => 500);
+    const sizes = Array.from({ length: LIMITS.live_events_max }, () => 500);
     expect(await isWholeAfter(sizes)).toBe(false);
     expect(await isWholeAfter([...sizes, 500])).toBe(true);
   });

@@ -14,6 +14,7 @@ import { MeshHub } from '../../src/edge-gateway/hub/hub.ts';
 import type { HubOptions } from '../../src/edge-gateway/hub/hub-options.ts';
 import type { KeptSession, LinkSession } from '../../src/edge-gateway/hub/session.ts';
 import { type Sql, SqliteKeeper } from '../../src/edge-gateway/hub/sqlite-keeper.ts';
+import { type GatewayLimits, resolveLimits } from '../../src/edge-gateway/limits.ts';
 import type { Principal } from '../../src/edge-gateway/ports.ts';
 import type { Link } from '../../src/link/index.ts';
 
@@ -21,7 +22,8 @@ export const HEARTBEAT_MS = 1_000;
 
 const ANYBODY: Principal = { name: 'anybody', hosts: null };
 
-export interface EvictingOptions extends Pick<HubOptions, 'telemetry' | 'state_per_host_max_chars' | 'stands'> {
+export interface EvictingOptions extends Pick<HubOptions, 'telemetry' | 'stands'> {
+  readonly limits?: Partial<GatewayLimits>;
   /** Default HEARTBEAT_MS. */
   readonly heartbeat_ms?: number;
   /** False makes `evict` do nothing, to compare with. Default true. */
@@ -159,7 +161,7 @@ export class EvictingHub {
   }
 
   #make(): MeshHub {
-    const { telemetry = null, onQuery, state_per_host_max_chars, stands } = this.#options;
+    const { telemetry = null, onQuery, limits, stands } = this.#options;
     const tell = (what: string) => this.told.push(what);
     return new MeshHub({
       identity: { started_at: timestamp(0), started_by: 'tester', version: '0' },
@@ -178,7 +180,7 @@ export class EvictingHub {
         const socket = this.#socketOf.get(session.link);
         if (socket?.session === session) socket.keep();
       },
-      ...(state_per_host_max_chars === undefined ? {} : { state_per_host_max_chars }),
+      limits: resolveLimits(limits),
       ...(stands === undefined ? {} : { stands }),
     });
   }

@@ -14,7 +14,7 @@
  */
 import { failure, type Outcome, success } from '../../base/index.ts';
 import { isExpired, ROLES, type Role, type StoredToken } from '../../contract/index.ts';
-import { TOKEN_MAX_CHARS } from '../limits.ts';
+import { type GatewayLimits, LIMITS } from '../limits.ts';
 import type { AccessLevel, AccessPolicy, HeaderReader, Principal, Sha256, TokenSource } from '../ports.ts';
 import { TokenSet } from './tokens.ts';
 
@@ -45,13 +45,16 @@ export interface AccessOptions {
   readonly certificate_roles?: readonly Role[];
   /** Host names that requests may use, without port, IPv6 in brackets. Default null: any. */
   readonly hosts?: readonly string[] | null;
+  /** Default: LIMITS. */
+  readonly limits?: GatewayLimits;
 }
 
 /** @throws RangeError when the token is too short, too long or cannot be sent in a header, or `anonymous` is not a level. */
 export function createAccess(options: AccessOptions): AccessPolicy {
   const { token, anonymous, sha256, tokens: source, certificate_roles = ['inspect'] } = options;
-  if (token.length < 16 || token.length > TOKEN_MAX_CHARS) {
-    throw new RangeError(`token must have 16 to ${TOKEN_MAX_CHARS} characters, got ${token.length}`);
+  const { token_max_chars } = options.limits ?? LIMITS;
+  if (token.length < 16 || token.length > token_max_chars) {
+    throw new RangeError(`token must have 16 to ${token_max_chars} characters, got ${token.length}`);
   }
   if (!/^[\x21-\x7e]+$/.test(token)) throw new RangeError('token must be printable ASCII without spaces');
   if (!ANONYMOUS_LEVELS.includes(anonymous))
@@ -77,7 +80,7 @@ export function createAccess(options: AccessOptions): AccessPolicy {
   };
   const byToken = (authorization: string): Outcome<Holder> => {
     const [, text = ''] = /^Bearer +(\S+) *$/i.exec(authorization) ?? [];
-    const found = text === '' || text.length > TOKEN_MAX_CHARS ? null : current().find(text);
+    const found = text === '' || text.length > token_max_chars ? null : current().find(text);
     if (found === null) return failure('unauthorized', `the token is wrong${hint}`);
     const { name, roles } = found;
     if (!isExpired(found, Date.now()))

@@ -1,29 +1,30 @@
 /**
  * Tokens out of a file that may change while the gateway runs:
  *
- *  1. The file is looked at when tokens are asked for, at most once in TOKEN_FILE_LOOK_MS, and read when its stamp differs.
+ *  1. The file is looked at when tokens are asked for, at most once in `token_file_look_ms`, and read when its stamp differs.
  *  2. A file that cannot be read, or is no token document, leaves the last good tokens in force, and is told once.
  *  3. A file that is gone leaves no tokens; one that comes to exist is taken up.
  */
 import { failure, type Log, messageOf, type Outcome, success } from '../../base/index.ts';
 import { readTokenDocument, type StoredToken } from '../../contract/index.ts';
-import { TOKEN_FILE_LOOK_MS, TOKEN_FILE_MAX_BYTES } from '../limits.ts';
+import { type GatewayLimits, LIMITS } from '../limits.ts';
 import type { TokenSource } from '../ports.ts';
 
 /** A file as the runtime sees it. */
 export interface TokenFile {
   /** For people. */
   readonly name: string;
-  /** Differs when the content may; null when there is no such file. @throws when it cannot be looked at, or is unusable. */
-  stamp(): string | null;
+  /** Null when there is no such file. @throws when it cannot be looked at */
+  look(): FileLook | null;
   /** @throws when it cannot be read. */
   read(): string;
 }
 
-/** Why a file is not even to be read, since that would take all memory or, of a pipe, for ever; null when it is. */
-export function unusable(isFile: boolean, size_bytes: number): string | null {
-  if (!isFile) return 'it is no regular file';
-  return size_bytes > TOKEN_FILE_MAX_BYTES ? `it is longer than ${TOKEN_FILE_MAX_BYTES} bytes` : null;
+export interface FileLook {
+  /** Differs when the content may. */
+  readonly stamp: string;
+  readonly isRegular: boolean;
+  readonly size_bytes: number;
 }
 
 const NONE: readonly StoredToken[] = [];
@@ -32,13 +33,14 @@ const NONE: readonly StoredToken[] = [];
  * Fails with `bad_request` when the file is there and wrong, or is not there and must be.
  *
  * @param isOptional whether the file may come to exist later
- * @param now_ms monotonic clock, milliseconds
+ * @param now_ms monotonic clock, milliseconds. Default `performance.now`
  */
 export function tokensFromFile(
   file: TokenFile,
   isOptional: boolean,
   log: Log,
   now_ms: () => number = () => performance.now(),
+  limits: GatewayLimits = LIMITS,
 ): Outcome<TokenSource> {
   let tokens = NONE;
   let stamp: string | null = null;
@@ -47,17 +49,19 @@ export function tokensFromFile(
 
   const look = (): Outcome<void> => {
     try {
-      const seen = file.stamp();
-      if (seen !== null && seen === stamp) return success(undefined);
+      const seen = file.look();
       if (seen === null) {
         tokens = NONE;
         stamp = null;
         return success(undefined);
       }
+      const why = unusable(seen, limits);
+      if (why !== null) return failure('bad_request', `tokens in ${file.name}: ${why}`);
+      if (seen.stamp === stamp) return success(undefined);
       const read = readTokenDocument(file.read());
       if (!read.ok) return failure('bad_request', `tokens in ${file.name}: ${read.failure.message}`);
       tokens = read.value.tokens;
-      stamp = seen;
+      stamp = seen.stamp;
       return success(undefined);
     } catch (error) {
       return failure('bad_request', `tokens in ${file.name}: ${messageOf(error)}`);
@@ -72,7 +76,7 @@ export function tokensFromFile(
   return success({
     tokens() {
       const now = now_ms();
-      if (now - looked_at_ms < TOKEN_FILE_LOOK_MS) return tokens;
+      if (now - looked_at_ms < limits.token_file_look_ms) return tokens;
       looked_at_ms = now;
       const before = tokens;
       const outcome = look();
@@ -83,4 +87,10 @@ export function tokensFromFile(
       return tokens;
     },
   });
+}
+
+/** Why a file is not even to be read, since that would take all memory or, of a pipe, for ever; null when it is. */
+function unusable({ isRegular, size_bytes }: FileLook, { token_file_max_bytes }: GatewayLimits): string | null {
+  if (!isRegular) return 'it is no regular file';
+  return size_bytes > token_file_max_bytes ? `it is longer than ${token_file_max_bytes} bytes` : null;
 }

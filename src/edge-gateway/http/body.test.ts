@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { sleep } from '../../base/index.ts';
 import { QueryRequest } from '../../contract/index.ts';
-import { BODIES_MAX_BYTES, BODY_MAX_BYTES } from '../limits.ts';
-import { readJsonBody } from './body.ts';
+import { LIMITS } from '../limits.ts';
+import { BodyReader } from './body.ts';
 
 /** A body that sends one chunk and then waits to be ended. */
 function slowRequest(chunk: Uint8Array) {
@@ -20,13 +20,14 @@ function slowRequest(chunk: Uint8Array) {
 
 describe('bodies being read', () => {
   it('take so many bytes in all; the one too many is answered 503, and what has ended makes room', async () => {
-    const chunk = new Uint8Array(BODY_MAX_BYTES);
-    const slow = Array.from({ length: BODIES_MAX_BYTES / chunk.length }, () => slowRequest(chunk));
-    const reading = slow.map(({ request }) => readJsonBody(request, QueryRequest));
+    const bodies = new BodyReader(LIMITS);
+    const chunk = new Uint8Array(LIMITS.body_max_bytes);
+    const slow = Array.from({ length: LIMITS.bodies_max_bytes / chunk.length }, () => slowRequest(chunk));
+    const reading = slow.map(({ request }) => bodies.readJson(request, QueryRequest));
     await sleep(0);
     const one = () => {
       const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"sql":"x"}' };
-      return readJsonBody(new Request('http://localhost/', init), QueryRequest);
+      return bodies.readJson(new Request('http://localhost/', init), QueryRequest);
     };
     expect(await one()).toMatchObject({
       ok: false,

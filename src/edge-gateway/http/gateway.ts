@@ -7,8 +7,9 @@
  */
 import { HonoBase } from 'hono/hono-base';
 import { type Failure, SILENT } from '../../base/index.ts';
+import { LIMITS } from '../limits.ts';
 import type { GatewayPorts, RequestEnv } from '../ports.ts';
-import { answerAudited, auditRefusal } from './audit.ts';
+import { Audit } from './audit.ts';
 import { rawPath } from './path.ts';
 import { failureResponse } from './respond.ts';
 import { createMatcher, OneHandler, type Route } from './router.ts';
@@ -19,6 +20,7 @@ export type Gateway = HonoBase;
 export function createGateway(ports: GatewayPorts): Gateway {
   const { access, observer } = ports;
   const log = ports.log ?? SILENT;
+  const audit = new Audit(log, ports.limits ?? LIMITS);
   const match = createMatcher(listRoutes(ports));
   const app = new HonoBase({ router: new OneHandler(), getPath: (request, options) => rawPath(request, options?.env) });
   // One handler, so that an answer that is at hand leaves without waiting for anything.
@@ -29,14 +31,14 @@ export function createGateway(ports: GatewayPorts): Gateway {
     const admitted = access.admit(matched?.route.level ?? 'topology', headers, peer);
     if (!admitted.ok) {
       const response = failureResponse(request, admitted.failure);
-      if (matched !== null) auditRefusal(log, c, matched, admitted.failure, headers, response.status);
+      if (matched !== null) audit.refused(c, matched, admitted.failure, headers, response.status);
       return response;
     }
     if (matched === null) return failureResponse(request, noSuchPath(c.req.path));
     const { route } = matched;
     if (!takesMethod(route, request.method)) return methodNotAllowed(request, route);
     const report = observer.asked(route);
-    const answer = answerAudited(log, c, matched, admitted.value);
+    const answer = audit.answer(c, matched, admitted.value);
     reportStatus(answer, report);
     return answer;
   });

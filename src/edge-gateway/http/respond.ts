@@ -1,7 +1,7 @@
 /** Answers: JSON text as it stands, and the error envelope for everything that is not a success. */
 import type { Failure } from '../../base/index.ts';
 import { ERROR_STATUS } from '../../contract/index.ts';
-import { BODY_PIECE_CHARS, WHOLE_BODY_MAX_CHARS } from '../limits.ts';
+import { LIMITS } from '../limits.ts';
 
 export const JSON_TYPE = 'application/json';
 
@@ -16,7 +16,7 @@ export function textResponse(
   const headers: Record<string, string> = { 'content-type': type, ...extra };
   // The body of a HEAD is dropped on the way out, its length is not known there.
   if (request.method === 'HEAD') headers['content-length'] = String(new TextEncoder().encode(body).length);
-  return new Response(body.length > WHOLE_BODY_MAX_CHARS ? inPieces(body) : body, { status, headers });
+  return new Response(body.length > LIMITS.whole_body_max_chars ? inPieces(body) : body, { status, headers });
 }
 
 /** The bytes of a long text, piece by piece as they are read, so that no other request waits until all of it is encoded. */
@@ -25,7 +25,7 @@ function inPieces(text: string): ReadableStream<Uint8Array> {
   let at = 0;
   return new ReadableStream({
     pull(controller) {
-      let end = Math.min(at + BODY_PIECE_CHARS, text.length);
+      let end = Math.min(at + LIMITS.body_piece_chars, text.length);
       // A pair of surrogates is one character, and must not be parted.
       if (isHighSurrogate(text.charCodeAt(end - 1))) end += 1;
       controller.enqueue(encoder.encode(text.slice(at, end)));

@@ -1,7 +1,9 @@
 /** Every route of the API. A new one is a line here, and its handler in the file of its resource under handlers/. */
 import { EVENTS_PATH, LINK_PATH, STORE_PATH } from '../../contract/index.ts';
+import { LIMITS } from '../limits.ts';
 import type { GatewayPorts } from '../ports.ts';
 import { GatewaySelf } from '../self.ts';
+import { BodyReader } from './body.ts';
 import { describeAdmin } from './handlers/admin.ts';
 import { readConfig } from './handlers/config.ts';
 import { serveDocument, serveSkill } from './handlers/documents.ts';
@@ -16,7 +18,8 @@ import { showTree } from './handlers/tree.ts';
 import type { Route } from './router.ts';
 
 export function listRoutes(ports: GatewayPorts): readonly Route[] {
-  const { identity, documents, mesh, telemetry, openLink, openStore, observer } = ports;
+  const { identity, documents, mesh, telemetry, openLink, openStore, observer, limits = LIMITS } = ports;
+  const bodies = new BodyReader(limits);
   const self = new GatewaySelf(identity);
   const document = (path: string, name: Parameters<typeof serveDocument>[1]): Route => ({
     method: 'GET',
@@ -44,30 +47,30 @@ export function listRoutes(ports: GatewayPorts): readonly Route[] {
       path: '/v1/pyspy/{*proc_reference}',
       level: 'inspect',
       audit: 'dump',
-      handler: takeDump(mesh),
+      handler: takeDump(mesh, limits),
     },
     {
       method: 'POST',
       path: '/v1/pyspy_dump/{*proc_reference}',
       level: 'inspect',
       audit: 'stored_dump',
-      handler: storeDump(mesh, telemetry),
+      handler: storeDump(mesh, telemetry, limits),
     },
     {
       method: 'POST',
       path: '/v1/pyspy_profile_svg/{*proc_reference}',
       level: 'inspect',
       audit: 'profile',
-      handler: takeProfile(mesh),
+      handler: takeProfile(mesh, bodies, limits),
     },
     {
       method: 'GET',
       path: '/v1/config/{*proc_reference}',
       level: 'inspect',
       audit: 'config',
-      handler: readConfig(mesh),
+      handler: readConfig(mesh, limits),
     },
-    { method: 'POST', path: '/v1/query', level: 'inspect', audit: 'query', handler: runQuery(telemetry) },
+    { method: 'POST', path: '/v1/query', level: 'inspect', audit: 'query', handler: runQuery(telemetry, bodies) },
 
     { method: 'GET', path: LINK_PATH, level: 'publish', audit: 'link', handler: acceptAgent(openLink) },
     { method: 'GET', path: STORE_PATH, level: 'store', audit: 'store', handler: acceptStore(openStore) },

@@ -2,7 +2,7 @@
 import type { ErrorCode, Failure } from '../../base/index.ts';
 import { ANSWER_MAX_CHARS, type CallRequest, type GatewayFrame } from '../../contract/index.ts';
 import { Asker, CallBudget, type CallEnd } from '../../link/index.ts';
-import { ANSWER_PARTS_MAX, ANSWERS_MAX_CHARS, CALLS_MAX, CALLS_PER_HOST_MAX } from '../limits.ts';
+import type { GatewayLimits } from '../limits.ts';
 
 /** What an agent may say of a call; the other codes are about a request to this gateway, which it knows nothing of. */
 const AGENT_CODES: readonly ErrorCode[] = [
@@ -16,27 +16,27 @@ const AGENT_CODES: readonly ErrorCode[] = [
   'profile_output_unusable',
 ];
 
-const LIMITS = {
-  calls_max: CALLS_PER_HOST_MAX,
-  answer_max_chars: ANSWER_MAX_CHARS,
-  answer_parts_max: ANSWER_PARTS_MAX,
-};
-
 export type AgentCalls = Asker<CallRequest>;
 
 /** What all links of a hub have together. */
-export function hubBudget(): CallBudget {
-  return new CallBudget({ calls_max: CALLS_MAX, answers_max_chars: ANSWERS_MAX_CHARS });
+export function hubBudget({ calls_max, answers_max_chars }: GatewayLimits): CallBudget {
+  return new CallBudget({ calls_max, answers_max_chars });
 }
 
 /** @param lastNumber calls are numbered from the one after it. Default 0 */
-export function agentCalls(send: (frame: GatewayFrame) => void, budget: CallBudget, lastNumber = 0): AgentCalls {
+export function agentCalls(
+  send: (frame: GatewayFrame) => void,
+  budget: CallBudget,
+  { calls_per_host_max, answer_parts_max }: GatewayLimits,
+  lastNumber = 0,
+): AgentCalls {
   const questions = {
     ask: (call: number, request: CallRequest, deadline_ms: number) =>
       send({ type: 'call', call, deadline_ms, request }),
     cancel: (call: number) => send({ type: 'cancel', call }),
   };
-  return new Asker(questions, budget, LIMITS, lastNumber);
+  const limits = { calls_max: calls_per_host_max, answer_max_chars: ANSWER_MAX_CHARS, answer_parts_max };
+  return new Asker(questions, budget, limits, lastNumber);
 }
 
 /** What the agent itself has to say of a call that it did not answer. */

@@ -1,12 +1,17 @@
 /** Sessions that wait for a host name that another holds: by location key, whoever came first first. */
-import { CONTENDERS_MAX } from '../limits.ts';
+import type { GatewayLimits } from '../limits.ts';
 import type { LinkSession } from './session.ts';
 
 /** Less than any clock tells, more than the times' own precision. */
 const TRIFLE_MS = 0.001;
 
 export class Contenders {
+  readonly #max: number;
   readonly #waiting = new Map<string, readonly LinkSession[]>();
+
+  constructor({ contenders_max }: GatewayLimits) {
+    this.#max = contenders_max;
+  }
 
   entries(): Iterable<readonly [string, readonly LinkSession[]]> {
     return [...this.#waiting];
@@ -17,7 +22,7 @@ export class Contenders {
   }
 
   isFull(key: string): boolean {
-    return this.of(key).length >= CONTENDERS_MAX;
+    return this.of(key).length >= this.#max;
   }
 
   /** Now or, so that the order can be told from the times alone, a trifle later than the last newcomer. */

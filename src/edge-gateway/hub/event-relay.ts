@@ -13,7 +13,7 @@
  */
 import type { Log } from '../../base/index.ts';
 import type { EventBatch, GatewayFrame } from '../../contract/index.ts';
-import { EVENT_BATCHES_PER_LINK_MAX } from '../limits.ts';
+import type { GatewayLimits } from '../limits.ts';
 import { NO_TELEMETRY, type Telemetry } from '../ports.ts';
 
 /** Refusals that sending the same batch again cannot cure. */
@@ -32,6 +32,7 @@ export class EventRelay {
   readonly #telemetry: Telemetry | null;
   readonly #log: Log;
   readonly #counts: EventCounts;
+  readonly #batches_max: number;
   readonly #onKept: () => void;
   /** The batches that are at the store, by producer. */
   readonly #storing = new Map<string, EventBatch>();
@@ -46,6 +47,7 @@ export class EventRelay {
     telemetry: Telemetry | null,
     log: Log,
     counts: EventCounts,
+    { event_batches_per_link_max }: GatewayLimits,
     awaited: Readonly<Record<string, number>> = {},
     onKept: () => void = () => {},
   ) {
@@ -53,6 +55,7 @@ export class EventRelay {
     this.#telemetry = telemetry;
     this.#log = log;
     this.#counts = counts;
+    this.#batches_max = event_batches_per_link_max;
     this.#onKept = onKept;
     for (const [producer, seq] of Object.entries(awaited)) this.#awaited.set(producer, seq);
   }
@@ -74,12 +77,12 @@ export class EventRelay {
       this.#telemetry === null ||
       this.#isOver ||
       (awaited !== undefined && batch.seq > awaited) ||
-      (awaited === undefined && this.#awaited.size >= EVENT_BATCHES_PER_LINK_MAX);
+      (awaited === undefined && this.#awaited.size >= this.#batches_max);
     if (isRefused) {
       this.#counts.dropped_batches += 1;
       return;
     }
-    if (this.#waiting.length >= EVENT_BATCHES_PER_LINK_MAX) return this.#drop(batch);
+    if (this.#waiting.length >= this.#batches_max) return this.#drop(batch);
     this.#awaited.delete(batch.producer);
     this.#waiting.push(batch);
     this.#next(this.#telemetry);
@@ -96,7 +99,7 @@ export class EventRelay {
 
   #next(telemetry: Telemetry) {
     for (const batch of [...this.#waiting]) {
-      if (this.#storing.size >= EVENT_BATCHES_PER_LINK_MAX) return;
+      if (this.#storing.size >= this.#batches_max) return;
       if (this.#storing.has(batch.producer)) continue;
       this.#waiting.splice(this.#waiting.indexOf(batch), 1);
       this.#storing.set(batch.producer, batch);

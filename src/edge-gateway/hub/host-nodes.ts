@@ -4,17 +4,21 @@
  * made in memory then, so that memory never shows what was not kept.
  */
 
-import { HEARD_KEPT_MS, STATE_PER_HOST_MAX_CHARS } from '../limits.ts';
+import { type GatewayLimits, LIMITS } from '../limits.ts';
 import type { HubKeeper, KeptHost } from './keeper.ts';
 import { changesOf, differenceOf, type NodeChange } from './node-change.ts';
-import { boundError, type PublishedNode, readPublished } from './published.ts';
+import { boundError, type NodeRules, type PublishedNode, readPublished } from './published.ts';
+import { References } from './references.ts';
 
-/** What hosts share: where their nodes are kept, and who is told. */
-export interface NodeStore {
-  /** Default null: memory only. */
-  readonly keeper?: HubKeeper | null;
-  /** Characters of JSON that one host's nodes may take together. Default STATE_PER_HOST_MAX_CHARS. */
-  readonly state_max_chars?: number;
+/** What the hosts of a hub share: where their nodes are kept, and what they are read by. */
+export interface NodeStore extends NodeRules {
+  /** Null: memory only. */
+  readonly keeper: HubKeeper | null;
+}
+
+/** @param keeper default null: memory only */
+export function nodeStore(limits: GatewayLimits = LIMITS, keeper: HubKeeper | null = null): NodeStore {
+  return { keeper, limits, references: new References(limits) };
 }
 
 /** What the nodes need of their host. */
@@ -36,7 +40,7 @@ export class HostNodes {
   readonly #owner: NodeOwner;
   readonly #index: NodeIndex;
   readonly #keeper: HubKeeper | null;
-  readonly #max_chars: number;
+  readonly #store: NodeStore;
   /** Null while they are only in the keeper. */
   #nodes: Map<string, PublishedNode> | null;
   #chars = 0;
@@ -48,11 +52,11 @@ export class HostNodes {
   readonly #newer = new Set<string>();
 
   /** @param kept the host as the keeper has it; null when it has none. */
-  constructor(owner: NodeOwner, index: NodeIndex, { keeper, state_max_chars }: NodeStore, kept: KeptHost | null) {
+  constructor(owner: NodeOwner, index: NodeIndex, store: NodeStore, kept: KeptHost | null) {
     this.#owner = owner;
     this.#index = index;
-    this.#keeper = keeper ?? null;
-    this.#max_chars = state_max_chars ?? STATE_PER_HOST_MAX_CHARS;
+    this.#keeper = store.keeper;
+    this.#store = store;
     this.#nodes = kept === null ? new Map() : null;
     this.#about = kept;
     this.#kept = kept;
@@ -79,7 +83,7 @@ export class HostNodes {
   /** Gives what differs from the state before; null when there was none, or when it is too much to tell. */
   replace(nodes: ReadonlyMap<string, PublishedNode>): readonly NodeChange[] | null {
     const before = this.#load();
-    const difference = this.#about === null ? null : differenceOf(before, nodes);
+    const difference = this.#about === null ? null : differenceOf(before, nodes, this.#store.limits);
     if (this.#keeper !== null) {
       const put = [...nodes.values()].filter((node) => !this.#isKept(node));
       const removed = [...before.keys()].filter((key) => !nodes.has(key));
@@ -100,14 +104,14 @@ export class HostNodes {
     this.#keepChange(nodes, removed);
     for (const key of removed) this.#delete(key);
     for (const node of nodes) this.#set(node);
-    return boundError(this.size, this.#chars, this.#max_chars);
+    return boundError(this.size, this.#chars, this.#store.limits);
   }
 
   /** What an agent answered: shown when it is newer than what was published and fits, and not written. */
   freshen(node: PublishedNode): void {
     const known = this.#load().get(node.key);
     if (known === undefined || node.as_of_ms <= known.as_of_ms) return;
-    if (boundError(this.size, this.#chars + node.text.length - known.text.length, this.#max_chars) !== null) return;
+    if (boundError(this.size, this.#chars + node.text.length - known.text.length, this.#store.limits) !== null) return;
     if (this.#keeper !== null) this.#newer.add(node.key);
     this.#set(node);
   }
@@ -122,7 +126,8 @@ export class HostNodes {
   /** Writes when the host was last heard, now and then: should its link be gone unseen, it is not gone since long ago. */
   keepHeard(): void {
     const kept = this.#kept;
-    if (kept !== null && this.#owner.heard_at_ms - kept.heard_at_ms >= HEARD_KEPT_MS) this.keepHost(kept.isLinked);
+    if (kept === null || this.#owner.heard_at_ms - kept.heard_at_ms < this.#store.limits.heard_kept_ms) return;
+    this.keepHost(kept.isLinked);
   }
 
   forget(): void {
@@ -140,7 +145,7 @@ export class HostNodes {
     const unreadable: string[] = [];
     const { key: host } = this.#owner;
     for (const { key, text } of this.#keeper?.nodes(host) ?? []) {
-      const node = readPublished(JSON.parse(text), host);
+      const node = readPublished(JSON.parse(text), host, this.#store);
       if (typeof node === 'string') unreadable.push(key);
       else this.#put(node);
     }

@@ -4,11 +4,10 @@ import * as v from 'valibot';
 import { type Failure, type Outcome, success } from '../../base/index.ts';
 import { type ActorRef, NodePayload, refKey } from '../../contract/index.ts';
 import type { CallEnd } from '../../link/index.ts';
-import { RESOLVE_WAIT_MS } from '../limits.ts';
 import type { HostView, NodeView } from '../ports.ts';
 import { agentFailure } from './calls.ts';
 import type { HostLink } from './host-link.ts';
-import { HostNodes, type NodeOwner, type NodeStore } from './host-nodes.ts';
+import { HostNodes, type NodeOwner, type NodeStore, nodeStore } from './host-nodes.ts';
 import type { KeptHost } from './keeper.ts';
 import type { NodeChange } from './node-change.ts';
 import { type PublishedNode, readPublished } from './published.ts';
@@ -31,6 +30,7 @@ export class HostState implements HostView, NodeOwner {
   readonly key: string;
   session: HostLink | null = null;
   #heard_at_ms: number;
+  readonly #store: NodeStore;
   readonly #nodes: HostNodes;
   readonly #texts: Map<string, LocatedNode>;
   readonly #shared = new Map<string, SharedCall>();
@@ -47,11 +47,12 @@ export class HostState implements HostView, NodeOwner {
     name: string,
     texts: Map<string, LocatedNode>,
     onChange: (host: HostState, change: NodeChange) => void = () => {},
-    store: NodeStore = {},
+    store: NodeStore = nodeStore(),
     kept: KeptHost | null = null,
   ) {
     this.name = name;
     this.key = key;
+    this.#store = store;
     this.#heard_at_ms = kept?.heard_at_ms ?? Date.now();
     this.#texts = texts;
     const index = {
@@ -150,7 +151,8 @@ export class HostState implements HostView, NodeOwner {
     let call = this.#shared.get(key);
     if (call === undefined) {
       if (this.session === null) return null;
-      const started = this.session.calls.start({ method: 'introspect', reference }, RESOLVE_WAIT_MS);
+      const { resolve_wait_ms } = this.#store.limits;
+      const started = this.session.calls.start({ method: 'introspect', reference }, resolve_wait_ms);
       const fresh: SharedCall = {
         started_at_ms: performance.now(),
         waiters: 0,
@@ -178,7 +180,7 @@ export class HostState implements HostView, NodeOwner {
   #introspected(key: string, end: CallEnd): IntrospectEnd {
     if (end.kind === 'fault' || end.kind === 'too_large') return { kind: 'failed', failure: agentFailure(end) };
     if (end.kind !== 'answer') return end;
-    const node = readAnswer(end.text, key, this.key);
+    const node = readAnswer(end.text, key, this.key, this.#store);
     if (!node.ok) return { kind: 'failed', failure: node.failure };
     this.#nodes.freshen(node.value);
     return { kind: 'fresh', text: node.value.text };
@@ -190,7 +192,7 @@ export interface LocatedNode {
   readonly node: PublishedNode;
 }
 
-function readAnswer(text: string, key: string, ownHost: string): Outcome<PublishedNode> {
+function readAnswer(text: string, key: string, ownHost: string, store: NodeStore): Outcome<PublishedNode> {
   const broken = (why: string): Outcome<never> => ({
     ok: false,
     failure: { code: 'internal_error', message: `failed to receive the node from its host agent: ${why}` },
@@ -203,7 +205,7 @@ function readAnswer(text: string, key: string, ownHost: string): Outcome<Publish
   }
   const payload = v.safeParse(NodePayload, json);
   if (!payload.success) return broken(`${v.getDotPath(payload.issues[0]) ?? ''}: ${payload.issues[0].message}`);
-  const node = readPublished(payload.output, ownHost);
+  const node = readPublished(payload.output, ownHost, store);
   if (typeof node === 'string') return broken(node);
   return node.key === key ? success(node) : broken(`asked for ${key}, got ${node.identity}`);
 }

@@ -1,5 +1,4 @@
 /** The hosts of a hub, by location key, all their nodes by reference, and the root that lists them. */
-import { GONE_HOST_KEPT_MS, HOSTS_MAX } from '../limits.ts';
 import type { LiveTeller } from '../live/events.ts';
 import type { GatewayIdentity, MeshCounts } from '../ports.ts';
 import { HostState, type LocatedNode } from './host.ts';
@@ -79,9 +78,10 @@ export class Hosts {
 
   /** Forgets the host that is gone longest when there is no room for another. @returns whether there is room now */
   makeRoom(): boolean {
-    const [longest] = this.#hosts.size < HOSTS_MAX ? [] : this.gone();
+    const { hosts_max } = this.#options.store.limits;
+    const [longest] = this.#hosts.size < hosts_max ? [] : this.gone();
     if (longest !== undefined) this.forget(longest);
-    return this.#hosts.size < HOSTS_MAX;
+    return this.#hosts.size < hosts_max;
   }
 
   /** Those without a link, longest gone first. */
@@ -93,7 +93,7 @@ export class Hosts {
 
   /** Forgets hosts that are gone for too long, and writes of the others when they were heard. */
   sweep(): void {
-    const oldest_ms = Date.now() - GONE_HOST_KEPT_MS;
+    const oldest_ms = Date.now() - this.#options.store.limits.gone_host_kept_ms;
     for (const host of [...this.#hosts.values()]) {
       if (host.session === null && host.heard_at_ms < oldest_ms) this.forget(host);
       else this.#options.attempt(() => host.keepHeard());
@@ -104,9 +104,14 @@ export class Hosts {
   due_ms(): number {
     let due_ms = Number.POSITIVE_INFINITY;
     for (const host of this.#hosts.values()) {
-      if (host.session === null) due_ms = Math.min(due_ms, forgottenAt_ms(host));
+      if (host.session === null) due_ms = Math.min(due_ms, this.forgottenAt_ms(host));
     }
     return due_ms;
+  }
+
+  /** When a host whose link is gone is forgotten, wall clock, milliseconds. */
+  forgottenAt_ms({ heard_at_ms }: HostState): number {
+    return heard_at_ms + this.#options.store.limits.gone_host_kept_ms + 1;
   }
 
   forget(host: HostState): void {
@@ -118,9 +123,4 @@ export class Hosts {
   }
 
   readonly #onChange = (host: HostState, change: NodeChange) => this.#options.live.changed(host, change);
-}
-
-/** When a host whose link is gone is forgotten, wall clock, milliseconds. */
-export function forgottenAt_ms({ heard_at_ms }: HostState): number {
-  return heard_at_ms + GONE_HOST_KEPT_MS + 1;
 }

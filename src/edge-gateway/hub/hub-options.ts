@@ -1,5 +1,6 @@
 /** What a hub is made of, apart from links. */
 import type { Log } from '../../base/index.ts';
+import type { GatewayLimits } from '../limits.ts';
 import type { LiveTeller } from '../live/events.ts';
 import type { GatewayIdentity, Principal, Telemetry } from '../ports.ts';
 import type { HubTimer } from './clock.ts';
@@ -27,6 +28,6 @@ export interface HubOptions {
   readonly live?: LiveTeller;
   /** Told when what `kept` gives has changed outside of an event of the session's own link. Default: nobody. */
   readonly onKept?: (session: LinkSession) => void;
-  /** Characters of JSON that one host's nodes may take together. Default STATE_PER_HOST_MAX_CHARS. */
-  readonly state_per_host_max_chars?: number;
+  /** Default: LIMITS. */
+  readonly limits?: GatewayLimits;
 }

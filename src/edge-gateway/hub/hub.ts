@@ -10,13 +10,14 @@
  */
 import { failure, type Outcome, SILENT, sleep, success } from '../../base/index.ts';
 import { type CallRequest, HEARTBEAT_MS, type ProcRef } from '../../contract/index.ts';
-import type { Link } from '../../link/index.ts';
-import { RETRY_AFTER_S, STATE_PER_HOST_MAX_CHARS } from '../limits.ts';
+import type { CallBudget, Link } from '../../link/index.ts';
+import { type GatewayLimits, LIMITS } from '../limits.ts';
 import type { LiveTeller } from '../live/events.ts';
 import { LiveFeed } from '../live/feed.ts';
 import type { CallOptions, Dialler, HostView, HostViews, Mesh, MeshCounts } from '../ports.ts';
 import { hubBudget } from './calls.ts';
 import { HubClock } from './clock.ts';
+import { nodeStore } from './host-nodes.ts';
 import { Hosts } from './hosts.ts';
 import type { HubOptions } from './hub-options.ts';
 import { HubLinks, STOPPING } from './links.ts';
@@ -24,10 +25,9 @@ import { type Client, Reader } from './reader.ts';
 import type { KeptSession, LinkSession } from './session.ts';
 import { renderTree } from './tree.ts';
 
-const RETRY = { retry_after_s: RETRY_AFTER_S };
-
 export class MeshHub implements Mesh, HostViews {
-  readonly #budget = hubBudget();
+  readonly #limits: GatewayLimits;
+  readonly #budget: CallBudget;
   readonly #live: LiveTeller;
   /** Null when live updates are told elsewhere. */
   readonly #feed: LiveFeed | null;
@@ -40,9 +40,11 @@ export class MeshHub implements Mesh, HostViews {
 
   /** @throws RangeError when the heartbeat is out of bounds; whatever the keeper throws. */
   constructor(options: HubOptions) {
-    const { identity, heartbeat_ms = HEARTBEAT_MS, log = SILENT, keeper = null } = options;
+    const { identity, heartbeat_ms = HEARTBEAT_MS, log = SILENT, keeper = null, limits = LIMITS } = options;
     if (!(heartbeat_ms >= 20)) throw new RangeError(`heartbeat_ms must be at least 20, got ${heartbeat_ms}`);
-    const store = { keeper, state_max_chars: options.state_per_host_max_chars ?? STATE_PER_HOST_MAX_CHARS };
+    this.#limits = limits;
+    this.#budget = hubBudget(limits);
+    const store = nodeStore(limits, keeper);
     const attempt = (write: () => void) => {
       try {
         write();
@@ -50,11 +52,11 @@ export class MeshHub implements Mesh, HostViews {
         log.warn(`what changed could not be kept: ${error}`);
       }
     };
-    const feed = new LiveFeed(heartbeat_ms);
+    const feed = new LiveFeed(heartbeat_ms, limits);
     this.#live = options.live ?? feed;
     this.#feed = this.#live === feed ? feed : null;
     this.#hosts = new Hosts({ identity, store, live: this.#live, attempt });
-    this.#reader = new Reader(this.#hosts);
+    this.#reader = new Reader(this.#hosts, limits);
     this.#clock = new HubClock(options.timer ?? 'internal', heartbeat_ms, (looked_at_ms, pause_ms) =>
       Math.min(this.#links.due_ms(looked_at_ms, pause_ms), this.#hosts.due_ms()),
     );
@@ -120,7 +122,10 @@ export class MeshHub implements Mesh, HostViews {
   }
 
   call(proc: ProcRef, request: CallRequest, options: CallOptions): Promise<Outcome<string>> {
-    if (this.#isDraining) return Promise.resolve(failure('service_unavailable', `${STOPPING}: ask again`, RETRY));
+    if (this.#isDraining) {
+      const { retry_after_s } = this.#limits;
+      return Promise.resolve(failure('service_unavailable', `${STOPPING}: ask again`, { retry_after_s }));
+    }
     return this.#reader.call(proc, request, options);
   }
 

@@ -5,7 +5,7 @@
 import type { Log } from '../../base/index.ts';
 import { CLOSE } from '../../contract/index.ts';
 import type { CallBudget, Link } from '../../link/index.ts';
-import { HOSTS_MAX, LINKS_MAX } from '../limits.ts';
+import type { GatewayLimits } from '../limits.ts';
 import type { LiveTeller } from '../live/events.ts';
 import type { Dialler, Principal, Telemetry } from '../ports.ts';
 import type { HubClock, HubTimer } from './clock.ts';
@@ -13,7 +13,7 @@ import { EventCounts } from './event-relay.ts';
 import type { HostState } from './host.ts';
 import { type Greeting, type HostLink, keyOfName } from './host-link.ts';
 import type { NodeStore } from './host-nodes.ts';
-import { forgottenAt_ms, type Hosts } from './hosts.ts';
+import type { Hosts } from './hosts.ts';
 import { HostNames, type NameOwner, REPLACED, type Refusal } from './names.ts';
 import type { NodeChange } from './node-change.ts';
 import { HubCounts, type KeptSession, LinkSession, type SessionOwner } from './session.ts';
@@ -40,6 +40,7 @@ export class HubLinks implements SessionOwner, NameOwner {
   readonly heartbeat_ms: number;
   readonly gateway_version: string;
   readonly budget: CallBudget;
+  readonly limits: GatewayLimits;
   readonly store: NodeStore;
   readonly linkCounts = new HubCounts();
   readonly eventCounts = new EventCounts();
@@ -52,7 +53,7 @@ export class HubLinks implements SessionOwner, NameOwner {
   readonly #clock: HubClock;
   readonly #live: LiveTeller;
   readonly #sessions = new Set<LinkSession>();
-  readonly #names = new HostNames(this);
+  readonly #names: HostNames;
   /** Restored sessions of a host that has one: the end of one was not kept. Agents sort it out by dialling again. */
   readonly #doubles: LinkSession[] = [];
   #isHome: (key: string) => boolean = () => true;
@@ -62,6 +63,7 @@ export class HubLinks implements SessionOwner, NameOwner {
     this.gateway_version = options.gateway_version;
     this.budget = options.budget;
     this.store = options.store;
+    this.limits = options.store.limits;
     this.telemetry = options.telemetry;
     this.log = options.log;
     this.stands = options.stands;
@@ -70,6 +72,7 @@ export class HubLinks implements SessionOwner, NameOwner {
     this.#hosts = options.hosts;
     this.#clock = options.clock;
     this.#live = options.live;
+    this.#names = new HostNames(this);
   }
 
   get timer(): HubTimer {
@@ -78,9 +81,10 @@ export class HubLinks implements SessionOwner, NameOwner {
 
   /** @param isStopping true refuses the link: its agent dials again, here or elsewhere */
   accept(link: Link, dialler: Dialler, isStopping: boolean): LinkSession {
+    const { links_max } = this.limits;
     const session = new LinkSession(link, dialler, this);
     if (isStopping) session.close(CLOSE.going_away, STOPPING);
-    else if (this.#sessions.size >= LINKS_MAX) session.refuse('too_many_links', `at most ${LINKS_MAX} links`, true);
+    else if (this.#sessions.size >= links_max) session.refuse('too_many_links', `at most ${links_max} links`, true);
     else this.#sessions.add(session);
     this.dueChanged(session);
     return session;
@@ -172,7 +176,11 @@ export class HubLinks implements SessionOwner, NameOwner {
       return { code: 'location_forbidden', message, retry: false };
     }
     if (this.#hosts.get(key) !== undefined || this.#hosts.makeRoom()) return null;
-    return { code: 'too_many_hosts', message: `this gateway holds at most ${HOSTS_MAX} hosts`, retry: true };
+    return {
+      code: 'too_many_hosts',
+      message: `this gateway holds at most ${this.limits.hosts_max} hosts`,
+      retry: true,
+    };
   }
 
   admit(session: LinkSession, { key, host: name, incarnation, agent_version }: Greeting): void {
@@ -202,7 +210,7 @@ export class HubLinks implements SessionOwner, NameOwner {
       this.#hosts.forget(host);
     } else {
       this.attempt(() => host.unlink());
-      this.#clock.dueBy(forgottenAt_ms(host));
+      this.#clock.dueBy(this.#hosts.forgottenAt_ms(host));
       this.log.warn(`the link of host ${host.name} is gone; its last state is kept`);
       if (session.hasPublished) this.#live.lost(host);
     }

@@ -6,7 +6,7 @@
  *    has been silent for one and a half heartbeats, the newcomer replaces it (close code 4001).
  */
 import { CLOSE } from '../../contract/index.ts';
-import { TAKEOVER_SILENCE_HEARTBEATS } from '../limits.ts';
+import type { GatewayLimits } from '../limits.ts';
 import { Contenders } from './contenders.ts';
 import type { Greeting, HostLink } from './host-link.ts';
 import type { LinkSession } from './session.ts';
@@ -22,6 +22,7 @@ export interface Refusal {
 /** What names need of the hub. */
 export interface NameOwner {
   readonly heartbeat_ms: number;
+  readonly limits: GatewayLimits;
   /** Milliseconds of the hub's clock. */
   now(): number;
   /** The link that holds a name; null when none does. */
@@ -36,10 +37,11 @@ export interface NameOwner {
 
 export class HostNames {
   readonly #owner: NameOwner;
-  readonly #contenders = new Contenders();
+  readonly #contenders: Contenders;
 
   constructor(owner: NameOwner) {
     this.#owner = owner;
+    this.#contenders = new Contenders(owner.limits);
   }
 
   /** Gives the session its name, refuses it, or has it wait. */
@@ -120,7 +122,8 @@ export class HostNames {
   }
 
   #isSilent(link: HostLink): boolean {
-    return this.#owner.now() - link.alive_at_ms >= TAKEOVER_SILENCE_HEARTBEATS * this.#owner.heartbeat_ms;
+    const { heartbeat_ms, limits } = this.#owner;
+    return this.#owner.now() - link.alive_at_ms >= limits.takeover_silence_heartbeats * heartbeat_ms;
   }
 }
 

@@ -1,5 +1,5 @@
 /** Whether a node that was published differs from what was known, in anything that live updates tell of. */
-import { LIVE_SYNC_CHANGES_MAX } from '../limits.ts';
+import type { GatewayLimits } from '../limits.ts';
 import type { PublishedNode } from './published.ts';
 
 export interface NodeChange {
@@ -26,15 +26,16 @@ export function changesOf(before: PublishedNode | undefined, after: PublishedNod
 export function differenceOf(
   before: ReadonlyMap<string, PublishedNode>,
   after: ReadonlyMap<string, PublishedNode>,
+  { live_sync_changes_max }: GatewayLimits,
 ): readonly NodeChange[] | null {
   const changes: NodeChange[] = [];
   for (const [key, node] of before) {
     if (!after.has(key)) changes.push({ type: 'node_removed', node });
-    if (changes.length > LIVE_SYNC_CHANGES_MAX) return null;
+    if (changes.length > live_sync_changes_max) return null;
   }
   for (const [key, node] of after) {
     changes.push(...changesOf(before.get(key), node));
-    if (changes.length > LIVE_SYNC_CHANGES_MAX) return null;
+    if (changes.length > live_sync_changes_max) return null;
   }
   return changes;
 }

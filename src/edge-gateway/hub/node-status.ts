@@ -4,13 +4,16 @@
  * and the milliseconds in a status.
  */
 import type { LiveProcess, LiveStatus, NodePayload, ProcessInfo } from '../../contract/index.ts';
-import { LIVE_TEXT_MAX_CHARS } from '../limits.ts';
+import type { GatewayLimits } from '../limits.ts';
 
-export function statusOf({ properties }: NodePayload): LiveStatus | null {
+export function statusOf({ properties }: NodePayload, { live_text_max_chars }: GatewayLimits): LiveStatus | null {
+  const cut = (text: string) => cutTo(text, live_text_max_chars);
   if ('Host' in properties) return { Host: { addr: properties.Host.addr } };
   if ('Proc' in properties) {
     const { proc_name, is_poisoned, failed_actor_count, process } = properties.Proc;
-    return { Proc: { name: proc_name, is_poisoned, failed_actor_count, process: process ? processOf(process) : null } };
+    return {
+      Proc: { name: proc_name, is_poisoned, failed_actor_count, process: process ? processOf(process, cut) : null },
+    };
   }
   if ('Actor' in properties) {
     const { actor_type, actor_status, is_system, failure_info, process } = properties.Actor;
@@ -37,7 +40,7 @@ export function sinceOf({ properties }: NodePayload): string | null {
   );
 }
 
-function processOf(process: ProcessInfo): LiveProcess {
+function processOf(process: ProcessInfo, cut: (text: string) => string): LiveProcess {
   const { pid, parent_proc, origin, rank, local_rank, started_at, ended_at, exit_code, signal } = process;
   const command = cut(process.command.join(' '));
   return { pid, parent_proc, origin, command, rank, local_rank, started_at, ended_at, exit_code, signal };
@@ -47,6 +50,6 @@ function withoutRunningTime(status: string): string {
   return status.replace(/ for \d+ms$/, '');
 }
 
-function cut(text: string): string {
-  return text.length > LIVE_TEXT_MAX_CHARS ? `${text.slice(0, LIVE_TEXT_MAX_CHARS - 1)}…` : text;
+function cutTo(text: string, max_chars: number): string {
+  return text.length > max_chars ? `${text.slice(0, max_chars - 1)}…` : text;
 }

@@ -7,9 +7,9 @@
  *  - parents are containment: root, host, proc (NI-2, SP-3); system and stopped sets are subsets of children (LC-1 to LC-4)
  */
 import { type NodePayload, parseActorRef, procOf, refKey } from '../../contract/index.ts';
-import { NODES_PER_HOST_MAX, STATE_PER_HOST_MAX_CHARS } from '../limits.ts';
+import type { GatewayLimits } from '../limits.ts';
 import { sinceOf, statusOf } from './node-status.ts';
-import { type CheckedRef, checkReference } from './references.ts';
+import type { CheckedRef, References } from './references.ts';
 
 export interface PublishedNode {
   readonly key: string;
@@ -27,16 +27,24 @@ export interface PublishedNode {
   readonly addr: string | null;
 }
 
+/** What a node is read by: the references known to be canonical, and the bounds. */
+export interface NodeRules {
+  readonly references: References;
+  readonly limits: GatewayLimits;
+}
+
 /** Why a host's state is too large, or null. */
-export function boundError(nodeCount: number, charCount: number, max_chars = STATE_PER_HOST_MAX_CHARS): string | null {
-  if (nodeCount > NODES_PER_HOST_MAX) return `a host publishes at most ${NODES_PER_HOST_MAX} nodes`;
-  if (charCount > max_chars) return `a host publishes at most ${max_chars} characters`;
+export function boundError(nodeCount: number, charCount: number, limits: GatewayLimits): string | null {
+  const { nodes_per_host_max, state_per_host_max_chars } = limits;
+  if (nodeCount > nodes_per_host_max) return `a host publishes at most ${nodes_per_host_max} nodes`;
+  if (charCount > state_per_host_max_chars) return `a host publishes at most ${state_per_host_max_chars} characters`;
   return null;
 }
 
 /** The node as it will be kept, or one line saying what is wrong with it. */
-export function readPublished(payload: NodePayload, ownHost: string): PublishedNode | string {
-  const self = ownReference(payload.identity, ownHost);
+export function readPublished(payload: NodePayload, ownHost: string, rules: NodeRules): PublishedNode | string {
+  const { references, limits } = rules;
+  const self = ownReference(payload.identity, ownHost, references);
   if (typeof self === 'string') return self;
   const { kind } = self.ref;
   if (kind === 'root') return 'root is not published by hosts';
@@ -45,10 +53,10 @@ export function readPublished(payload: NodePayload, ownHost: string): PublishedN
   if (variant !== 'Error' && variant.toLowerCase() !== kind)
     return wrong(`${variant} properties on a ${kind} reference`);
   for (const child of payload.children) {
-    const reference = ownReference(child, ownHost);
+    const reference = ownReference(child, ownHost, references);
     if (typeof reference === 'string') return wrong(reference);
   }
-  const error = parentError(payload, self, ownHost) ?? linkError(payload) ?? foreignError(payload);
+  const error = parentError(payload, self, ownHost, references) ?? linkError(payload) ?? foreignError(payload);
   if (error !== null) return wrong(error);
   return {
     key: self.key,
@@ -58,22 +66,22 @@ export function readPublished(payload: NodePayload, ownHost: string): PublishedN
     children: payload.children,
     as_of_ms: Date.parse(payload.as_of),
     parent: payload.parent ?? 'root',
-    status: JSON.stringify(statusOf(payload)),
+    status: JSON.stringify(statusOf(payload, limits)),
     since: sinceOf(payload),
     addr: 'Host' in payload.properties ? payload.properties.Host.addr : null,
   };
 }
 
-function ownReference(text: string, ownHost: string): CheckedRef | string {
-  const reference = checkReference(text);
+function ownReference(text: string, ownHost: string, references: References): CheckedRef | string {
+  const reference = references.check(text);
   if (typeof reference === 'string' || reference.host === ownHost) return reference;
   return `reference '${text}' belongs to ${reference.host === '' ? 'no host' : reference.host}, not to ${ownHost}`;
 }
 
-function parentError(payload: NodePayload, self: CheckedRef, ownHost: string): string | null {
+function parentError(payload: NodePayload, self: CheckedRef, ownHost: string, references: References): string | null {
   const { parent } = payload;
   if (self.ref.kind === 'host') return parent === 'root' ? null : 'the parent of a host is root (NI-2)';
-  const reference = parent === null ? 'parent is null' : ownReference(parent, ownHost);
+  const reference = parent === null ? 'parent is null' : ownReference(parent, ownHost, references);
   if (typeof reference === 'string') return reference;
   if (self.ref.kind === 'proc') return reference.ref.kind === 'host' ? null : 'the parent of a proc is its host (NI-2)';
   const proc = self.ref.kind === 'actor' ? refKey(procOf(self.ref)) : '';

@@ -2,7 +2,7 @@
  * Reading nodes, and asking agents on behalf of whoever reads.
  *
  * Host and Proc nodes are answered from what was published, as the text that was written when it came in. An Actor is
- * asked of its agent; after ACTOR_FRESH_WAIT_MS its last published state is shown instead, and `as_of` tells (S1). A host
+ * asked of its agent; after `actor_fresh_wait_ms` its last published state is shown instead, and `as_of` tells (S1). A host
  * whose link is gone answers 504 with its last known payload: nothing old is ever shown as new.
  */
 import { type Failure, failure, type Outcome, success, timestamp } from '../../base/index.ts';
@@ -19,8 +19,9 @@ import {
   renderRef,
 } from '../../contract/index.ts';
 import type { CallEnd, FullBound } from '../../link/index.ts';
-import { ACTOR_FRESH_WAIT_MS, RESOLVE_WAIT_MS, RETRY_AFTER_S, WAITERS_MAX } from '../limits.ts';
+import type { GatewayLimits } from '../limits.ts';
 import type { CallOptions } from '../ports.ts';
+import { retryLater } from '../retry-later.ts';
 import { agentFailure } from './calls.ts';
 import type { HostState, IntrospectEnd } from './host.ts';
 import type { Hosts } from './hosts.ts';
@@ -43,9 +44,11 @@ interface Cancelled {
 
 export class Reader {
   readonly #hosts: Hosts;
+  readonly #limits: GatewayLimits;
   #waiters = 0;
 
-  constructor(hosts: Hosts) {
+  constructor(hosts: Hosts, limits: GatewayLimits) {
+    this.#limits = limits;
     this.#hosts = hosts;
   }
 
@@ -77,12 +80,13 @@ export class Reader {
     const node = host?.find(refKey(proc));
     if (host === undefined || node === undefined) return { ok: false, failure: options.unknown };
     if (host.session === null || !host.isLinked) return { ok: false, failure: gone(host, node) };
-    if (this.#waiters >= WAITERS_MAX) return { ok: false, failure: atCapacity('requests waiting for agents') };
+    if (this.#waiters >= this.#limits.waiters_max)
+      return { ok: false, failure: this.#full('requests waiting for agents') };
     const started = host.session.calls.start({ ...request, reference: node.identity }, options.deadline_ms);
     const end = await this.#waiting(started.end, options.signal, started.cancel);
     if (end.kind === 'answer') return success(end.text);
     if (end.kind === 'late') return { ok: false, failure: options.late };
-    return { ok: false, failure: callFailure(host, node, end) };
+    return { ok: false, failure: this.#failureOf(host, node, end) };
   }
 
   async #readActor(
@@ -91,10 +95,12 @@ export class Reader {
     node: PublishedNode | undefined,
     signal: AbortSignal | undefined,
   ): Promise<Outcome<string>> {
-    if (this.#waiters >= WAITERS_MAX) return { ok: false, failure: atCapacity('requests waiting for agents') };
+    if (this.#waiters >= this.#limits.waiters_max)
+      return { ok: false, failure: this.#full('requests waiting for agents') };
     const asked = host.introspect(ref, node?.identity ?? renderRef(ref));
     if (asked === null) return { ok: false, failure: gone(host, node) };
-    const patience_ms = node === undefined ? RESOLVE_WAIT_MS : ACTOR_FRESH_WAIT_MS;
+    const { resolve_wait_ms, actor_fresh_wait_ms } = this.#limits;
+    const patience_ms = node === undefined ? resolve_wait_ms : actor_fresh_wait_ms;
     const remaining_ms = Math.max(0, asked.call.started_at_ms + patience_ms - performance.now());
     let timer: ReturnType<typeof setTimeout> | undefined;
     const patience = new Promise<IntrospectEnd>((resolve) => {
@@ -109,7 +115,7 @@ export class Reader {
     if (end.kind === 'late') {
       return last === undefined ? failure('gateway_timeout', 'timed out resolving reference') : success(last.text);
     }
-    return { ok: false, failure: callFailure(host, last, end) };
+    return { ok: false, failure: this.#failureOf(host, last, end) };
   }
 
   /** Counts a waiting request, and lets it go when its client does. */
@@ -133,24 +139,28 @@ export class Reader {
       this.#waiters -= 1;
     }
   }
-}
 
-/** What is answered for a call that brought nothing; how a late one ends is its caller's to say. */
-function callFailure(
-  host: HostState,
-  node: PublishedNode | undefined,
-  end: Exclude<CallEnd, { kind: 'answer' | 'late' }>,
-): Failure {
-  switch (end.kind) {
-    case 'fault':
-    case 'too_large':
-      return agentFailure(end);
-    case 'full':
-      return atCapacity(FULL[end.bound]);
-    case 'lost':
-      return gone(host, node);
-    case 'cancelled':
-      return { code: 'gateway_timeout', message: 'the request was cancelled before its answer came' };
+  /** What is answered for a call that brought nothing; how a late one ends is its caller's to say. */
+  #failureOf(
+    host: HostState,
+    node: PublishedNode | undefined,
+    end: Exclude<CallEnd, { kind: 'answer' | 'late' }>,
+  ): Failure {
+    switch (end.kind) {
+      case 'fault':
+      case 'too_large':
+        return agentFailure(end);
+      case 'full':
+        return this.#full(FULL[end.bound]);
+      case 'lost':
+        return gone(host, node);
+      case 'cancelled':
+        return { code: 'gateway_timeout', message: 'the request was cancelled before its answer came' };
+    }
+  }
+
+  #full(what: string): Failure {
+    return retryLater(`too many concurrent introspection requests (${what})`, this.#limits);
   }
 }
 
@@ -175,12 +185,4 @@ function gone(host: HostState, node: PublishedNode | undefined): Failure {
 function hostAddressOf(ref: NodeRef): string {
   const location = hostLocationOf(ref);
   return location === null ? '' : renderChannelAddress(location.url);
-}
-
-function atCapacity(what: string): Failure {
-  return {
-    code: 'service_unavailable',
-    message: `too many concurrent introspection requests (${what}); try again in ${RETRY_AFTER_S} s`,
-    details: { retry_after_s: RETRY_AFTER_S },
-  };
 }

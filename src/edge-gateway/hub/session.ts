@@ -1,7 +1,7 @@
 /**
  * One link of an agent, on top of what both kinds of link have (link/accepting), as contract/link.ts tells it:
  *
- *  1. `hello` within HELLO_WAIT_MS, with a host name and a location that fit, else `refuse` and close. The host must be the
+ *  1. `hello` within `hello_wait_ms`, with a host name and a location that fit, else `refuse` and close. The host must be the
  *     one that the link was opened for, and one that whoever opened it may publish. When another incarnation already
  *     has the name, the hub decides; until then the session is `contested` and answers nothing.
  *  2. After `welcome`: publish frames go to the stream, answers to the calls, events to the relay.
@@ -28,7 +28,7 @@ import {
   type LinkPhase,
   type LinkReceiver,
 } from '../../link/index.ts';
-import { HELLO_WAIT_MS, SYNC_WAIT_MS } from '../limits.ts';
+import type { GatewayLimits } from '../limits.ts';
 import type { Dialler, Principal, Telemetry } from '../ports.ts';
 import { type AgentCalls, agentCalls } from './calls.ts';
 import type { HubTimer } from './clock.ts';
@@ -38,9 +38,6 @@ import { type Greeting, type HostLink, keyOfHello, keyOfName } from './host-link
 import type { NodeStore } from './host-nodes.ts';
 import type { NodeChange } from './node-change.ts';
 import { type KeptStream, PublishedStream } from './stream.ts';
-
-/** Of an agent's version, characters that are remembered. */
-const VERSION_MAX_CHARS = 64;
 
 export class HubCounts {
   gaps = 0;
@@ -67,6 +64,7 @@ export interface SessionOwner {
   readonly heartbeat_ms: number;
   readonly timer: HubTimer;
   readonly gateway_version: string;
+  readonly limits: GatewayLimits;
   readonly store: NodeStore;
   readonly budget: CallBudget;
   readonly linkCounts: HubCounts;
@@ -131,10 +129,10 @@ export class LinkSession implements LinkReceiver, HostLink, AcceptedLinkOwner<Ag
     this.#waits_since_ms = kept?.waits_since_ms ?? now_ms;
     const send = (frame: GatewayFrame) => this.#send(frame);
     // Far above the numbers of the earlier object, whose answers may still come.
-    this.calls = agentCalls(send, owner.budget, kept === null ? 0 : Date.now() * 1_000);
-    const { telemetry, log, eventCounts } = owner;
+    this.calls = agentCalls(send, owner.budget, owner.limits, kept === null ? 0 : Date.now() * 1_000);
+    const { telemetry, log, eventCounts, limits } = owner;
     const onKept = () => owner.onKept(this);
-    this.#events = new EventRelay(send, telemetry, log, eventCounts, kept?.events, onKept);
+    this.#events = new EventRelay(send, telemetry, log, eventCounts, limits, kept?.events, onKept);
   }
 
   /** When the last sign of life came, milliseconds of the hub's clock. */
@@ -224,16 +222,16 @@ export class LinkSession implements LinkReceiver, HostLink, AcceptedLinkOwner<Ag
 
   /** Sends what is due and closes what has been silent for too long. */
   tick(now_ms: number) {
-    const { heartbeat_ms, timer } = this.#owner;
+    const { heartbeat_ms, timer, limits } = this.#owner;
     const waited_ms = now_ms - this.#waits_since_ms;
     if (!this.#owner.stands(this.principal)) return this.close(CLOSE.protocol, 'token revoked');
     const { phase } = this.#accepted;
-    if (phase === 'hello' && waited_ms >= HELLO_WAIT_MS) return this.close(CLOSE.protocol, 'no hello');
+    if (phase === 'hello' && waited_ms >= limits.hello_wait_ms) return this.close(CLOSE.protocol, 'no hello');
     if (phase !== 'live') return;
     if (now_ms - this.alive_at_ms >= SILENCE_MAX_HEARTBEATS * heartbeat_ms) {
       return this.close(CLOSE.protocol, 'silent for too long');
     }
-    if (this.#stream?.isSettled !== true && waited_ms >= SYNC_WAIT_MS)
+    if (this.#stream?.isSettled !== true && waited_ms >= limits.sync_wait_ms)
       return this.close(CLOSE.protocol, 'no whole sync');
     if (timer === 'internal') this.#beat(now_ms);
   }
@@ -241,10 +239,13 @@ export class LinkSession implements LinkReceiver, HostLink, AcceptedLinkOwner<Ag
   /** When a tick next has to look at this session, milliseconds of the hub's clock; infinite when never. */
   due_ms(): number {
     const { phase } = this.#accepted;
-    if (phase === 'hello') return this.#waits_since_ms + HELLO_WAIT_MS;
+    const { heartbeat_ms, limits } = this.#owner;
+    if (phase === 'hello') return this.#waits_since_ms + limits.hello_wait_ms;
     if (phase !== 'live') return Number.POSITIVE_INFINITY;
-    const silence_ms = this.alive_at_ms + SILENCE_MAX_HEARTBEATS * this.#owner.heartbeat_ms;
-    return this.#stream?.isSettled === true ? silence_ms : Math.min(silence_ms, this.#waits_since_ms + SYNC_WAIT_MS);
+    const silence_ms = this.alive_at_ms + SILENCE_MAX_HEARTBEATS * heartbeat_ms;
+    return this.#stream?.isSettled === true
+      ? silence_ms
+      : Math.min(silence_ms, this.#waits_since_ms + limits.sync_wait_ms);
   }
 
   #beat(now_ms: number) {
@@ -254,8 +255,14 @@ export class LinkSession implements LinkReceiver, HostLink, AcceptedLinkOwner<Ag
   greeted(frame: HelloFrame) {
     const { host, incarnation, agent_version } = frame;
     const { principal } = this.#dialler;
+    const { limits } = this.#owner;
     const key = keyOfHello(frame);
-    this.hello = { host, incarnation, agent_version: agent_version.slice(0, VERSION_MAX_CHARS), key: key ?? '' };
+    this.hello = {
+      host,
+      incarnation,
+      agent_version: agent_version.slice(0, limits.agent_version_max_chars),
+      key: key ?? '',
+    };
     if (this.#dialler.host !== null && this.#dialler.host !== host) {
       return this.refuse('host_mismatch', `the link was opened for host '${this.#dialler.host}', not '${host}'`, false);
     }

@@ -12,11 +12,9 @@
  * on in another: from what `kept` told, and from the stage, read back when a frame needs it.
  */
 import type { AgentFrame, NodePayload } from '../../contract/index.ts';
-import { STATE_PER_HOST_MAX_CHARS } from '../limits.ts';
-import type { NodeStore } from './host-nodes.ts';
+import { type NodeStore, nodeStore } from './host-nodes.ts';
 import type { HubKeeper } from './keeper.ts';
 import { boundError, type PublishedNode, readPublished } from './published.ts';
-import { checkReference } from './references.ts';
 
 type SyncFrame = Extract<AgentFrame, { type: 'sync' }>;
 type DeltaFrame = Extract<AgentFrame, { type: 'delta' }>;
@@ -44,7 +42,7 @@ const NOTHING: StreamStep = { kind: 'nothing' };
 export class PublishedStream {
   readonly #ownHost: string;
   readonly #keeper: HubKeeper | null;
-  readonly #max_chars: number;
+  readonly #store: NodeStore;
   #lastSeq: number | null;
   #stage: Map<string, PublishedNode> | null = null;
   #stageChars = 0;
@@ -59,10 +57,15 @@ export class PublishedStream {
    * @param kept where an earlier object left the stream; default: it is new
    * @param hostNode reference of the Host node that this stream has shown; null when none
    */
-  constructor(ownHost: string, store: NodeStore = {}, kept: KeptStream | null = null, hostNode: string | null = null) {
+  constructor(
+    ownHost: string,
+    store: NodeStore = nodeStore(),
+    kept: KeptStream | null = null,
+    hostNode: string | null = null,
+  ) {
     this.#ownHost = ownHost;
-    this.#keeper = store.keeper ?? null;
-    this.#max_chars = store.state_max_chars ?? STATE_PER_HOST_MAX_CHARS;
+    this.#keeper = store.keeper;
+    this.#store = store;
     this.#lastSeq = kept?.lastSeq ?? null;
     this.#awaitsResync = kept?.awaitsResync ?? false;
     this.#isStageAway = kept?.hasStage ?? false;
@@ -111,11 +114,11 @@ export class PublishedStream {
     const stage = this.#stage ?? new Map<string, PublishedNode>();
     this.#stage = stage;
     for (const payload of frame.nodes) {
-      const node = readPublished(payload, this.#ownHost);
+      const node = readPublished(payload, this.#ownHost, this.#store);
       if (typeof node === 'string') return { kind: 'violation', reason: node };
       this.#put(stage, node);
     }
-    const error = boundError(stage.size, this.#stageChars, this.#max_chars);
+    const error = boundError(stage.size, this.#stageChars, this.#store.limits);
     if (error !== null) return { kind: 'violation', reason: error };
     if (frame.more) {
       // What a link left behind that ended unseen is not of this stage.
@@ -139,7 +142,7 @@ export class PublishedStream {
       return { kind: 'violation', reason: 'delta before the first sync' };
     const nodes: PublishedNode[] = [];
     for (const payload of frame.nodes) {
-      const node = readPublished(payload, this.#ownHost);
+      const node = readPublished(payload, this.#ownHost, this.#store);
       if (typeof node === 'string') return { kind: 'violation', reason: node };
       if (this.#stage === null && node.kind === 'host' && node.identity !== this.#hostNode) {
         return { kind: 'violation', reason: `a delta may not put ${node.identity} in the place of ${this.#hostNode}` };
@@ -148,7 +151,7 @@ export class PublishedStream {
     }
     const removed: string[] = [];
     for (const text of frame.removed) {
-      const reference = checkReference(text);
+      const reference = this.#store.references.check(text);
       if (typeof reference === 'string') return { kind: 'violation', reason: reference };
       if (reference.host !== this.#ownHost) return { kind: 'violation', reason: `removed '${text}' is another host's` };
       if (reference.ref.kind === 'host') return { kind: 'violation', reason: 'the host node is removed by bye alone' };
@@ -158,7 +161,7 @@ export class PublishedStream {
     if (stage === null) return { kind: 'change', nodes, removed };
     for (const key of removed) this.#remove(stage, key);
     for (const node of nodes) this.#put(stage, node);
-    const error = boundError(stage.size, this.#stageChars, this.#max_chars);
+    const error = boundError(stage.size, this.#stageChars, this.#store.limits);
     if (error !== null) return { kind: 'violation', reason: error };
     this.#keepStep(frame.nodes, removed);
     return NOTHING;
@@ -184,7 +187,7 @@ export class PublishedStream {
     for (const step of this.#keeper?.staged(this.#ownHost) ?? []) {
       for (const key of step.removed) this.#remove(stage, key);
       for (const payload of JSON.parse(step.nodes)) {
-        const node = readPublished(payload, this.#ownHost);
+        const node = readPublished(payload, this.#ownHost, this.#store);
         if (typeof node !== 'string') this.#put(stage, node);
       }
     }

@@ -7,18 +7,16 @@
  */
 import { timestamp } from '../../base/index.ts';
 import type { SnapshotReason } from '../../contract/index.ts';
-import { LIVE_STALL_MS } from '../limits.ts';
+import type { GatewayLimits } from '../limits.ts';
 import { encodeText, type LiveLog } from './log.ts';
 
-/** How long a browser's EventSource waits before it comes back, milliseconds. */
-const RETRY_MS = 1_000;
-const GREETING = `retry: ${RETRY_MS}\n\n`;
 const HEARTBEAT = ': heartbeat\n\n';
 
 export class LiveClient {
   readonly stream: ReadableStream<Uint8Array>;
   readonly #log: LiveLog;
   readonly #heartbeat_ms: number;
+  readonly #limits: GatewayLimits;
   readonly #onEnd: (client: LiveClient) => void;
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   /** Number of the last event that was handed over, or that a snapshot stood for. */
@@ -34,9 +32,16 @@ export class LiveClient {
    * @param heartbeat_ms silence after which a comment is sent, milliseconds
    * @param onEnd called once, when the client has gone or `close` was called
    */
-  constructor(log: LiveLog, after: string | null, heartbeat_ms: number, onEnd: (client: LiveClient) => void) {
+  constructor(
+    log: LiveLog,
+    after: string | null,
+    heartbeat_ms: number,
+    limits: GatewayLimits,
+    onEnd: (client: LiveClient) => void,
+  ) {
     this.#log = log;
     this.#heartbeat_ms = heartbeat_ms;
+    this.#limits = limits;
     this.#onEnd = onEnd;
     const number = after === null ? null : log.numberOf(after);
     this.#read = number ?? log.last;
@@ -70,7 +75,7 @@ export class LiveClient {
     let chunk = this.#next();
     if (!this.#isGreeted) {
       this.#isGreeted = true;
-      chunk = joined(encodeText(GREETING), chunk);
+      chunk = joined(encodeText(`retry: ${this.#limits.live_retry_ms}\n\n`), chunk);
     }
     if (chunk === null) {
       await this.#news();
@@ -112,9 +117,10 @@ export class LiveClient {
 
   /** From here on it is the client's turn to read. */
   #expectReader(): void {
+    const { live_stall_ms } = this.#limits;
     this.#timer = setTimeout(() => {
-      this.#end()?.error(new Error(`live updates were not read for ${LIVE_STALL_MS / 1_000} s`));
-    }, LIVE_STALL_MS);
+      this.#end()?.error(new Error(`live updates were not read for ${live_stall_ms / 1_000} s`));
+    }, live_stall_ms);
   }
 
   /** Gives the controller to whoever ends it first. */

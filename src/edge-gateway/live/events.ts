@@ -3,7 +3,7 @@ import { timestamp } from '../../base/index.ts';
 import type { LiveEvent } from '../../contract/index.ts';
 import type { NodeChange } from '../hub/node-change.ts';
 import type { PublishedNode } from '../hub/published.ts';
-import { LIVE_EVENT_MAX_CHARS } from '../limits.ts';
+import type { GatewayLimits } from '../limits.ts';
 
 /** A host as events name it. */
 export interface HostName {
@@ -37,11 +37,11 @@ export function hostRemoved(host: HostName): LiveMessage {
   return message({ type: 'host_removed', ...aboutHost(host) });
 }
 
-export function nodeChanged({ name }: HostName, { type, node }: NodeChange): LiveMessage {
+export function nodeChanged({ name }: HostName, { type, node }: NodeChange, limits: GatewayLimits): LiveMessage {
   const about = { reference: node.identity, kind: node.kind, host: name };
   const { parent } = node;
   if (type === 'node_removed') return message({ type, ...about, as_of: timestamp(Date.now()), parent });
-  return [type, nodeData(type, about, node)];
+  return [type, nodeData(type, about, node, limits)];
 }
 
 function message(event: LiveEvent): LiveMessage {
@@ -53,10 +53,10 @@ function aboutHost({ name, identity }: HostName) {
 }
 
 /** The status is text already, made when the node was published. */
-function nodeData(type: string, about: object, node: PublishedNode): string {
+function nodeData(type: string, about: object, node: PublishedNode, { live_event_max_chars }: GatewayLimits): string {
   const { parent, since, status } = node;
   const as_of = timestamp(node.as_of_ms);
   const head = JSON.stringify({ type, ...about, as_of, parent, num_children: node.children.length, since });
   const data = `${head.slice(0, -1)},"status":${status}}`;
-  return data.length > LIVE_EVENT_MAX_CHARS ? `${head.slice(0, -1)},"status":null}` : data;
+  return data.length > live_event_max_chars ? `${head.slice(0, -1)},"status":null}` : data;
 }

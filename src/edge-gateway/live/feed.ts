@@ -1,7 +1,8 @@
 /** Live updates: what the hub tells goes into the log, and every client that waits is woken. The events: contract/live.ts. */
-import { failure, type Outcome, success } from '../../base/index.ts';
+import { type Outcome, success } from '../../base/index.ts';
 import type { NodeChange } from '../hub/node-change.ts';
-import { LIVE_CLIENTS_MAX, RETRY_AFTER_S } from '../limits.ts';
+import type { GatewayLimits } from '../limits.ts';
+import { retryLater } from '../retry-later.ts';
 import { LiveClient } from './client.ts';
 import {
   type HostName,
@@ -15,14 +16,17 @@ import {
 import { LiveLog } from './log.ts';
 
 export class LiveFeed implements LiveTeller {
-  readonly #log = new LiveLog();
+  readonly #log: LiveLog;
   readonly #clients = new Set<LiveClient>();
   readonly #heartbeat_ms: number;
+  readonly #limits: GatewayLimits;
   #isOver = false;
 
   /** @param heartbeat_ms silence after which a client gets a comment, milliseconds */
-  constructor(heartbeat_ms: number) {
+  constructor(heartbeat_ms: number, limits: GatewayLimits) {
     this.#heartbeat_ms = heartbeat_ms;
+    this.#limits = limits;
+    this.#log = new LiveLog(limits);
   }
 
   get clients(): number {
@@ -30,18 +34,18 @@ export class LiveFeed implements LiveTeller {
   }
 
   /**
-   * A stream of server-sent events as bytes. Fails with `service_unavailable` at LIVE_CLIENTS_MAX and after `close`.
+   * A stream of server-sent events as bytes. Fails with `service_unavailable` at `live_clients_max` and after `close`.
    *
    * @param after `Last-Event-ID`, null when the client is new
    */
   open(after: string | null): Outcome<ReadableStream<Uint8Array>> {
-    if (this.#isOver || this.#clients.size >= LIVE_CLIENTS_MAX) {
-      const why = this.#isOver ? 'this gateway is stopping' : `at most ${LIVE_CLIENTS_MAX} clients follow at once`;
-      return failure('service_unavailable', `${why}; try again in ${RETRY_AFTER_S} s`, {
-        retry_after_s: RETRY_AFTER_S,
-      });
+    const { live_clients_max } = this.#limits;
+    if (this.#isOver || this.#clients.size >= live_clients_max) {
+      const why = this.#isOver ? 'this gateway is stopping' : `at most ${live_clients_max} clients follow at once`;
+      return { ok: false, failure: retryLater(why, this.#limits) };
     }
-    const client = new LiveClient(this.#log, after, this.#heartbeat_ms, (ended) => this.#clients.delete(ended));
+    const onEnd = (ended: LiveClient) => this.#clients.delete(ended);
+    const client = new LiveClient(this.#log, after, this.#heartbeat_ms, this.#limits, onEnd);
     this.#clients.add(client);
     return success(client.stream);
   }
@@ -59,7 +63,7 @@ export class LiveFeed implements LiveTeller {
   }
 
   changed(host: HostName, change: NodeChange): void {
-    this.tell(nodeChanged(host, change));
+    this.tell(nodeChanged(host, change, this.#limits));
   }
 
   tell([type, data]: LiveMessage): void {

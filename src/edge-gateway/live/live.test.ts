@@ -3,15 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { changesOf, differenceOf } from '../hub/node-change.ts';
 import { sinceOf, statusOf } from '../hub/node-status.ts';
 import type { PublishedNode } from '../hub/published.ts';
-import {
-  LIVE_CHUNK_MAX_BYTES,
-  LIVE_EVENT_MAX_CHARS,
-  LIVE_EVENTS_MAX,
-  LIVE_EVENTS_MAX_BYTES,
-  LIVE_STALL_MS,
-  LIVE_SYNC_CHANGES_MAX,
-  LIVE_TEXT_MAX_CHARS,
-} from '../limits.ts';
+import { LIMITS } from '../limits.ts';
 import { LiveClient } from './client.ts';
 import { LiveFeed } from './feed.ts';
 import { LiveLog } from './log.ts';
@@ -22,24 +14,28 @@ afterEach(() => {
 
 describe('the log', () => {
   it('keeps so many events, and drops the oldest for one more', () => {
-    const log = new LiveLog();
-    for (let n = 0; n < LIVE_EVENTS_MAX; n += 1) log.append('t', '{}');
-    expect([log.kept.events, log.after(0) === null]).toEqual([LIVE_EVENTS_MAX, false]);
+    const log = new LiveLog(LIMITS);
+    for (let n = 0; n < LIMITS.live_events_max; n += 1) log.append('t', '{}');
+    expect([log.kept.events, log.after(0) === null]).toEqual([LIMITS.live_events_max, false]);
     log.append('t', '{}');
-    expect([log.kept.events, log.after(0) === null, log.after(1) === null]).toEqual([LIVE_EVENTS_MAX, true, false]);
+    expect([log.kept.events, log.after(0) === null, log.after(1) === null]).toEqual([
+      LIMITS.live_events_max,
+      true,
+      false,
+    ]);
   });
 
   it('keeps so many bytes, and drops the oldest for one more', () => {
-    const log = new LiveLog();
+    const log = new LiveLog(LIMITS);
     const overhead = log.frame('t', '', 1).length;
-    const half = LIVE_EVENTS_MAX_BYTES / 2 - overhead;
+    const half = LIMITS.live_events_max_bytes / 2 - overhead;
     log.append('t', 'x'.repeat(half));
     log.append('t', 'x'.repeat(half));
-    expect(log.kept).toEqual({ events: 2, bytes: LIVE_EVENTS_MAX_BYTES });
+    expect(log.kept).toEqual({ events: 2, bytes: LIMITS.live_events_max_bytes });
     log.append('t', '');
-    expect(log.kept).toEqual({ events: 2, bytes: LIVE_EVENTS_MAX_BYTES / 2 + overhead });
+    expect(log.kept).toEqual({ events: 2, bytes: LIMITS.live_events_max_bytes / 2 + overhead });
     // One that is over the bound alone leaves nothing, and everybody has to read again.
-    log.append('t', 'x'.repeat(LIVE_EVENTS_MAX_BYTES));
+    log.append('t', 'x'.repeat(LIMITS.live_events_max_bytes));
     expect([log.kept, log.after(3), log.after(4)]).toEqual([
       { events: 0, bytes: 0 },
       null,
@@ -50,9 +46,9 @@ describe('the log', () => {
   });
 
   it('hands out a chunk up to its bound, at least one event, and what is left next time', () => {
-    const log = new LiveLog();
-    const data = 'x'.repeat(LIVE_CHUNK_MAX_BYTES / 2 - log.frame('t', '', 1).length);
-    for (const more of ['', '', 'x', '', 'x'.repeat(LIVE_CHUNK_MAX_BYTES)]) log.append('t', data + more);
+    const log = new LiveLog(LIMITS);
+    const data = 'x'.repeat(LIMITS.live_chunk_max_bytes / 2 - log.frame('t', '', 1).length);
+    for (const more of ['', '', 'x', '', 'x'.repeat(LIMITS.live_chunk_max_bytes)]) log.append('t', data + more);
     const chunks: number[] = [];
     for (let last = 0; last < log.last; ) {
       const chunk = log.after(last);
@@ -64,7 +60,7 @@ describe('the log', () => {
   });
 
   it('reads only ids of its own run, up to the latest', () => {
-    const log = new LiveLog();
+    const log = new LiveLog(LIMITS);
     log.append('t', '{}');
     const id = /id: (\S+)/.exec(new TextDecoder().decode(log.frame('t', '', 1)))?.[1] ?? '';
     const run = id.split('.')[0];
@@ -82,7 +78,7 @@ describe('the log', () => {
     ]) {
       expect([other, log.numberOf(other)]).toEqual([other, null]);
     }
-    expect(new LiveLog().numberOf(id)).toBeNull();
+    expect(new LiveLog(LIMITS).numberOf(id)).toBeNull();
   });
 });
 
@@ -90,10 +86,10 @@ describe('a client', () => {
   it('takes nothing while it does not read, and is cut after its time', async () => {
     vi.useFakeTimers();
     const ended: LiveClient[] = [];
-    const client = new LiveClient(new LiveLog(), null, 5_000, (each) => ended.push(each));
+    const client = new LiveClient(new LiveLog(LIMITS), null, 5_000, LIMITS, (each) => ended.push(each));
     const reader = client.stream.getReader();
     await reader.read();
-    await vi.advanceTimersByTimeAsync(LIVE_STALL_MS - 1);
+    await vi.advanceTimersByTimeAsync(LIMITS.live_stall_ms - 1);
     expect(ended).toEqual([]);
     await vi.advanceTimersByTimeAsync(1);
     expect(ended).toEqual([client]);
@@ -104,7 +100,7 @@ describe('a client', () => {
   it('that reads is never cut, however long nothing happens', async () => {
     vi.useFakeTimers();
     const ended: LiveClient[] = [];
-    const client = new LiveClient(new LiveLog(), null, 5_000, (each) => ended.push(each));
+    const client = new LiveClient(new LiveLog(LIMITS), null, 5_000, LIMITS, (each) => ended.push(each));
     const reader = client.stream.getReader();
     let heartbeats = 0;
     const reading = (async () => {
@@ -114,8 +110,8 @@ describe('a client', () => {
         if (new TextDecoder().decode(value) === ': heartbeat\n\n') heartbeats += 1;
       }
     })();
-    await vi.advanceTimersByTimeAsync(3 * LIVE_STALL_MS);
-    expect([ended, heartbeats]).toEqual([[], (3 * LIVE_STALL_MS) / 5_000]);
+    await vi.advanceTimersByTimeAsync(3 * LIMITS.live_stall_ms);
+    expect([ended, heartbeats]).toEqual([[], (3 * LIMITS.live_stall_ms) / 5_000]);
     client.close();
     await reading;
     expect([ended, vi.getTimerCount()]).toEqual([[client], 0]);
@@ -124,7 +120,7 @@ describe('a client', () => {
 
 describe('an event', () => {
   it('goes without its status when it is longer than its bound', async () => {
-    const feed = new LiveFeed(5_000);
+    const feed = new LiveFeed(5_000, LIMITS);
     const opened = feed.open(null);
     if (!opened.ok) throw new Error(opened.failure.message);
     const reader = opened.value.getReader();
@@ -136,21 +132,24 @@ describe('an event', () => {
       return /^data: (.*)$/m.exec(await next())?.[1] ?? '';
     };
     const overhead = (await tell(0)).length;
-    expect(await tell(LIVE_EVENT_MAX_CHARS - overhead)).toHaveLength(LIVE_EVENT_MAX_CHARS);
-    expect(await tell(LIVE_EVENT_MAX_CHARS - overhead + 1)).toMatch(/"status":null}$/);
+    expect(await tell(LIMITS.live_event_max_chars - overhead)).toHaveLength(LIMITS.live_event_max_chars);
+    expect(await tell(LIMITS.live_event_max_chars - overhead + 1)).toMatch(/"status":null}$/);
     feed.close();
   });
 
   it('holds texts up to their bound', () => {
     const failure = (code: string, message: string) =>
-      statusOf({
-        identity: 'x',
-        properties: { Error: { code, message } },
-        children: [],
-        parent: null,
-        as_of: '2026-03-02T09:20:11.655Z',
-      });
-    const whole = 'x'.repeat(LIVE_TEXT_MAX_CHARS);
+      statusOf(
+        {
+          identity: 'x',
+          properties: { Error: { code, message } },
+          children: [],
+          parent: null,
+          as_of: '2026-03-02T09:20:11.655Z',
+        },
+        LIMITS,
+      );
+    const whole = 'x'.repeat(LIMITS.live_text_max_chars);
     expect(failure('c', whole)).toEqual({ Error: { code: 'c', message: whole } });
     expect(failure('c', `${whole}y`)).toEqual({ Error: { code: 'c', message: `${whole.slice(1)}…` } });
   });
@@ -175,10 +174,14 @@ describe('a change', () => {
 
   it('of a whole state is told one by one up to the bound', () => {
     const state = (count: number) => new Map(Array.from({ length: count }, (_, n) => [`p${n}`, node(`p${n}`)]));
-    expect(differenceOf(new Map(), state(LIVE_SYNC_CHANGES_MAX))).toHaveLength(LIVE_SYNC_CHANGES_MAX);
-    expect(differenceOf(new Map(), state(LIVE_SYNC_CHANGES_MAX + 1))).toBeNull();
-    expect(differenceOf(state(LIVE_SYNC_CHANGES_MAX), new Map())).toHaveLength(LIVE_SYNC_CHANGES_MAX);
-    expect(differenceOf(state(LIVE_SYNC_CHANGES_MAX + 1), new Map())).toBeNull();
+    expect(differenceOf(new Map(), state(LIMITS.live_sync_changes_max), LIMITS)).toHaveLength(
+      LIMITS.live_sync_changes_max,
+    );
+    expect(differenceOf(new Map(), state(LIMITS.live_sync_changes_max + 1), LIMITS)).toBeNull();
+    expect(differenceOf(state(LIMITS.live_sync_changes_max), new Map(), LIMITS)).toHaveLength(
+      LIMITS.live_sync_changes_max,
+    );
+    expect(differenceOf(state(LIMITS.live_sync_changes_max + 1), new Map(), LIMITS)).toBeNull();
   });
 });
 

@@ -2,7 +2,7 @@
  * The last live updates, numbered. An `id` is `<run>.<number>`: the run is drawn when the gateway starts, so that a number
  * of an earlier run is never taken for one of this. Each event is kept as the bytes that are sent, once for all clients.
  */
-import { LIVE_CHUNK_MAX_BYTES, LIVE_EVENTS_MAX, LIVE_EVENTS_MAX_BYTES } from '../limits.ts';
+import type { GatewayLimits } from '../limits.ts';
 
 const ENCODER = new TextEncoder();
 
@@ -11,12 +11,21 @@ export function encodeText(text: string): Uint8Array {
 }
 
 export class LiveLog {
+  readonly #events_max: number;
+  readonly #events_max_bytes: number;
+  readonly #chunk_max_bytes: number;
   readonly #run = crypto.randomUUID().replaceAll('-', '').slice(0, 12);
   /** The event with number n is at n modulo the length; outside of first..last is rubble. */
   readonly #ring: Uint8Array[] = [];
   #first = 1;
   #last = 0;
   #bytes = 0;
+
+  constructor({ live_events_max, live_events_max_bytes, live_chunk_max_bytes }: GatewayLimits) {
+    this.#events_max = live_events_max;
+    this.#events_max_bytes = live_events_max_bytes;
+    this.#chunk_max_bytes = live_chunk_max_bytes;
+  }
 
   /** The number of the latest event, 0 before the first. */
   get last(): number {
@@ -33,8 +42,8 @@ export class LiveLog {
     this.#last += 1;
     const frame = this.frame(type, data, this.#last);
     this.#bytes += frame.length;
-    while (this.#last - this.#first >= LIVE_EVENTS_MAX || this.#bytes > LIVE_EVENTS_MAX_BYTES) this.#dropFirst(frame);
-    this.#ring[this.#last % LIVE_EVENTS_MAX] = frame;
+    while (this.#last - this.#first >= this.#events_max || this.#bytes > this.#events_max_bytes) this.#dropFirst(frame);
+    this.#ring[this.#last % this.#events_max] = frame;
   }
 
   /** One server-sent event as bytes. */
@@ -55,7 +64,7 @@ export class LiveLog {
     let size = 0;
     while (last < this.#last) {
       const next = this.#at(last + 1).length;
-      if (size > 0 && size + next > LIVE_CHUNK_MAX_BYTES) break;
+      if (size > 0 && size + next > this.#chunk_max_bytes) break;
       size += next;
       last += 1;
     }
@@ -69,14 +78,14 @@ export class LiveLog {
   }
 
   #at(number: number): Uint8Array {
-    return this.#ring[number % LIVE_EVENTS_MAX] ?? new Uint8Array();
+    return this.#ring[number % this.#events_max] ?? new Uint8Array();
   }
 
   /** @param newest the event that is being added, which is dropped at once when it alone is over the bound. */
   #dropFirst(newest: Uint8Array): void {
     const dropped = this.#first === this.#last ? newest : this.#at(this.#first);
     this.#bytes -= dropped.length;
-    this.#ring[this.#first % LIVE_EVENTS_MAX] = new Uint8Array();
+    this.#ring[this.#first % this.#events_max] = new Uint8Array();
     this.#first += 1;
   }
 }

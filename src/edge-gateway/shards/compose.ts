@@ -3,6 +3,7 @@ import type { Log } from '../../base/index.ts';
 import { HOST_NAME_MAX_CHARS, hostLocation, locationKey } from '../../contract/index.ts';
 import { createGateway, type Gateway } from '../http/gateway.ts';
 import { failureResponse } from '../http/respond.ts';
+import type { GatewayLimits } from '../limits.ts';
 import type {
   AccessPolicy,
   Dialler,
@@ -26,6 +27,8 @@ export interface ShardedOptions {
   readonly directory: Peer;
   readonly observer: Observer;
   readonly log: Log;
+  /** Default: LIMITS. */
+  readonly limits?: GatewayLimits;
 }
 
 export function composeSharded(options: ShardedOptions): Gateway {

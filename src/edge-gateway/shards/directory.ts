@@ -12,7 +12,7 @@ import type { Link, LinkReceiver } from '../../link/index.ts';
 import { failureResponse } from '../http/respond.ts';
 import { RootText } from '../hub/root.ts';
 import { byHostName } from '../hub/tree.ts';
-import { SNAPSHOT_FIRST_MS } from '../limits.ts';
+import { type GatewayLimits, LIMITS } from '../limits.ts';
 import { hostLinked, hostLost, hostRemoved, type LiveMessage } from '../live/events.ts';
 import { LiveFeed } from '../live/feed.ts';
 import type { AccessPolicy, Dialler, Telemetry } from '../ports.ts';
@@ -48,6 +48,7 @@ const STORE_HEARD = 'store_heard_at';
 
 export class Directory {
   readonly #options: DirectoryOptions;
+  readonly #limits: GatewayLimits;
   readonly #notes: Notes;
   readonly #hosts = new Map<string, Entry>();
   readonly #live: LiveFeed;
@@ -58,8 +59,9 @@ export class Directory {
   #isCapturing = false;
 
   constructor(options: DirectoryOptions) {
-    const { sql, log, version, heartbeat_ms, started_by, stands } = options;
+    const { sql, log, version, heartbeat_ms, started_by, stands, limits = LIMITS } = options;
     this.#options = options;
+    this.#limits = limits;
     this.#notes = new Notes(sql);
     sql.exec(
       'CREATE TABLE IF NOT EXISTS directory (name TEXT PRIMARY KEY, shard TEXT NOT NULL, identity TEXT NOT NULL, ' +
@@ -74,12 +76,12 @@ export class Directory {
     }
     const started_at = this.#notes.get(STARTED) ?? timestamp(Date.now());
     this.#notes.set(STARTED, started_at);
-    this.#live = new LiveFeed(heartbeat_ms);
+    this.#live = new LiveFeed(heartbeat_ms, limits);
     this.#root = new RootText({ started_at, started_by }, () => [...this.#hosts.values()].sort(byHostName));
     const heard = this.#notes.get(STORE_HEARD);
     const heard_at_ms = heard === null ? null : Number(heard);
     if (options.telemetry === null) {
-      const store = new StoreLink({ version, log, heartbeat_ms, stands, heard_at_ms });
+      const store = new StoreLink({ version, log, heartbeat_ms, stands, heard_at_ms, limits });
       this.#store = store;
       this.#telemetry = store;
     } else {
@@ -94,6 +96,7 @@ export class Directory {
       telemetry: this.#telemetry,
       log,
       what: 'snapshot',
+      limits,
       ...(state === null ? {} : { from: JSON.parse(state) as ProducerState }),
       onSeq: (next) => this.#notes.set(PRODUCER, JSON.stringify(next)),
     });
@@ -190,7 +193,7 @@ export class Directory {
       for (const host of gone) this.#live.tell(hostRemoved(host));
       for (const host of hosts) this.#live.tell(host.isLinked ? hostLinked(host, true) : hostLost(host));
     }
-    if (this.dueAt_ms() === null) this.#plan(SNAPSHOT_FIRST_MS);
+    if (this.dueAt_ms() === null) this.#plan(this.#limits.snapshot_first_ms);
   }
 
   /** Whether it says that a host has left which is now at another shard. */

@@ -14,7 +14,8 @@ import * as v from 'valibot';
 import { type ErrorCode, type Failure, failure, messageOf, type Outcome, success } from '../../base/index.ts';
 import { ApiErrorEnvelope, ERROR_STATUS } from '../../contract/index.ts';
 import { envelope } from '../http/respond.ts';
-import { RETRY_AFTER_S } from '../limits.ts';
+import { LIMITS } from '../limits.ts';
+import { retryLater } from '../retry-later.ts';
 
 /** A shard or the directory, as the others reach it. May throw when it cannot be reached. */
 export interface Peer {
@@ -69,9 +70,7 @@ export function outcomeResponse(outcome: Outcome<string | undefined> | Outcome<v
 }
 
 export function outOfReach(error: unknown): Failure {
-  const why = messageOf(error);
-  const message = `a part of this gateway did not answer (${why}); try again in ${RETRY_AFTER_S} s`;
-  return { code: 'service_unavailable', message, details: { retry_after_s: RETRY_AFTER_S } };
+  return retryLater(`a part of this gateway did not answer (${messageOf(error)})`, LIMITS);
 }
 
 function readFailure(text: string): Failure {

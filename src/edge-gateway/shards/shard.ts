@@ -9,7 +9,7 @@ import type { LinkReceiver } from '../../link/index.ts';
 import { MeshHub } from '../hub/hub.ts';
 import { type Sql, SqliteKeeper } from '../hub/sqlite-keeper.ts';
 import { byHostName, renderHost } from '../hub/tree.ts';
-import { SHARD_STATE_PER_HOST_MAX_CHARS, TOLD_AGAIN_MS } from '../limits.ts';
+import { type GatewayLimits, LIMITS } from '../limits.ts';
 import type { AccessPolicy, Telemetry } from '../ports.ts';
 import { type ProducerState, RowSender } from '../store/row-sender.ts';
 import { hostRows } from '../store/snapshot-rows.ts';
@@ -25,6 +25,8 @@ export interface PartOptions {
   readonly log: Log;
   /** Milliseconds. */
   readonly heartbeat_ms: number;
+  /** Default: LIMITS. */
+  readonly limits?: GatewayLimits;
 }
 
 export interface ShardOptions extends PartOptions {
@@ -45,12 +47,26 @@ const PRODUCER = 'snapshot_producer';
 
 export class Shard {
   readonly hub: MeshHub;
+  readonly #limits: GatewayLimits;
   readonly #teller: Teller;
   readonly #snapshots: RowSender;
   #isCapturing = false;
 
   constructor(options: ShardOptions) {
-    const { sql, id, directory, telemetry, version, log, heartbeat_ms, stands, onKept, onBehind } = options;
+    const {
+      sql,
+      id,
+      directory,
+      telemetry,
+      version,
+      log,
+      heartbeat_ms,
+      stands,
+      onKept,
+      onBehind,
+      limits = LIMITS,
+    } = options;
+    this.#limits = limits;
     const notes = new Notes(sql);
     this.#teller = new Teller({
       shard: id,
@@ -61,6 +77,7 @@ export class Shard {
         set: (isPending) => notes.set(PENDING, isPending ? 'yes' : null),
       },
       onBehind,
+      limits,
     });
     this.hub = new MeshHub({
       // The root is the directory's: what a shard's hub would say of it is never read.
@@ -68,7 +85,7 @@ export class Shard {
       telemetry,
       log,
       heartbeat_ms,
-      state_per_host_max_chars: SHARD_STATE_PER_HOST_MAX_CHARS,
+      limits: { ...limits, state_per_host_max_chars: limits.shard_state_per_host_max_chars },
       keeper: new SqliteKeeper(sql),
       live: this.#teller,
       timer: 'external',
@@ -80,6 +97,7 @@ export class Shard {
       telemetry,
       log,
       what: 'snapshot',
+      limits,
       ...(state === null ? {} : { from: JSON.parse(state) as ProducerState }),
       onSeq: (next) => notes.set(PRODUCER, JSON.stringify(next)),
     });
@@ -88,7 +106,7 @@ export class Shard {
   /** Wall clock of the next thing that `tick` has to do, milliseconds; null when there is none. */
   dueAt_ms(): number | null {
     const due_ms = this.hub.dueAt_ms();
-    const again_ms = Date.now() + TOLD_AGAIN_MS;
+    const again_ms = Date.now() + this.#limits.told_again_ms;
     return this.#teller.isBehind && (due_ms === null || due_ms > again_ms) ? again_ms : due_ms;
   }
 

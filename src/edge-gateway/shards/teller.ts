@@ -2,14 +2,15 @@
  * What a shard's hub tells, on its way to the directory: in order, one message at a time, what came meanwhile in the next.
  *
  * Each message carries the hosts that changed and the live updates. When the directory does not answer, the message is
- * tried again; after TOLD_TRIES_MAX tries, or when more has gathered than a follower may miss (LIVE_EVENTS_MAX,
- * LIVE_EVENTS_MAX_BYTES), what waits is dropped and the next message is `whole`: it names every host of the shard, and
+ * tried again; after `told_tries_max` tries, or when more has gathered than a follower may miss (`live_events_max`,
+ * `live_events_max_bytes`), what waits is dropped and the next message is `whole`: it names every host of the shard, and
  * whoever follows reads again. `settled` sends it when nothing else has; until then `isBehind`. A mark in storage, set before
  * the first host is told and cleared when all has arrived, has a shard that ended in between begin with a whole one.
  */
 
+import { retry } from '../../base/index.ts';
 import type { NodeChange } from '../hub/node-change.ts';
-import { LIVE_EVENTS_MAX, LIVE_EVENTS_MAX_BYTES, TOLD_EVENTS_MAX, TOLD_RETRY_MS, TOLD_TRIES_MAX } from '../limits.ts';
+import type { GatewayLimits } from '../limits.ts';
 import {
   type HostName,
   hostLinked,
@@ -48,6 +49,7 @@ export interface TellerOptions {
   readonly mark: { get(): boolean; set(isPending: boolean): void };
   /** Called when a message was given up. */
   readonly onBehind: () => void;
+  readonly limits: GatewayLimits;
 }
 
 export class Teller implements LiveTeller {
@@ -84,7 +86,7 @@ export class Teller implements LiveTeller {
   }
 
   changed(host: HostName, change: NodeChange): void {
-    this.#tell(nodeChanged(host, change), false);
+    this.#tell(nodeChanged(host, change, this.#options.limits), false);
   }
 
   close(): void {}
@@ -110,7 +112,8 @@ export class Teller implements LiveTeller {
     if (isOfHosts && !this.#options.mark.get()) this.#options.mark.set(true);
     this.#told += 1;
     this.#chars += event[1].length;
-    if (this.#events.length >= LIVE_EVENTS_MAX || this.#chars > LIVE_EVENTS_MAX_BYTES) this.#giveUp();
+    const { live_events_max, live_events_max_bytes } = this.#options.limits;
+    if (this.#events.length >= live_events_max || this.#chars > live_events_max_bytes) this.#giveUp();
     if (!this.#isWhole) this.#events.push(event);
     this.#send();
   }
@@ -163,7 +166,7 @@ export class Teller implements LiveTeller {
     }
     const hosts = [...this.#hosts];
     this.#hosts = new Map();
-    const events = this.#events.splice(0, TOLD_EVENTS_MAX);
+    const events = this.#events.splice(0, this.#options.limits.told_events_max);
     for (const [, data] of events) this.#chars -= data.length;
     return {
       shard,
@@ -175,10 +178,12 @@ export class Teller implements LiveTeller {
   }
 
   async #deliver(told: Told): Promise<boolean> {
-    for (let attempt = 1; ; attempt += 1) {
-      const outcome = await ask(this.#options.directory, '/told', told);
-      if (outcome.ok || attempt >= TOLD_TRIES_MAX) return outcome.ok;
-      await new Promise((resolve) => setTimeout(resolve, attempt * TOLD_RETRY_MS));
-    }
+    const { directory, limits } = this.#options;
+    const outcome = await retry(
+      () => ask(directory, '/told', told),
+      ({ ok }) => ok,
+      { tries_max: limits.told_tries_max, first_ms: limits.told_retry_ms, max_ms: Number.POSITIVE_INFINITY },
+    );
+    return outcome.ok;
   }
 }

@@ -10,7 +10,7 @@ import * as v from 'valibot';
 import { failure, type Outcome, readBounded, success } from '../../base/index.ts';
 import { ApiErrorEnvelope } from '../../contract/index.ts';
 import { JSON_TYPE } from '../http/respond.ts';
-import { TELEMETRY_ANSWER_MAX_BYTES, TELEMETRY_WAIT_MS } from '../limits.ts';
+import { type GatewayLimits, LIMITS } from '../limits.ts';
 import type { Telemetry } from '../ports.ts';
 import { telemetryFailure } from './store-failure.ts';
 
@@ -23,16 +23,20 @@ export interface TelemetryOptions {
    * by then; the service itself sees to it that it also ends.
    */
   readonly timeout_ms?: number;
+  /** Default: LIMITS. */
+  readonly limits?: GatewayLimits;
 }
 
 /** @throws RangeError when the URL is not one of http or https, or the timeout is not positive. */
-export function telemetryOverHttp({ url, token, timeout_ms = TELEMETRY_WAIT_MS }: TelemetryOptions): Telemetry {
+export function telemetryOverHttp(options: TelemetryOptions): Telemetry {
+  const { url, token, limits = LIMITS } = options;
+  const { timeout_ms = limits.telemetry_wait_ms } = options;
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
     throw new RangeError(`url must be http(s), got '${url}'`);
   if (!(timeout_ms >= 1)) throw new RangeError(`timeout_ms must be at least 1, got ${timeout_ms}`);
   const base = url.replace(/\/+$/, '');
   const post = (path: string, body: string, accept: string | null = null, signal?: AbortSignal) =>
-    exchange(`${base}${path}`, token, body, timeout_ms, accept, signal);
+    exchange(`${base}${path}`, token, body, timeout_ms, limits, accept, signal);
   const ignoring = async (answer: Promise<Outcome<Response>>): Promise<Outcome<void>> => {
     const outcome = await answer;
     return outcome.ok ? success(undefined) : outcome;
@@ -49,6 +53,7 @@ async function exchange(
   token: string,
   body: string,
   timeout_ms: number,
+  { telemetry_answer_max_bytes }: GatewayLimits,
   accept: string | null,
   signal: AbortSignal | undefined,
 ): Promise<Outcome<Response>> {
@@ -68,16 +73,16 @@ async function exchange(
     });
     const headers = { 'content-type': response.headers.get('content-type') ?? JSON_TYPE };
     const size_bytes = Number(response.headers.get('content-length') ?? Number.NaN);
-    if (response.ok && accept !== null && size_bytes <= TELEMETRY_ANSWER_MAX_BYTES) {
+    if (response.ok && accept !== null && size_bytes <= telemetry_answer_max_bytes) {
       return success(new Response(response.body, { headers }));
     }
-    const whole = await readBounded(response.body, TELEMETRY_ANSWER_MAX_BYTES);
+    const whole = await readBounded(response.body, telemetry_answer_max_bytes);
     switch (whole.kind) {
       case 'whole':
         if (response.ok) return success(new Response(whole.bytes, { headers }));
         return refused(response.status, new TextDecoder().decode(whole.bytes));
       case 'too_large':
-        return failure('proxy_error', `telemetry answered more than ${TELEMETRY_ANSWER_MAX_BYTES} bytes`);
+        return failure('proxy_error', `telemetry answered more than ${telemetry_answer_max_bytes} bytes`);
       case 'broken':
         throw whole.error;
     }

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Outcome } from '../../base/index.ts';
 import { CLOSE, HEARTBEAT_TEXT, type StoreGatewayFrame } from '../../contract/index.ts';
 import type { Link } from '../../link/index.ts';
-import { HELLO_WAIT_MS, STORE_DOUBT_MS, STORE_LINKS_MAX } from '../limits.ts';
+import { LIMITS } from '../limits.ts';
 import { NO_TELEMETRY } from '../ports.ts';
 import { StoreLink, type StoreLinkOptions } from './linked-store.ts';
 import type { StoreSession } from './store-session.ts';
@@ -70,7 +70,7 @@ afterEach(() => {
 describe('links of stores', () => {
   it('n may be open at once, n + 1 is refused to come again', () => {
     const store = start();
-    const open = Array.from({ length: STORE_LINKS_MAX }, () => {
+    const open = Array.from({ length: LIMITS.store_links_max }, () => {
       const link = new FakeLink();
       return { link, session: store.accept(link, DIALLER) };
     });
@@ -87,7 +87,7 @@ describe('links of stores', () => {
     try {
       const link = new FakeLink();
       start().accept(link, DIALLER);
-      vi.advanceTimersByTime(HELLO_WAIT_MS - 1);
+      vi.advanceTimersByTime(LIMITS.hello_wait_ms - 1);
       expect(link.closed).toBeNull();
       vi.advanceTimersByTime(1);
       expect(link.closed).toEqual({ code: CLOSE.protocol, reason: 'no hello' });
@@ -125,7 +125,7 @@ describe('silence', () => {
     await passed(150);
     const began_ms = Date.now();
     expect(await store.query('x')).toMatchObject({ failure: { code: 'service_unavailable' } });
-    expect(Date.now() - began_ms).toBeGreaterThanOrEqual(STORE_DOUBT_MS - 5);
+    expect(Date.now() - began_ms).toBeGreaterThanOrEqual(LIMITS.store_doubt_ms - 5);
     expect(link.closed?.reason).toBe('silent for too long');
   });
 

@@ -6,7 +6,7 @@
  * the older was heard within one and a half heartbeats, and replaces it afterwards.
  *
  * Whether a store is alive is judged when something depends on it: on a call, a newcomer, a look at `absent`. No timer runs
- * in between. A call that finds the store silent for three heartbeats gives it STORE_DOUBT_MS first, since it may be this
+ * in between. A call that finds the store silent for three heartbeats gives it `store_doubt_ms` first, since it may be this
  * very process that stood still.
  */
 import { type Failure, type Log, type Outcome, SILENT, sleep, success, timestamp } from '../../base/index.ts';
@@ -20,13 +20,7 @@ import {
 } from '../../contract/index.ts';
 import type { Link, LinkReceiver } from '../../link/index.ts';
 import { JSON_TYPE } from '../http/respond.ts';
-import {
-  STORE_DOUBT_MS,
-  STORE_LINKS_MAX,
-  STORE_RETRY_AFTER_S,
-  TAKEOVER_SILENCE_HEARTBEATS,
-  TELEMETRY_WAIT_MS,
-} from '../limits.ts';
+import { type GatewayLimits, LIMITS } from '../limits.ts';
 import { type Dialler, NO_TELEMETRY, type Principal, type Telemetry } from '../ports.ts';
 import { type KeptStoreLink, StoreSession, type StoreSessionOwner } from './store-session.ts';
 
@@ -44,12 +38,15 @@ export interface StoreLinkOptions {
   readonly stands?: (principal: Principal) => boolean;
   /** When a store was last heard, wall clock, milliseconds, by an earlier object that is to be gone on from. Default: none was. */
   readonly heard_at_ms?: number | null;
+  /** Default: LIMITS. */
+  readonly limits?: GatewayLimits;
 }
 
 export class StoreLink implements Telemetry, StoreSessionOwner {
   readonly gateway_version: string;
   readonly heartbeat_ms: number;
   readonly log: Log;
+  readonly limits: GatewayLimits;
   readonly stands: (principal: Principal) => boolean;
   readonly #timeout_ms: number;
   readonly #sessions = new Set<StoreSession>();
@@ -60,8 +57,9 @@ export class StoreLink implements Telemetry, StoreSessionOwner {
   constructor(options: StoreLinkOptions) {
     this.gateway_version = options.version;
     this.log = options.log ?? SILENT;
+    this.limits = options.limits ?? LIMITS;
     this.heartbeat_ms = options.heartbeat_ms ?? HEARTBEAT_MS;
-    this.#timeout_ms = options.timeout_ms ?? TELEMETRY_WAIT_MS;
+    this.#timeout_ms = options.timeout_ms ?? this.limits.telemetry_wait_ms;
     this.stands = options.stands ?? (() => true);
     this.#heard_at_ms = options.heard_at_ms ?? null;
   }
@@ -75,8 +73,8 @@ export class StoreLink implements Telemetry, StoreSessionOwner {
   accept(link: Link, dialler: Dialler): StoreSession {
     const session = new StoreSession(link, dialler, this, null);
     if (this.#isOver) session.close(CLOSE.going_away, 'gateway is stopping');
-    else if (this.#sessions.size >= STORE_LINKS_MAX) {
-      session.refuse('too_many_links', `at most ${STORE_LINKS_MAX} links of telemetry services`, true);
+    else if (this.#sessions.size >= this.limits.store_links_max) {
+      session.refuse('too_many_links', `at most ${this.limits.store_links_max} links of telemetry services`, true);
     } else this.#sessions.add(session);
     return session;
   }
@@ -118,8 +116,9 @@ export class StoreLink implements Telemetry, StoreSessionOwner {
 
   claim(session: StoreSession, hello: StoreHello) {
     const older = this.#live;
+    const { takeover_silence_heartbeats } = this.limits;
     const isTaken =
-      older !== null && older.incarnation !== hello.incarnation && !this.#isSilent(older, TAKEOVER_SILENCE_HEARTBEATS);
+      older !== null && older.incarnation !== hello.incarnation && !this.#isSilent(older, takeover_silence_heartbeats);
     if (isTaken) {
       const message =
         'another telemetry service is linked to this gateway and is alive: stop it, or let it be the store';
@@ -156,7 +155,7 @@ export class StoreLink implements Telemetry, StoreSessionOwner {
   async #alive(): Promise<StoreSession | null> {
     const doubted = this.#live;
     if (doubted !== null && this.#isSilent(doubted, SILENCE_MAX_HEARTBEATS)) {
-      await sleep(STORE_DOUBT_MS);
+      await sleep(this.limits.store_doubt_ms);
       if (this.#isSilent(doubted, SILENCE_MAX_HEARTBEATS)) doubted.close(CLOSE.protocol, 'silent for too long');
     }
     const live = this.#live;
@@ -176,7 +175,7 @@ export class StoreLink implements Telemetry, StoreSessionOwner {
     return {
       code: 'service_unavailable',
       message: `the link of the telemetry store is gone; it was last heard ${(age_ms / 1_000).toFixed(1)} s ago, and dials again by itself`,
-      details: { last_seen: timestamp(heard_at_ms), age_ms, retry_after_s: STORE_RETRY_AFTER_S },
+      details: { last_seen: timestamp(heard_at_ms), age_ms, retry_after_s: this.limits.store_retry_after_s },
     };
   }
 }

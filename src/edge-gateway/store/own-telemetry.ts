@@ -17,7 +17,7 @@ import {
   type Row,
   SelfReport,
 } from '../../base/index.ts';
-import { CLOSE_WAIT_MS, METRIC_SERIES_MAX, OWN_ROWS_INTERVAL_MS, OWN_ROWS_MAX } from '../limits.ts';
+import type { GatewayLimits } from '../limits.ts';
 import type { MeshCounts, Observer, Sha256, Telemetry } from '../ports.ts';
 import { RowSender } from './row-sender.ts';
 
@@ -43,13 +43,14 @@ export interface OwnTelemetryOptions {
   /** The counts of the mesh; null where they cannot be had at present. */
   readonly counts: () => MeshCounts | null | Promise<MeshCounts | null>;
   readonly sha256: Sha256;
+  readonly limits: GatewayLimits;
 }
 
 export interface OwnTelemetryStart {
   readonly telemetry: Telemetry;
   /** Reference of the gateway's own actor; its proc is its mesh. */
   readonly actor: string;
-  /** Default OWN_ROWS_INTERVAL_MS. */
+  /** Default `own_rows_interval_ms`. */
   readonly interval_ms?: number;
   /** `external`: `tick` is called with every request. Default `internal`. */
   readonly timer?: 'internal' | 'external';
@@ -64,7 +65,8 @@ export class OwnTelemetry implements Observer {
   /** The log that was given, and the table `events`. */
   readonly log: Log;
   readonly #report: SelfReport;
-  readonly #rows = new OwnRows(OWN_ROWS_MAX);
+  readonly #limits: GatewayLimits;
+  readonly #rows: OwnRows;
   readonly #requests: Counter;
   readonly #durations: Histogram;
   readonly #routes = new Map<string, Asked>();
@@ -77,11 +79,13 @@ export class OwnTelemetry implements Observer {
   #statuses = 0;
   #sender: RowSender | null = null;
 
-  constructor({ version, log, counts, sha256 }: OwnTelemetryOptions) {
+  constructor({ version, log, counts, sha256, limits }: OwnTelemetryOptions) {
+    this.#limits = limits;
+    this.#rows = new OwnRows(limits.own_rows_max);
     this.#sha256 = sha256;
     this.#count = counts;
     const process_id = `gateway-${crypto.randomUUID()}`;
-    const series_max = METRIC_SERIES_MAX;
+    const { metric_series_max: series_max } = limits;
     this.#report = new SelfReport({ part: 'gateway', version, process_id, series_max, add: this.#rows.add });
     const { metrics } = this.#report;
     this.#requests = metrics.counter('gateway.requests', { help: 'Requests answered', unit: '{request}' });
@@ -131,8 +135,10 @@ export class OwnTelemetry implements Observer {
   }
 
   /** Announces the gateway's own actor, and sends now and then from here on. */
-  start({ telemetry, actor, interval_ms = OWN_ROWS_INTERVAL_MS, timer = 'internal' }: OwnTelemetryStart): void {
-    const sender = new RowSender({ telemetry, log: this.log, what: 'own telemetry' });
+  start({ telemetry, actor, timer = 'internal', ...options }: OwnTelemetryStart): void {
+    const limits = this.#limits;
+    const { interval_ms = limits.own_rows_interval_ms } = options;
+    const sender = new RowSender({ telemetry, log: this.log, what: 'own telemetry', limits });
     this.#sender = sender;
     this.#rows.start({
       interval_ms,
@@ -165,12 +171,12 @@ export class OwnTelemetry implements Observer {
     return this.#rows.tick();
   }
 
-  /** Sends what there is, once; settles when the store has it or cannot take it, after CLOSE_WAIT_MS at the latest. */
+  /** Sends what there is, once; settles when the store has it or cannot take it, after `close_wait_ms` at the latest. */
   async close(): Promise<void> {
     this.#status('Stopping');
     this.#status('Stopped', 'gateway closed');
     this.#actorId = null;
-    const closing = this.#rows.close(CLOSE_WAIT_MS);
+    const closing = this.#rows.close(this.#limits.close_wait_ms);
     this.#sender?.close();
     await closing;
   }

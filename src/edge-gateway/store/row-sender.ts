@@ -1,17 +1,11 @@
 /**
  * Rows that the gateway makes itself, as event batches of one producer, one at a time and in order. A batch is tried
- * SNAPSHOT_TRIES_MAX times; then it and what was to follow it are dropped, and their rows are told as `lost_rows` of the
+ * `snapshot_tries_max` times; then it and what was to follow it are dropped, and their rows are told as `lost_rows` of the
  * next batch.
  */
-import { countRows, type Log, type Outcome, type Row } from '../../base/index.ts';
+import { countRows, type Log, type Row, retry, sleep } from '../../base/index.ts';
 import { type EventBatch, ROWS_PER_BATCH_MAX } from '../../contract/index.ts';
-import {
-  SNAPSHOT_BATCH_CHARS,
-  SNAPSHOT_BATCH_ROWS,
-  SNAPSHOT_RETRY_MS,
-  SNAPSHOT_SLICE_NODES,
-  SNAPSHOT_TRIES_MAX,
-} from '../limits.ts';
+import type { GatewayLimits } from '../limits.ts';
 import type { Telemetry } from '../ports.ts';
 import type { TableRow } from './snapshot-rows.ts';
 
@@ -32,6 +26,7 @@ export interface RowSenderOptions {
   readonly from?: ProducerState;
   /** Told before each batch goes out. Default nobody. */
   readonly onSeq?: (state: ProducerState) => void;
+  readonly limits: GatewayLimits;
 }
 
 export class RowSender {
@@ -39,7 +34,7 @@ export class RowSender {
   readonly #producer: string;
   #seq: number;
   #lost_rows = 0;
-  #isOver = false;
+  readonly #closed = new AbortController();
 
   constructor(options: RowSenderOptions) {
     this.#options = options;
@@ -54,7 +49,7 @@ export class RowSender {
 
   /** Nothing is tried again from here on. */
   close(): void {
-    this.#isOver = true;
+    this.#closed.abort();
   }
 
   /**
@@ -63,7 +58,7 @@ export class RowSender {
    * @param closing rows that go into the last batch: what they say can be seen only when all has arrived
    */
   async send(nodes: Iterable<readonly TableRow[]>, closing: Batch = {}): Promise<boolean> {
-    const batches = await cutIntoBatches(nodes);
+    const batches = await cutIntoBatches(nodes, this.#options.limits);
     Object.assign(batches.at(-1) ?? {}, closing);
     for (const [index, tables] of batches.entries()) {
       if (await this.#send(tables)) continue;
@@ -74,7 +69,7 @@ export class RowSender {
   }
 
   async #send(tables: Batch): Promise<boolean> {
-    const { telemetry, log, what, onSeq } = this.#options;
+    const { telemetry, log, what, onSeq, limits } = this.#options;
     this.#seq += 1;
     onSeq?.({ producer: this.#producer, seq: this.#seq });
     const batch: EventBatch = {
@@ -84,34 +79,35 @@ export class RowSender {
       lost_rows: this.#lost_rows,
       tables: tables as NonNullable<EventBatch['tables']>,
     };
-    let wait_ms = SNAPSHOT_RETRY_MS;
-    for (let attempt = 1; attempt === 1 || !this.#isOver; attempt += 1) {
-      const stored: Outcome<void> = await telemetry.ingest(batch);
-      if (stored.ok) {
-        this.#lost_rows -= batch.lost_rows;
-        return true;
-      }
-      const { code, message } = stored.failure;
-      if (attempt >= SNAPSHOT_TRIES_MAX || code === 'bad_request' || this.#isOver) {
-        log.warn(`${what} dropped after ${attempt} tries: ${message}`);
-        return false;
-      }
-      await new Promise((resolve) => setTimeout(resolve, wait_ms));
-      wait_ms *= 2;
-    }
-    return false;
+    let tries = 0;
+    const stored = await retry(
+      () => {
+        tries += 1;
+        return telemetry.ingest(batch);
+      },
+      (outcome) => outcome.ok || outcome.failure.code === 'bad_request',
+      {
+        tries_max: limits.snapshot_tries_max,
+        first_ms: limits.snapshot_retry_ms,
+        max_ms: Number.POSITIVE_INFINITY,
+        signal: this.#closed.signal,
+      },
+    );
+    if (stored.ok) this.#lost_rows -= batch.lost_rows;
+    else log.warn(`${what} dropped after ${tries} tries: ${stored.failure.message}`);
+    return stored.ok;
   }
 }
 
-async function cutIntoBatches(nodes: Iterable<readonly TableRow[]>): Promise<Batch[]> {
+async function cutIntoBatches(nodes: Iterable<readonly TableRow[]>, limits: GatewayLimits): Promise<Batch[]> {
+  // One row is left for `snapshots`, which goes into the last batch.
+  const rows_max = Math.min(limits.snapshot_batch_rows, ROWS_PER_BATCH_MAX - 1);
   const batches: Batch[] = [{}];
   let [rowCount, charCount, nodeCount] = [0, 0, 0];
   for (const rows of nodes) {
     for (const { table, row } of rows) {
       const chars = JSON.stringify(row).length;
-      // One row is left for `snapshots`, which goes into the last batch.
-      const isFull =
-        rowCount >= Math.min(SNAPSHOT_BATCH_ROWS, ROWS_PER_BATCH_MAX - 1) || charCount + chars > SNAPSHOT_BATCH_CHARS;
+      const isFull = rowCount >= rows_max || charCount + chars > limits.snapshot_batch_chars;
       if (isFull && rowCount > 0) {
         batches.push({});
         [rowCount, charCount] = [0, 0];
@@ -124,7 +120,7 @@ async function cutIntoBatches(nodes: Iterable<readonly TableRow[]>): Promise<Bat
       charCount += chars;
     }
     nodeCount += 1;
-    if (nodeCount % SNAPSHOT_SLICE_NODES === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+    if (nodeCount % limits.snapshot_slice_nodes === 0) await sleep(0);
   }
   return batches;
 }

@@ -7,7 +7,7 @@
  *     last of them, so a capture that did not arrive whole cannot be seen. Nothing is kept beyond one capture.
  */
 import { type Log, SILENT } from '../../base/index.ts';
-import { SNAPSHOT_FIRST_MS, SNAPSHOT_INTERVAL_MS } from '../limits.ts';
+import { type GatewayLimits, LIMITS } from '../limits.ts';
 import type { HostViews, Mesh, Telemetry } from '../ports.ts';
 import { RowSender } from './row-sender.ts';
 import { captureRows } from './snapshot-rows.ts';
@@ -20,6 +20,8 @@ export interface SnapshotOptions {
   readonly log?: Log;
   /** Milliseconds between captures; 0 takes none. Default 30,000. */
   readonly interval_ms?: number | undefined;
+  /** Default: LIMITS. */
+  readonly limits?: GatewayLimits;
 }
 
 /** A timer that is set to more fires at once. */
@@ -35,14 +37,14 @@ export class Snapshots {
 
   /** @throws RangeError when the interval is negative, longer than a timer can wait, or not a number. */
   constructor(options: SnapshotOptions) {
-    const { mesh, telemetry, interval_ms = SNAPSHOT_INTERVAL_MS } = options;
+    const { mesh, telemetry, log = SILENT, limits = LIMITS } = options;
+    const { interval_ms = limits.snapshot_interval_ms } = options;
     if (!(interval_ms >= 0 && interval_ms <= TIMER_MAX_MS)) {
       throw new RangeError(`interval_ms must be 0 to ${TIMER_MAX_MS}, got ${interval_ms}`);
     }
     this.#mesh = mesh;
     this.#telemetry = telemetry;
-    this.#sender =
-      telemetry === null ? null : new RowSender({ telemetry, log: options.log ?? SILENT, what: 'snapshot' });
+    this.#sender = telemetry === null ? null : new RowSender({ telemetry, log, what: 'snapshot', limits });
     if (telemetry === null || interval_ms === 0) return;
     const first = setInterval(
       () => {
@@ -50,7 +52,7 @@ export class Snapshots {
         clearInterval(first);
         void this.capture();
       },
-      Math.min(SNAPSHOT_FIRST_MS, interval_ms),
+      Math.min(limits.snapshot_first_ms, interval_ms),
     );
     this.#timers.push(
       first,

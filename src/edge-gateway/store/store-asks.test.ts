@@ -7,7 +7,7 @@ import {
   type AskFrame,
   type StoreGatewayFrame,
 } from '../../contract/index.ts';
-import { STORE_WAITING_MAX_CHARS, TELEMETRY_ANSWER_MAX_BYTES } from '../limits.ts';
+import { LIMITS } from '../limits.ts';
 import { StoreAsks } from './store-asks.ts';
 
 const LATER_MS = 60_000;
@@ -15,7 +15,7 @@ const GONE: Failure = { code: 'service_unavailable', message: 'gone' };
 
 function start(lastNumber = 0) {
   const sent: StoreGatewayFrame[] = [];
-  const asks = new StoreAsks((frame) => sent.push(frame), lastNumber);
+  const asks = new StoreAsks((frame) => sent.push(frame), LIMITS, lastNumber);
   const parts = () => sent.filter((frame): frame is AskFrame => frame.type === 'ask');
   const chars = () => parts().reduce((sum, { part }) => sum + part.length, 0);
   return { asks, sent, parts, chars };
@@ -45,7 +45,7 @@ describe('bounds of what is asked of a linked store', () => {
     const { asks, chars } = start();
     const first = asks.ask('store_dump', 'x'.repeat(ASK_WINDOW_CHARS), LATER_MS);
     expect(chars()).toBe(ASK_WINDOW_CHARS);
-    const waiting = asks.ask('store_dump', 'y'.repeat(STORE_WAITING_MAX_CHARS), LATER_MS);
+    const waiting = asks.ask('store_dump', 'y'.repeat(LIMITS.store_waiting_max_chars), LATER_MS);
     const refused = await asks.ask('query', 'z', LATER_MS);
     expect(refused).toMatchObject({
       ok: false,
@@ -86,12 +86,12 @@ describe('bounds of what is asked of a linked store', () => {
 
   it('characters of answers being put together: n are given, n + 1 is a proxy error and cancelled', async () => {
     const { asks, sent } = start();
-    const half = 'x'.repeat(TELEMETRY_ANSWER_MAX_BYTES / 2);
+    const half = 'x'.repeat(LIMITS.telemetry_answer_max_bytes / 2);
     const whole = asks.ask('query', '{}', LATER_MS);
     asks.answer(1, half, true);
     asks.answer(1, half, false);
     const given = await whole;
-    expect(given.ok && given.value.length).toBe(TELEMETRY_ANSWER_MAX_BYTES);
+    expect(given.ok && given.value.length).toBe(LIMITS.telemetry_answer_max_bytes);
     const [slow, over] = [asks.ask('query', '{}', LATER_MS), asks.ask('query', '{}', LATER_MS)];
     asks.answer(2, half, true);
     asks.answer(3, half, true);

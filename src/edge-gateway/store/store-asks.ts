@@ -5,24 +5,24 @@
 import { type Failure, failure, type Outcome, success } from '../../base/index.ts';
 import { ASKS_MAX, type StoreGatewayFrame, type StoreMethod } from '../../contract/index.ts';
 import { Asker, AskWindow, CallBudget, type CallEnd, type Fault, type StoreQuestion } from '../../link/index.ts';
-import { RETRY_AFTER_S, STORE_WAITING_MAX_CHARS, TELEMETRY_ANSWER_MAX_BYTES } from '../limits.ts';
+import type { GatewayLimits } from '../limits.ts';
+import { retryLater } from '../retry-later.ts';
 import { telemetryFailure } from './store-failure.ts';
 
 export class StoreAsks {
   readonly #window: AskWindow;
+  readonly #limits: GatewayLimits;
   readonly #asker: Asker<StoreQuestion>;
   #why: Failure | null = null;
 
   /** @param lastNumber a number that no earlier call was above */
-  constructor(send: (frame: StoreGatewayFrame) => void, lastNumber: number) {
+  constructor(send: (frame: StoreGatewayFrame) => void, limits: GatewayLimits, lastNumber: number) {
+    this.#limits = limits;
+    const { telemetry_answer_max_bytes: answer_max_chars } = limits;
     this.#window = new AskWindow(send);
-    const budget = new CallBudget({ calls_max: ASKS_MAX, answers_max_chars: TELEMETRY_ANSWER_MAX_BYTES });
-    const limits = {
-      calls_max: ASKS_MAX,
-      answer_max_chars: TELEMETRY_ANSWER_MAX_BYTES,
-      answer_parts_max: Number.POSITIVE_INFINITY,
-    };
-    this.#asker = new Asker(this.#window, budget, limits, lastNumber);
+    const budget = new CallBudget({ calls_max: ASKS_MAX, answers_max_chars: answer_max_chars });
+    const asker = { calls_max: ASKS_MAX, answer_max_chars, answer_parts_max: Number.POSITIVE_INFINITY };
+    this.#asker = new Asker(this.#window, budget, asker, lastNumber);
   }
 
   /** The number of the last call so far. */
@@ -34,8 +34,9 @@ export class StoreAsks {
   async ask(method: StoreMethod, body: string, deadline_ms: number, signal?: AbortSignal): Promise<Outcome<string>> {
     if (this.#why !== null) return { ok: false, failure: this.#why };
     if (signal?.aborted === true) return { ok: false, failure: CANCELLED };
-    if (this.#window.waiting_chars + body.length > STORE_WAITING_MAX_CHARS) {
-      return full(`${STORE_WAITING_MAX_CHARS} characters wait to be sent to the telemetry store`);
+    const { store_waiting_max_chars } = this.#limits;
+    if (this.#window.waiting_chars + body.length > store_waiting_max_chars) {
+      return this.#full(`${store_waiting_max_chars} characters wait to be sent to the telemetry store`);
     }
     const { end, cancel } = this.#asker.start({ method, body }, deadline_ms);
     signal?.addEventListener('abort', cancel);
@@ -76,22 +77,24 @@ export class StoreAsks {
       case 'cancelled':
         return { ok: false, failure: CANCELLED };
       case 'full':
-        if (end.bound !== 'answers') return full(`${ASKS_MAX} calls wait for the telemetry store`);
-        return failure('proxy_error', TOO_LARGE);
+        if (end.bound !== 'answers') return this.#full(`${ASKS_MAX} calls wait for the telemetry store`);
+        return this.#tooLarge();
       case 'too_large':
-        return failure('proxy_error', TOO_LARGE);
+        return this.#tooLarge();
     }
   }
-}
 
-const TOO_LARGE = `telemetry answered more than ${TELEMETRY_ANSWER_MAX_BYTES} characters`;
+  #full(what: string): Outcome<never> {
+    return { ok: false, failure: retryLater(what, this.#limits) };
+  }
+
+  #tooLarge(): Outcome<never> {
+    const { telemetry_answer_max_bytes } = this.#limits;
+    return failure('proxy_error', `telemetry answered more than ${telemetry_answer_max_bytes} characters`);
+  }
+}
 
 const CANCELLED: Failure = {
   code: 'gateway_timeout',
   message: 'the request was cancelled before its answer came',
 };
-
-function full(what: string): Outcome<never> {
-  const details = { retry_after_s: RETRY_AFTER_S };
-  return failure('service_unavailable', `${what}; try again in ${RETRY_AFTER_S} s`, details);
-}

@@ -2,7 +2,7 @@
  * One link of a telemetry service, on top of what both kinds of link have (link/accepting), as contract/store-link.ts
  * tells it:
  *
- *  1. `hello` within HELLO_WAIT_MS, else the link is closed. Whether this store is taken is for the StoreLink to say.
+ *  1. `hello` within `hello_wait_ms`, else the link is closed. Whether this store is taken is for the StoreLink to say.
  *  2. After `welcome`: answers go to the calls, and each heartbeat is answered with one. Nothing else is timed here, so
  *     that an object that sleeps between frames may sleep.
  *  3. A link whose token is revoked, or expires, is closed at the next frame of its store, or the next call.
@@ -23,7 +23,7 @@ import {
   type LinkReceiver,
   STORE_LINK,
 } from '../../link/index.ts';
-import { HELLO_WAIT_MS } from '../limits.ts';
+import type { GatewayLimits } from '../limits.ts';
 import type { Dialler, Principal } from '../ports.ts';
 import { StoreAsks } from './store-asks.ts';
 
@@ -41,6 +41,7 @@ export interface KeptStoreLink {
 export interface StoreSessionOwner {
   readonly heartbeat_ms: number;
   readonly gateway_version: string;
+  readonly limits: GatewayLimits;
   readonly log: Log;
   /** Whether a link may stay that a principal opened. */
   stands(principal: Principal): boolean;
@@ -72,8 +73,10 @@ export class StoreSession implements LinkReceiver, AcceptedLinkOwner<StoreFrame>
     this.#heard_at_ms = kept?.heard_at_ms ?? Date.now();
     // The clock tells the numbers of this object's calls from those of an earlier one's that were not kept.
     const last_call = Math.max(Date.now() * 1_000, kept?.last_call ?? 0);
-    this.asks = new StoreAsks((frame) => this.#accepted.send(frame), last_call);
-    if (this.phase === 'hello') this.#timer = setTimeout(() => this.close(CLOSE.protocol, 'no hello'), HELLO_WAIT_MS);
+    this.asks = new StoreAsks((frame) => this.#accepted.send(frame), owner.limits, last_call);
+    if (this.phase === 'hello') {
+      this.#timer = setTimeout(() => this.close(CLOSE.protocol, 'no hello'), owner.limits.hello_wait_ms);
+    }
   }
 
   get phase(): LinkPhase {

@@ -16,7 +16,7 @@ import { createAccess } from '../../../src/edge-gateway/access/access.ts';
 import { tokensFromFile } from '../../../src/edge-gateway/access/token-file.ts';
 import { TokenSet } from '../../../src/edge-gateway/access/tokens.ts';
 import { hostName } from '../../../src/edge-gateway/compose.ts';
-import { TOKEN_FILE_LOOK_MS, TOKEN_FILE_MAX_BYTES, TOKEN_MAX_CHARS } from '../../../src/edge-gateway/limits.ts';
+import { LIMITS } from '../../../src/edge-gateway/limits.ts';
 import { nodeTokenFile } from '../../../src/edge-gateway/targets/node/tokens.ts';
 import { sha256 } from '../../../src/edge-gateway/targets/sha256.ts';
 import { rawRequest, startGateway, TOKEN } from '../../support/gateway.ts';
@@ -26,8 +26,8 @@ it.each([
   ['', 'must have 16'],
   ['x'.repeat(15), 'must have 16'],
   ['x'.repeat(16), null],
-  ['x'.repeat(TOKEN_MAX_CHARS), null],
-  ['x'.repeat(TOKEN_MAX_CHARS + 1), 'must have 16'],
+  ['x'.repeat(LIMITS.token_max_chars), null],
+  ['x'.repeat(LIMITS.token_max_chars + 1), 'must have 16'],
   ['0123456789abcdef\n', 'printable ASCII'],
   ['0123456789 abcdef', 'printable ASCII'],
 ])('the token %j: %s', (token, error) => {
@@ -180,15 +180,15 @@ describe('tokens of a file', () => {
     return source.value;
   }
 
-  it(`are the same list while nothing changes, and looked at again after ${TOKEN_FILE_LOOK_MS} ms`, () => {
+  it(`are the same list while nothing changes, and looked at again after ${LIMITS.token_file_look_ms} ms`, () => {
     const source = open();
     const first = source.tokens();
     file.write(two);
-    now_ms += TOKEN_FILE_LOOK_MS - 1;
+    now_ms += LIMITS.token_file_look_ms - 1;
     expect(source.tokens()).toBe(first);
     now_ms += 1;
     expect(source.tokens().map(({ name }) => name)).toEqual(['one', 'two']);
-    now_ms += TOKEN_FILE_LOOK_MS;
+    now_ms += LIMITS.token_file_look_ms;
     expect(source.tokens()).toBe(source.tokens());
     expect(lines).toEqual([`tokens in ${file.name} have changed: there are 2 now`]);
   });
@@ -197,13 +197,13 @@ describe('tokens of a file', () => {
     const source = open();
     for (const content of ['{', '{', '{"version":3}']) {
       file.write(content);
-      now_ms += TOKEN_FILE_LOOK_MS;
+      now_ms += LIMITS.token_file_look_ms;
       expect(source.tokens().map(({ name }) => name)).toEqual(['one']);
-      now_ms += TOKEN_FILE_LOOK_MS;
+      now_ms += LIMITS.token_file_look_ms;
       source.tokens();
     }
     file.write(two);
-    now_ms += TOKEN_FILE_LOOK_MS;
+    now_ms += LIMITS.token_file_look_ms;
     expect(source.tokens()).toHaveLength(2);
     expect(lines).toEqual([
       `tokens in ${file.name}: the token document is not JSON; the tokens read before stay in force`,
@@ -215,7 +215,7 @@ describe('tokens of a file', () => {
   it('end with the file, and begin with it', () => {
     const source = open();
     file.remove();
-    now_ms += TOKEN_FILE_LOOK_MS;
+    now_ms += LIMITS.token_file_look_ms;
     expect(source.tokens()).toEqual([]);
     file = new TokensFile(one);
     const absent = tokensFromFile(nodeTokenFile(`${file.name}.none`), false, SILENT);
@@ -228,18 +228,18 @@ describe('tokens of a file', () => {
     const [before] = source.tokens();
     rmSync(file.name);
     mkdirSync(file.name);
-    now_ms += TOKEN_FILE_LOOK_MS;
+    now_ms += LIMITS.token_file_look_ms;
     expect(source.tokens()).toEqual([before]);
     rmSync(file.name, { recursive: true });
-    file.write(' '.repeat(TOKEN_FILE_MAX_BYTES + 1));
-    now_ms += TOKEN_FILE_LOOK_MS;
+    file.write(' '.repeat(LIMITS.token_file_max_bytes + 1));
+    now_ms += LIMITS.token_file_look_ms;
     expect(source.tokens()).toEqual([before]);
     expect(lines.map((line) => line.slice(`tokens in ${file.name}: `.length))).toEqual([
       'it is no regular file; the tokens read before stay in force',
-      `it is longer than ${TOKEN_FILE_MAX_BYTES} bytes; the tokens read before stay in force`,
+      `it is longer than ${LIMITS.token_file_max_bytes} bytes; the tokens read before stay in force`,
     ]);
     file.write(JSON.stringify(two).padEnd(TOKEN_DOCUMENT_MAX_CHARS));
-    now_ms += TOKEN_FILE_LOOK_MS;
+    now_ms += LIMITS.token_file_look_ms;
     expect(source.tokens()).toHaveLength(2);
   });
 

@@ -1,7 +1,7 @@
 /** Live updates over real sockets: what is told, in which order, and what a client gets that was away or reads slowly. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { NodePayload } from '../../../src/contract/index.ts';
-import { LIVE_CLIENTS_MAX, LIVE_EVENTS_MAX, LIVE_SYNC_CHANGES_MAX } from '../../../src/edge-gateway/limits.ts';
+import { LIMITS } from '../../../src/edge-gateway/limits.ts';
 import type { RunningGateway } from '../../../src/edge-gateway/targets/node/node.ts';
 import { EventSource } from '../../support/event-source.ts';
 import { FakeAgent, type FakeAgentOptions } from '../../support/fake-agent.ts';
@@ -136,12 +136,12 @@ describe('what is told', () => {
       ...agent.mesh(),
       ...Array.from({ length: count }, (_, n) => agent.proc(`p${n}@${agent.location}`, [])),
     ];
-    agent.sync(many(LIVE_SYNC_CHANGES_MAX));
-    await until(() => source.events.length === 1 + LIVE_SYNC_CHANGES_MAX, 'each difference');
+    agent.sync(many(LIMITS.live_sync_changes_max));
+    await until(() => source.events.length === 1 + LIMITS.live_sync_changes_max, 'each difference');
     expect(new Set(source.told.slice(1).map((line) => line.split(' ')[0]))).toEqual(new Set(['node_added']));
-    agent.sync(many(2 * LIVE_SYNC_CHANGES_MAX + 1));
+    agent.sync(many(2 * LIMITS.live_sync_changes_max + 1));
     await mark(agent, source, 'mark');
-    expect(source.told.slice(1 + LIVE_SYNC_CHANGES_MAX)).toEqual([`host_linked ${HOST}`, 'node_added mark']);
+    expect(source.told.slice(1 + LIMITS.live_sync_changes_max)).toEqual([`host_linked ${HOST}`, 'node_added mark']);
     expect(source.events.at(-2)?.data).toMatchObject({ read_again: true });
   });
 
@@ -182,13 +182,13 @@ describe('a client that comes back', () => {
     const agent = await linked();
     const { lastId } = await follow();
     const [run, number] = lastId.split('.');
-    flood(agent, LIVE_EVENTS_MAX);
+    flood(agent, LIMITS.live_events_max);
     const watcher = await follow();
     await mark(agent, watcher, 'mark');
     const [inside, outside] = [await follow(`${run}.${Number(number) + 1}`), await follow(lastId)];
-    await until(() => inside.events.length === LIVE_EVENTS_MAX && outside.events.length > 0, 'what is kept');
+    await until(() => inside.events.length === LIMITS.live_events_max && outside.events.length > 0, 'what is kept');
     expect(outside.told).toEqual(['snapshot too_old']);
-    expect(new Set(inside.events.map(({ id }) => id)).size).toBe(LIVE_EVENTS_MAX);
+    expect(new Set(inside.events.map(({ id }) => id)).size).toBe(LIMITS.live_events_max);
     expect(inside.told.at(-1)).toBe('node_added mark');
   });
 });
@@ -232,7 +232,7 @@ describe('streams', () => {
 
   it('are bounded in number: the next is 503 with Retry-After, and has room when one went (n and n+1)', async () => {
     const cancels: (() => void)[] = [];
-    for (let n = 1; n < LIVE_CLIENTS_MAX; n += 1) {
+    for (let n = 1; n < LIMITS.live_clients_max; n += 1) {
       const opened = gateway.hub.follow(null);
       if (!opened.ok) throw new Error(opened.failure.message);
       cancels.push(() => void opened.value.cancel());

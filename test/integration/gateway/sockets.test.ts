@@ -3,7 +3,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sleep } from '../../../src/base/index.ts';
 import { encodeRef, LINK_PATH } from '../../../src/contract/index.ts';
-import { CLOSE_WAIT_MS, HEAD_MAX_BYTES, LINK_UNSENT_MAX_BYTES } from '../../../src/edge-gateway/limits.ts';
+import { LIMITS } from '../../../src/edge-gateway/limits.ts';
 import { serveLinks } from '../../../src/edge-gateway/targets/node/link.ts';
 import { type RunningGateway, serveNode } from '../../../src/edge-gateway/targets/node/node.ts';
 import { FakeAgent } from '../../support/fake-agent.ts';
@@ -61,7 +61,7 @@ describe('an upgrade', () => {
     expect(JSON.parse(bodyOf(client)).error.code).toBe('unauthorized');
     const start_ms = performance.now();
     await gateway.close();
-    expect(performance.now() - start_ms).toBeLessThan(CLOSE_WAIT_MS + 2_000);
+    expect(performance.now() - start_ms).toBeLessThan(LIMITS.close_wait_ms + 2_000);
     gateway = await startGateway();
   });
 });
@@ -98,6 +98,7 @@ describe('a request that asks for a WebSocket where there is none', () => {
     const server = createServer();
     serveLinks(
       server,
+      LIMITS,
       () => new Response(new ReadableStream({ cancel }), { headers: { 'content-type': 'text/event-stream' } }),
     );
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -115,7 +116,7 @@ describe('the end of the gateway', () => {
     await until(() => client.heard.text.startsWith('HTTP/1.1 101 '), 'the upgrade');
     const start_ms = performance.now();
     await gateway.close();
-    expect(performance.now() - start_ms).toBeLessThan(CLOSE_WAIT_MS + 2_000);
+    expect(performance.now() - start_ms).toBeLessThan(LIMITS.close_wait_ms + 2_000);
     gateway = await startGateway();
   });
 
@@ -128,7 +129,7 @@ describe('the end of the gateway', () => {
     client.socket.write(`${[...UPGRADE, KEY, AUTHORIZED].join('\r\n')}\r\n\r\n`);
     await until(() => client.heard.text.includes('gateway is stopping'), 'the refusal of a gateway that stops');
     await closing;
-    expect(performance.now() - start_ms).toBeLessThan(CLOSE_WAIT_MS + 2_000);
+    expect(performance.now() - start_ms).toBeLessThan(LIMITS.close_wait_ms + 2_000);
     gateway = await startGateway();
   });
 });
@@ -147,7 +148,7 @@ describe('a link whose peer does not read', () => {
       return asked;
     };
     // Each is a call and a cancel; what the kernel takes in comes on top of the bound.
-    const rounds = (16 * LINK_UNSENT_MAX_BYTES) / (2_000 * 150);
+    const rounds = (16 * LIMITS.link_unsent_max_bytes) / (2_000 * 150);
     for (let round = 0; round < rounds && gateway.hub.counts().links === 1; round += 1) {
       await Promise.all(Array.from({ length: 2_000 }, (_, i) => ask(i)));
       await sleep(0);
@@ -159,10 +160,10 @@ describe('a link whose peer does not read', () => {
 });
 
 describe('a request head', () => {
-  it(`of ${HEAD_MAX_BYTES} bytes is too large, one that is a little smaller is read`, async () => {
-    const read = await rawRequest(gateway.url, 'GET', `/v1/${encodeRef('x'.repeat(HEAD_MAX_BYTES - 1_024))}`);
+  it(`of ${LIMITS.head_max_bytes} bytes is too large, one that is a little smaller is read`, async () => {
+    const read = await rawRequest(gateway.url, 'GET', `/v1/${encodeRef('x'.repeat(LIMITS.head_max_bytes - 1_024))}`);
     expect([read.status, JSON.parse(read.body).error.code]).toEqual([404, 'not_found']);
-    const refused = await rawRequest(gateway.url, 'GET', `/v1/${'x'.repeat(HEAD_MAX_BYTES)}`);
+    const refused = await rawRequest(gateway.url, 'GET', `/v1/${'x'.repeat(LIMITS.head_max_bytes)}`);
     expect([refused.status, JSON.parse(refused.body).error.code]).toEqual([431, 'bad_request']);
   });
 
@@ -183,7 +184,7 @@ describe('a request that comes too slowly', () => {
     server = createServer(waits, (request) => {
       request.on('error', () => aborted.push('body'));
     });
-    serveLinks(server, () => new Response(null));
+    serveLinks(server, LIMITS, () => new Response(null));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   });
 

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { LINK_PATH, LINK_SUBPROTOCOL } from '../../../src/contract/index.ts';
-import { CLOSE_WAIT_MS } from '../../../src/edge-gateway/limits.ts';
+import { LIMITS } from '../../../src/edge-gateway/limits.ts';
 import type { NodeServeOptions, RunningGateway } from '../../../src/edge-gateway/targets/node/node.ts';
 import { type RunningCli, runCli, startCli } from '../../support/cli.ts';
 import { AUTHORIZED, startGateway } from '../../support/gateway.ts';
@@ -178,7 +178,7 @@ describe('the gateway', () => {
     expect((await ask(gateway, '/healthz', CLIENT)).status).toBe(200);
     const start_ms = performance.now();
     await gateway.close();
-    expect(performance.now() - start_ms).toBeLessThan(CLOSE_WAIT_MS + 2_000);
+    expect(performance.now() - start_ms).toBeLessThan(LIMITS.close_wait_ms + 2_000);
     socket.destroy();
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DUMP_CHECKED_MAX_CHARS, DUMP_ENVELOPE_MAX_CHARS } from '../../limits.ts';
+import { LIMITS } from '../../limits.ts';
 import { readDump } from './dump-envelope.ts';
 
 const FRAME =
@@ -15,7 +15,7 @@ function dump(
   return `{"Ok":{${head},"stack_traces":[${traces.join(',')}],"warnings":${warnings}}}`;
 }
 
-const large = (options = {}): string => dump(DUMP_CHECKED_MAX_CHARS + 1, options);
+const large = (options = {}): string => dump(LIMITS.dump_checked_max_chars + 1, options);
 
 describe('a dump', () => {
   it('that is large passes as it came, so that integers of any width stay exact', () => {
@@ -46,11 +46,11 @@ describe('a dump', () => {
     ['that begins as another thing does', `[${large()}]`],
     [
       'with a head that is longer than the bound',
-      large({ head: `"pid":7,"binary":"${'x'.repeat(DUMP_ENVELOPE_MAX_CHARS)}","capture_mode":"native"` }),
+      large({ head: `"pid":7,"binary":"${'x'.repeat(LIMITS.dump_envelope_max_chars)}","capture_mode":"native"` }),
     ],
-    ['that is another thing, and large', `{"Failed":${' '.repeat(DUMP_CHECKED_MAX_CHARS)}7}`],
+    ['that is another thing, and large', `{"Failed":${' '.repeat(LIMITS.dump_checked_max_chars)}7}`],
   ])('%s is refused', (_, text) => {
-    expect(text.length).toBeGreaterThan(DUMP_CHECKED_MAX_CHARS);
+    expect(text.length).toBeGreaterThan(LIMITS.dump_checked_max_chars);
     expect(readDump(text)).toMatchObject({
       ok: false,
       failure: { code: 'internal_error', message: expect.stringContaining('PySpyResult') },

@@ -10,7 +10,7 @@
 import * as v from 'valibot';
 import { failure, type Outcome, success } from '../../../base/index.ts';
 import { describeIssues, PySpyResult } from '../../../contract/index.ts';
-import { DUMP_CHECKED_MAX_CHARS, DUMP_ENVELOPE_MAX_CHARS } from '../../limits.ts';
+import { type GatewayLimits, LIMITS } from '../../limits.ts';
 
 export type DumpText =
   /** `result` is the JSON text of the PySpyOk in it. */
@@ -25,9 +25,9 @@ const STACKS = '"stack_traces":[';
 const BEHIND_STACKS = '],"warnings":[';
 
 /** @returns failure `internal_error` when the text is no dump, as far as is looked */
-export function readDump(text: string): Outcome<DumpText> {
-  const checked = text.length <= DUMP_CHECKED_MAX_CHARS ? text : withoutStacks(text);
-  if (checked === null) return broken(`no envelope in its first and last ${DUMP_ENVELOPE_MAX_CHARS} characters`);
+export function readDump(text: string, limits: GatewayLimits = LIMITS): Outcome<DumpText> {
+  const checked = text.length <= limits.dump_checked_max_chars ? text : withoutStacks(text, limits);
+  if (checked === null) return broken(`no envelope in its first and last ${limits.dump_envelope_max_chars} characters`);
   let json: unknown;
   try {
     json = JSON.parse(checked);
@@ -45,10 +45,10 @@ export function readDump(text: string): Outcome<DumpText> {
  * The envelope: the text with nothing between the brackets of its stacks; null when they are not found. In JSON neither mark
  * can be part of a string, whose quotes are escaped.
  */
-function withoutStacks(text: string): string | null {
+function withoutStacks(text: string, { dump_envelope_max_chars }: GatewayLimits): string | null {
   if (!text.startsWith(HEAD)) return null;
-  const stacks = text.slice(0, DUMP_ENVELOPE_MAX_CHARS).indexOf(STACKS);
-  const tail = text.slice(-DUMP_ENVELOPE_MAX_CHARS);
+  const stacks = text.slice(0, dump_envelope_max_chars).indexOf(STACKS);
+  const tail = text.slice(-dump_envelope_max_chars);
   const behind = tail.lastIndexOf(BEHIND_STACKS);
   if (stacks < 0 || behind < 0) return null;
   return text.slice(0, stacks + STACKS.length) + tail.slice(behind);

@@ -10,9 +10,9 @@ import {
   profileOptsError,
   renderRef,
 } from '../../../contract/index.ts';
-import { PROFILE_EXTRA_WAIT_MS } from '../../limits.ts';
+import type { GatewayLimits } from '../../limits.ts';
 import type { Mesh } from '../../ports.ts';
-import { readJsonBody } from '../body.ts';
+import type { BodyReader } from '../body.ts';
 import { undecodable } from '../path.ts';
 import { failureResponse, textResponse } from '../respond.ts';
 import type { Handler } from '../router.ts';
@@ -26,12 +26,12 @@ const SVG_HEADERS = {
   'x-content-type-options': 'nosniff',
 };
 
-export function takeProfile(mesh: Mesh): Handler {
+export function takeProfile(mesh: Mesh, bodies: BodyReader, { profile_extra_wait_ms }: GatewayLimits): Handler {
   return async (c, rest) => {
     const request = c.req.raw;
     const unreadable = undecodable(rest, 'proc_reference');
     if (unreadable !== null) return failureResponse(request, unreadable);
-    const opts = await readJsonBody(request, PySpyProfileOpts);
+    const opts = await bodies.readJson(request, PySpyProfileOpts);
     if (!opts.ok) return failureResponse(request, opts.failure);
     const error = profileOptsError(opts.value, PROFILE_MAX_S);
     if (error !== null) return failureResponse(request, { code: 'bad_request', message: error });
@@ -41,7 +41,7 @@ export function takeProfile(mesh: Mesh): Handler {
     const outcome = await askProc(mesh, target.value, call, request.signal, {
       read: readAs(PySpyProfileOutcome, 'PySpyProfileResult'),
       what: 'py-spy profile',
-      deadline_ms: opts.value.duration_s * 1_000 + PROFILE_EXTRA_WAIT_MS,
+      deadline_ms: opts.value.duration_s * 1_000 + profile_extra_wait_ms,
     });
     if (!outcome.ok) return failureResponse(request, outcome.failure);
     if (outcome.value.kind === 'ok') return textResponse(request, outcome.value.svg, 'image/svg+xml', 200, SVG_HEADERS);

@@ -2,14 +2,14 @@
 import { QueryRequest } from '../../../contract/index.ts';
 import { NO_TELEMETRY, type Telemetry } from '../../ports.ts';
 import { noteTarget } from '../audit.ts';
-import { readJsonBody } from '../body.ts';
+import type { BodyReader } from '../body.ts';
 import { failureResponse } from '../respond.ts';
 import type { Handler } from '../router.ts';
 
-export function runQuery(telemetry: Telemetry | null): Handler {
+export function runQuery(telemetry: Telemetry | null, bodies: BodyReader): Handler {
   return async (c) => {
     const request = c.req.raw;
-    const body = await readJsonBody(request, QueryRequest);
+    const body = await bodies.readJson(request, QueryRequest);
     if (!body.ok) return failureResponse(request, body.failure);
     noteTarget(c, body.value.sql);
     if (telemetry === null) return failureResponse(request, NO_TELEMETRY);

@@ -6,7 +6,7 @@
  */
 import { type Failure, failure, type Outcome } from '../../../base/index.ts';
 import { type CallRequest, renderRef } from '../../../contract/index.ts';
-import { DUMP_WAIT_MS } from '../../limits.ts';
+import type { GatewayLimits } from '../../limits.ts';
 import { type Mesh, NO_TELEMETRY, type Telemetry } from '../../ports.ts';
 import { failureResponse, jsonResponse } from '../respond.ts';
 import type { Handler } from '../router.ts';
@@ -15,18 +15,18 @@ import { type DumpText, type Missed, readDump } from './dump-envelope.ts';
 import { binaryNotFound } from './pyspy-failure.ts';
 
 /** `GET /v1/pyspy/{proc}`: 200 with whatever became of the dump (PS-2). */
-export function takeDump(mesh: Mesh): Handler {
+export function takeDump(mesh: Mesh, limits: GatewayLimits): Handler {
   return async (c, rest) => {
     const request = c.req.raw;
     const target = readTarget(rest);
     if (!target.ok) return failureResponse(request, target.failure);
-    const dump = await askDump(mesh, request, target.value);
+    const dump = await askDump(mesh, request, target.value, limits);
     return dump.ok ? jsonResponse(request, dump.value.text) : failureResponse(request, dump.failure);
   };
 }
 
 /** `POST /v1/pyspy_dump/{proc}`: a dump that goes into the store. Only what was captured is stored. */
-export function storeDump(mesh: Mesh, telemetry: Telemetry | null): Handler {
+export function storeDump(mesh: Mesh, telemetry: Telemetry | null, limits: GatewayLimits): Handler {
   return async (c, rest) => {
     const request = c.req.raw;
     if (telemetry === null) return failureResponse(request, NO_TELEMETRY);
@@ -34,7 +34,7 @@ export function storeDump(mesh: Mesh, telemetry: Telemetry | null): Handler {
     if (absent !== null) return failureResponse(request, absent);
     const target = readTarget(rest);
     if (!target.ok) return failureResponse(request, target.failure);
-    const dump = await askDump(mesh, request, target.value);
+    const dump = await askDump(mesh, request, target.value, limits);
     if (!dump.ok) return failureResponse(request, dump.failure);
     if (dump.value.kind === 'missed') return failureResponse(request, dumpFailure(dump.value.why));
     const dump_id = crypto.randomUUID();
@@ -51,7 +51,12 @@ export function storeDump(mesh: Mesh, telemetry: Telemetry | null): Handler {
 }
 
 /** `?locals=true` asks for the values of local variables, which may be secrets. */
-async function askDump(mesh: Mesh, request: Request, target: ProcTarget): Promise<Outcome<DumpText>> {
+async function askDump(
+  mesh: Mesh,
+  request: Request,
+  target: ProcTarget,
+  limits: GatewayLimits,
+): Promise<Outcome<DumpText>> {
   const locals = new URL(request.url).searchParams.get('locals') ?? 'false';
   if (!/^(true|false)$/.test(locals)) return failure('bad_request', `locals: must be true or false, got ${locals}`);
   const call: CallRequest = {
@@ -59,7 +64,11 @@ async function askDump(mesh: Mesh, request: Request, target: ProcTarget): Promis
     reference: renderRef(target.proc),
     locals: locals === 'true' || undefined,
   };
-  const expected = { read: readDump, what: 'py-spy dump', deadline_ms: DUMP_WAIT_MS };
+  const expected = {
+    read: (text: string) => readDump(text, limits),
+    what: 'py-spy dump',
+    deadline_ms: limits.dump_wait_ms,
+  };
   return askProc(mesh, target, call, request.signal, expected);
 }
 

@@ -6,7 +6,7 @@
  *
  *  - A head of more than about 64 KiB, or one that is no HTTP, gets a bare 400 (on Node 431 and 400 with the envelope).
  *  - There is no limit on how long a head or a body may take to come, nor on how long a connection stays idle
- *    (HEAD_WAIT_MS, REQUEST_WAIT_MS and KEEP_ALIVE_MS are Node's): where strangers can reach it, put a proxy in front.
+ *    (`head_wait_ms`, `request_wait_ms` and `keep_alive_ms` are Node's): where strangers can reach it, put a proxy in front.
  *  - A WebSocket frame is taken in whole, up to 64 MiB, before the session refuses it (FRAME_MAX_BYTES, 1009).
  *  - A peer that sends anything after its link was closed is cut off, and may not get to know the code and the reason.
  *  - A link can be closed but not cut: from the close on nothing of it is read or sent, but the connection of a peer that
@@ -19,7 +19,7 @@ import type { Link, LinkReceiver } from '../../../link/index.ts';
 import { compose, listenFailure, type RunningGateway, type ServeOptions } from '../../compose.ts';
 import { headError, targetOf } from '../../http/request-head.ts';
 import { failureResponse } from '../../http/respond.ts';
-import { CLOSE_WAIT_MS, LINK_UNSENT_MAX_BYTES } from '../../limits.ts';
+import { type GatewayLimits, resolveLimits } from '../../limits.ts';
 import type { UpgradeLink } from '../../ports.ts';
 import { sha256 } from '../sha256.ts';
 import { type DenoServer, type DenoSocket, deno } from './api.ts';
@@ -28,7 +28,8 @@ const OPEN = 1;
 
 /** Starts a gateway. Fails with `service_unavailable`, naming the address, when it cannot be listened on. */
 export async function serveDeno(options: ServeOptions): Promise<Outcome<RunningGateway>> {
-  const gateway = compose(options, upgradeLink, sha256);
+  const limits = resolveLimits(options.limits);
+  const gateway = compose(options, upgradeWith(limits), sha256);
   const { app, hub } = gateway;
   const cut = new AbortController();
   const handle = (request: Request) => {
@@ -49,7 +50,7 @@ export async function serveDeno(options: ServeOptions): Promise<Outcome<RunningG
     // A server of Deno's that shuts down cuts its WebSockets, so that it goes on listening until calls are answered.
     await gateway.drain();
     const ended = gateway.close();
-    const timer = setTimeout(() => cut.abort(), CLOSE_WAIT_MS);
+    const timer = setTimeout(() => cut.abort(), limits.close_wait_ms);
     await server.shutdown();
     clearTimeout(timer);
     await ended;
@@ -62,16 +63,18 @@ function failed(): Response {
   return new Response(null, { status: 500 });
 }
 
-const upgradeLink: UpgradeLink = (c, subprotocol, accept) => {
-  const request = c.req.raw;
-  const error = handshakeError(request.headers);
-  if (error !== null) return failureResponse(request, { code: 'bad_request', message: error });
-  const offered = (request.headers.get('sec-websocket-protocol') ?? '').split(',').map((name) => name.trim());
-  const chosen = offered.includes(subprotocol) ? { protocol: subprotocol } : {};
-  const { socket, response } = deno.upgradeWebSocket(request, chosen);
-  connect(socket, accept);
-  return response;
-};
+function upgradeWith(limits: GatewayLimits): UpgradeLink {
+  return (c, subprotocol, accept) => {
+    const request = c.req.raw;
+    const error = handshakeError(request.headers);
+    if (error !== null) return failureResponse(request, { code: 'bad_request', message: error });
+    const offered = (request.headers.get('sec-websocket-protocol') ?? '').split(',').map((name) => name.trim());
+    const chosen = offered.includes(subprotocol) ? { protocol: subprotocol } : {};
+    const { socket, response } = deno.upgradeWebSocket(request, chosen);
+    connect(socket, accept, limits);
+    return response;
+  };
+}
 
 function handshakeError(headers: Headers): string | null {
   const broken = (what: string) => `the request cannot be read: ${what}`;
@@ -82,7 +85,11 @@ function handshakeError(headers: Headers): string | null {
   return null;
 }
 
-function connect(socket: DenoSocket, accept: (link: Link) => LinkReceiver): void {
+function connect(
+  socket: DenoSocket,
+  accept: (link: Link) => LinkReceiver,
+  { link_unsent_max_bytes }: GatewayLimits,
+): void {
   let receiver: LinkReceiver | null = null;
   const close = (code: number, reason: string) => {
     if (socket.readyState === OPEN) socket.close(code, reason);
@@ -95,7 +102,7 @@ function connect(socket: DenoSocket, accept: (link: Link) => LinkReceiver): void
     receiver = accept({
       send: (text) => {
         if (socket.readyState !== OPEN) return;
-        if (socket.bufferedAmount <= LINK_UNSENT_MAX_BYTES) return socket.send(text);
+        if (socket.bufferedAmount <= link_unsent_max_bytes) return socket.send(text);
         close(CLOSE.protocol, 'reads too slowly');
         // In a turn of its own, so that the hub is not told in the middle of sending.
         setTimeout(ended, 0);

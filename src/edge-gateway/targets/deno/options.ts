@@ -2,9 +2,9 @@
 import { failure, type Outcome, success } from '../../../base/index.ts';
 import { ANONYMOUS_LEVELS } from '../../access/access.ts';
 import { hostName, isLoopback, NO_HOST_NAME, type ServeOptions } from '../../compose.ts';
-import { TOKEN_MAX_CHARS } from '../../limits.ts';
+import { LIMITS } from '../../limits.ts';
 
-type Settings = Omit<ServeOptions, 'version' | 'started_by' | 'log' | 'telemetry' | 'tokens'>;
+type Settings = Omit<ServeOptions, 'version' | 'started_by' | 'log' | 'telemetry' | 'tokens' | 'limits'>;
 export type DenoOptions = Settings & { readonly telemetry_url: string | null; readonly tokens_file: string | null };
 
 const VARIABLES = {
@@ -21,7 +21,7 @@ type Name = keyof typeof VARIABLES;
 
 export const DENO_HELP = `meshscope gateway on Deno: the HTTP API that agents dial and clients ask.
 
-The owner's token, 16 to ${TOKEN_MAX_CHARS} characters, comes from MESHSCOPE_TOKEN; agents and clients may send it, or one of
+The owner's token, 16 to ${LIMITS.token_max_chars} characters, comes from MESHSCOPE_TOKEN; agents and clients may send it, or one of
 the tokens in a file that 'meshscope token create' writes.
 
   --port N            port to listen on (MESHSCOPE_PORT, default 1729); 0 picks a free one and prints it
@@ -53,8 +53,8 @@ export function readDenoOptions(
   };
   const token = environment('MESHSCOPE_TOKEN') ?? '';
   if (token === '') return failure('bad_request', 'MESHSCOPE_TOKEN is not set: agents and clients need a token');
-  if (token.length < 16 || token.length > TOKEN_MAX_CHARS || !/^[\x21-\x7e]+$/.test(token)) {
-    const message = `MESHSCOPE_TOKEN must be 16 to ${TOKEN_MAX_CHARS} printable ASCII characters without spaces`;
+  if (token.length < 16 || token.length > LIMITS.token_max_chars || !/^[\x21-\x7e]+$/.test(token)) {
+    const message = `MESHSCOPE_TOKEN must be 16 to ${LIMITS.token_max_chars} printable ASCII characters without spaces`;
     return failure('bad_request', message);
   }
   const host = value('host')?.text ?? '127.0.0.1';

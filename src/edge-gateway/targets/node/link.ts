@@ -10,7 +10,7 @@ import { messageOf } from '../../../base/index.ts';
 import { CLOSE, FRAME_MAX_BYTES, LINK_PATH, STORE_PATH } from '../../../contract/index.ts';
 import type { Link, LinkReceiver } from '../../../link/index.ts';
 import { envelope, failureResponse } from '../../http/respond.ts';
-import { CLOSE_WAIT_MS, LINK_UNSENT_MAX_BYTES } from '../../limits.ts';
+import type { GatewayLimits } from '../../limits.ts';
 import type { UpgradeLink } from '../../ports.ts';
 import { peerOf } from './tls.ts';
 
@@ -54,8 +54,10 @@ const UNREAD_STATUS: Readonly<Record<string, number>> = { HPE_HEADER_OVERFLOW: 4
 /** Lets a server take links. */
 export function serveLinks(
   server: Server,
+  limits: GatewayLimits,
   handle: (request: Request, env: UpgradeEnv) => Response | Promise<Response>,
 ): void {
+  const { close_wait_ms } = limits;
   const subprotocols = new WeakMap<IncomingMessage, string>();
   const sockets = new WebSocketServer({
     noServer: true,
@@ -83,26 +85,31 @@ export function serveLinks(
       // A Node before 24.9 hands over every upgrade, also one for what has no end, which must not be gathered.
       if (response.headers.get('content-type') === 'text/event-stream') {
         await response.body?.cancel();
-        return refuse(socket, 400, envelope({ code: 'bad_request', message: 'no upgrade is to be had here' }));
+        return refuse(
+          socket,
+          close_wait_ms,
+          400,
+          envelope({ code: 'bad_request', message: 'no upgrade is to be had here' }),
+        );
       }
-      return refuse(socket, response.status, await response.text(), response.headers);
+      return refuse(socket, close_wait_ms, response.status, await response.text(), response.headers);
     }
     subprotocols.set(incoming, subprotocol);
-    sockets.handleUpgrade(incoming, socket, head, (ws) => connect(ws, accept));
+    sockets.handleUpgrade(incoming, socket, head, (ws) => connect(ws, accept, limits));
   });
   const refuseUnread = (error: NodeJS.ErrnoException, socket: Duplex) => {
     const message = `the request cannot be read: ${error.message}`;
-    refuse(socket, UNREAD_STATUS[error.code ?? ''] ?? 400, envelope({ code: 'bad_request', message }));
+    refuse(socket, close_wait_ms, UNREAD_STATUS[error.code ?? ''] ?? 400, envelope({ code: 'bad_request', message }));
   };
   server.on('clientError', refuseUnread);
   sockets.on('wsClientError', refuseUnread);
 }
 
-function connect(ws: WebSocket, accept: (link: Link) => LinkReceiver): void {
+function connect(ws: WebSocket, accept: (link: Link) => LinkReceiver, limits: GatewayLimits): void {
   const receiver = accept({
     send: (text) => {
       // Its `close` comes in a turn of its own, so the hub is not told in the middle of sending.
-      if (ws.bufferedAmount > LINK_UNSENT_MAX_BYTES) ws.terminate();
+      if (ws.bufferedAmount > limits.link_unsent_max_bytes) ws.terminate();
       else ws.send(text, () => {});
     },
     close: (code, reason) => ws.close(code, reason),
@@ -117,7 +124,7 @@ function connect(ws: WebSocket, accept: (link: Link) => LinkReceiver): void {
 }
 
 /** Answers and hangs up, also on a peer that does not. */
-function refuse(socket: Duplex, status: number, body: string, headers = new Headers()): void {
+function refuse(socket: Duplex, close_wait_ms: number, status: number, body: string, headers = new Headers()): void {
   if (!socket.writable) return void socket.destroy();
   const extra = [...headers].filter(([name]) => name !== 'content-length');
   if (!headers.has('content-type')) extra.push(['content-type', 'application/json']);
@@ -129,5 +136,5 @@ function refuse(socket: Duplex, status: number, body: string, headers = new Head
   ];
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
   socket.resume();
-  setTimeout(() => socket.destroy(), CLOSE_WAIT_MS).unref();
+  setTimeout(() => socket.destroy(), close_wait_ms).unref();
 }

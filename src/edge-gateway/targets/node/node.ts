@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { type Outcome, success } from '../../../base/index.ts';
 import { compose, listenFailure, type RunningGateway, type ServeOptions } from '../../compose.ts';
-import { CLOSE_WAIT_MS, HEAD_MAX_BYTES, HEAD_WAIT_MS, KEEP_ALIVE_MS, REQUEST_WAIT_MS } from '../../limits.ts';
+import { resolveLimits } from '../../limits.ts';
 import type { RequestEnv } from '../../ports.ts';
 import { sha256 } from '../sha256.ts';
 import { isUpgrade, rejected, serveLinks, upgradeLink } from './link.ts';
@@ -25,29 +25,30 @@ export interface NodeServeOptions extends ServeOptions {
 export async function serveNode(options: NodeServeOptions): Promise<Outcome<RunningGateway>> {
   const tls = options.tls === undefined ? null : tlsOptions(options.tls);
   if (tls?.ok === false) return tls;
+  const limits = resolveLimits(options.limits);
   const gateway = compose(options, upgradeLink, sha256);
   const { app, hub } = gateway;
   const listener = getRequestListener((request, { incoming }) => app.fetch(request, envOf(incoming)), {
     errorHandler: rejected,
   });
   const bounds = {
-    maxHeaderSize: HEAD_MAX_BYTES,
-    headersTimeout: HEAD_WAIT_MS,
-    requestTimeout: REQUEST_WAIT_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
+    maxHeaderSize: limits.head_max_bytes,
+    headersTimeout: limits.head_wait_ms,
+    requestTimeout: limits.request_wait_ms,
+    keepAliveTimeout: limits.keep_alive_ms,
     shouldUpgradeCallback: isUpgrade,
   };
   const server: Server =
     tls === null
       ? createServer(bounds, listener)
-      : createTlsServer({ ...bounds, ...tls.value, handshakeTimeout: HEAD_WAIT_MS }, listener);
+      : createTlsServer({ ...bounds, ...tls.value, handshakeTimeout: limits.head_wait_ms }, listener);
   // What `closeAllConnections` does not know: links, and connections that have yet to shake hands.
   const connections = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     connections.add(socket);
     socket.once('close', () => connections.delete(socket));
   });
-  serveLinks(server, (request, env) => app.fetch(request, env));
+  serveLinks(server, limits, (request, env) => app.fetch(request, env));
   const listening = await listen(server, options);
   if (!listening.ok) {
     await gateway.close();
@@ -64,7 +65,7 @@ export async function serveNode(options: NodeServeOptions): Promise<Outcome<Runn
     const ended = gateway.close();
     setTimeout(() => {
       for (const socket of connections) socket.destroy();
-    }, CLOSE_WAIT_MS).unref();
+    }, limits.close_wait_ms).unref();
     await closed;
     await ended;
   };

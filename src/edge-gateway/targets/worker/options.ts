@@ -2,7 +2,7 @@
 import { failure, type Outcome, success } from '../../../base/index.ts';
 import { readTokenDocument, type StoredToken } from '../../../contract/index.ts';
 import { ANONYMOUS_LEVELS, type AnonymousLevel } from '../../access/access.ts';
-import { SHARDS_MAX, SLEEPY_HEARTBEAT_MS, SNAPSHOT_INTERVAL_MS, TOKEN_MAX_CHARS } from '../../limits.ts';
+import { LIMITS } from '../../limits.ts';
 
 /** What `wrangler.toml` and `wrangler secret put` set; all are text. */
 export interface WorkerVariables {
@@ -35,9 +35,9 @@ export interface WorkerOptions {
 /** Fails with `service_unavailable`, which names the variable, its value unless it is secret, and what to do. */
 export function readWorkerOptions(variables: WorkerVariables): Outcome<WorkerOptions> {
   const token = variables.MESHSCOPE_TOKEN ?? '';
-  if (token.length < 16 || token.length > TOKEN_MAX_CHARS || !/^[\x21-\x7e]+$/.test(token)) {
+  if (token.length < 16 || token.length > LIMITS.token_max_chars || !/^[\x21-\x7e]+$/.test(token)) {
     const what =
-      token === '' ? 'is not set' : `must be 16 to ${TOKEN_MAX_CHARS} printable ASCII characters without spaces`;
+      token === '' ? 'is not set' : `must be 16 to ${LIMITS.token_max_chars} printable ASCII characters without spaces`;
     return wrong('MESHSCOPE_TOKEN', `${what}: set it with 'wrangler secret put MESHSCOPE_TOKEN'`);
   }
   const tokens = readTokenDocument(variables.MESHSCOPE_TOKENS ?? '{"version":1,"tokens":[]}');
@@ -52,11 +52,11 @@ export function readWorkerOptions(variables: WorkerVariables): Outcome<WorkerOpt
   }
   const names = (variables.MESHSCOPE_ALLOW_HOST ?? '').split(',').map((name) => name.trim());
   const allowed_hosts = names.filter((name) => name !== '');
-  const shards = wholeNumber(variables, 'MESHSCOPE_SHARDS', 1, SHARDS_MAX, 1);
+  const shards = wholeNumber(variables, 'MESHSCOPE_SHARDS', 1, LIMITS.shards_max, 1);
   if (!shards.ok) return shards;
-  const heartbeat = wholeNumber(variables, 'MESHSCOPE_HEARTBEAT_MS', 20, 60_000, SLEEPY_HEARTBEAT_MS);
+  const heartbeat = wholeNumber(variables, 'MESHSCOPE_HEARTBEAT_MS', 20, 60_000, LIMITS.sleepy_heartbeat_ms);
   if (!heartbeat.ok) return heartbeat;
-  const snapshot = wholeNumber(variables, 'MESHSCOPE_SNAPSHOT_MS', 0, 86_400_000, SNAPSHOT_INTERVAL_MS);
+  const snapshot = wholeNumber(variables, 'MESHSCOPE_SNAPSHOT_MS', 0, 86_400_000, LIMITS.snapshot_interval_ms);
   if (!snapshot.ok) return snapshot;
   return success({
     token,

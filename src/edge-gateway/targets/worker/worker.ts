@@ -7,6 +7,7 @@ import { VERSION } from '../../../contract/index.ts';
 import type { Gateway } from '../../http/gateway.ts';
 import { headError, targetOf } from '../../http/request-head.ts';
 import { failureResponse } from '../../http/respond.ts';
+import { LIMITS } from '../../limits.ts';
 import type { DocumentName } from '../../ports.ts';
 import { GatewaySelf } from '../../self.ts';
 import { composeSharded } from '../../shards/compose.ts';
@@ -72,7 +73,7 @@ function compose(options: WorkerOptions, env: Environment, url: string): Compose
     const health = await mesh.health();
     return health.ok ? health.value : null;
   };
-  const own = new OwnTelemetry({ version: VERSION, log, counts, sha256 });
+  const own = new OwnTelemetry({ version: VERSION, log, counts, sha256, limits: LIMITS });
   own.start({ telemetry, actor: new GatewaySelf(identity).adminInfo().actor_id, timer: 'external' });
   const access = accessOf(options);
   const ports = { mesh, directory, shards, identity, documents, telemetry, access, observer: own, log: own.log };
