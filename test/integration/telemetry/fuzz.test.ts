@@ -23,6 +23,8 @@ const ROUND = 2_500;
 const SEED = 20_261;
 /** What a query may take here, milliseconds; the service allows more. */
 const TIME_LIMIT_MS = 3_000;
+/** The same for statements of which some sleep until they are killed. */
+const SLEEPING_LIMIT_MS = 1_000;
 const SECRET = 'secret-4711';
 const FUZZ_LIMITS: TelemetryLimits = { ...LIMITS, sql_rows_max: 1_000, sql_memory_mib: 128 };
 /** A row of each table, in one number. */
@@ -82,14 +84,18 @@ class Locked {
 
   static async open(): Promise<Locked> {
     const locked = new Locked(await mkdtemp(join(folder.path, 'copy-')));
-    await locked.#ask({ kind: 'open', source_path, folder: locked.copy, limits: FUZZ_LIMITS }, 'opened');
+    await locked.#ask({ kind: 'open', source_path, folder: locked.copy, limits: FUZZ_LIMITS }, 'opened', 20_000);
     return locked;
   }
 
   /** Runs statements; gives as many results as it got to before one took too long or brought the process down. */
-  async run(statements: string[], checked = true): Promise<{ results: Ran[] | null; place: number }> {
+  async run(
+    statements: string[],
+    checked = true,
+    limit_ms = TIME_LIMIT_MS,
+  ): Promise<{ results: Ran[] | null; place: number }> {
     this.#place = 0;
-    const said = await this.#ask({ kind: 'run', statements, checked }, 'ran');
+    const said = await this.#ask({ kind: 'run', statements, checked }, 'ran', limit_ms);
     return { results: said?.kind === 'ran' ? said.results : null, place: this.#place };
   }
 
@@ -104,9 +110,8 @@ class Locked {
   }
 
   /** Null when the process ended, or had to be killed since it got no further. */
-  #ask(message: ToLocked, answer: FromLocked['kind']): Promise<FromLocked | null> {
+  #ask(message: ToLocked, answer: FromLocked['kind'], limit_ms: number): Promise<FromLocked | null> {
     return new Promise((resolve) => {
-      const limit_ms = message.kind === 'open' ? 20_000 : TIME_LIMIT_MS;
       let timer = setTimeout(() => this.kill(), limit_ms);
       const take = (said: FromLocked): void => {
         clearTimeout(timer);
@@ -226,9 +231,10 @@ describe('the second wall', () => {
       await (await startFilled()).close();
       let locked = await Locked.open();
       const sums = await locked.checksums();
+      const limit_ms = group.startsWith('sleeping') ? SLEEPING_LIMIT_MS : TIME_LIMIT_MS;
       const wrong: string[] = [];
       for (const sql of attacks.map(arm)) {
-        const { results } = await locked.run([sql], false);
+        const { results } = await locked.run([sql], false, limit_ms);
         const [result] = results ?? [];
         // Deep nonsense and sleeping may cost the process, which is what it is there for.
         if (result === undefined) {

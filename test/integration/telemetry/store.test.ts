@@ -4,7 +4,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { zstdCompressSync } from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Row, TableRows } from '../../../src/base/index.ts';
 import { COLUMN_TYPES, type EventBatch, PACKED_MAX_BYTES, pack, TABLES } from '../../../src/contract/index.ts';
 import { openDatabase } from '../../../src/telemetry/database/database.ts';
@@ -29,8 +29,16 @@ import {
 } from './support.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+/** Of the owners' compiled scripts, so that only the first compiles them. */
+let compiled: Awaited<ReturnType<typeof temporaryFolder>>;
 const services: TelemetryService[] = [];
 const owners: ChildProcess[] = [];
+
+beforeAll(async () => {
+  compiled = await temporaryFolder();
+});
+
+afterAll(() => compiled.remove());
 
 beforeEach(async () => {
   folder = await temporaryFolder();
@@ -55,6 +63,7 @@ async function startOwner(
 ): Promise<{ child: ChildProcess; said: { url?: string; error?: string } }> {
   const owner = [join(import.meta.dirname, 'owner.ts'), folder.path, JSON.stringify(limits)];
   const child = spawn('/bin/sh', ['-c', `${script}\nexec "$@"`, 'sh', process.execPath, ...owner], {
+    env: { ...process.env, NODE_COMPILE_CACHE: compiled.path },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   owners.push(child);
