@@ -1,13 +1,17 @@
 /**
- * telemetry: the store of events, snapshots and stack dumps, behind HTTP or at the end of a link to a gateway.
+ * telemetry: the store of events, snapshots and stack dumps. It answers over HTTP, or over a link to a gateway.
  *
- *     routes.ts, link.ts ─► requests.ts ─┬─► store.ts ─► writer.ts ─► database.ts    the owner process: ingestion,
- *                                        │                                           durable and once
- *                                        └─► query/owner/sandbox.ts ─► query-process.ts ═► query/process/entry.ts ─► store-copy.ts
- *                                                              user SQL, in processes that can die
+ *     service/    routes.ts, link.ts ─► requests.ts ─┬─ rows and dumps
+ *                                                    │     ▼
+ *                                                    │  store/     store.ts ─► packs.ts ─► writer.ts ─► database/append.ts
+ *                                                    │             the owner process: every row durable, and stored once
+ *                                                    └─ SQL
+ *                                                          ▼
+ *     query/owner/    sandbox.ts ─► query-process.ts ═══ query/process/    entry.ts ─► store-copy.ts ─► check.ts, read-result.ts
+ *                     the owner process                                    processes of their own, which may be killed
  *
- * maintenance.ts seals what was committed (segments/) and sweeps what is over its bound (retention/); tools/ works on a store
- * that no service has open.
+ * Besides, store/maintenance.ts seals committed rows into files (segments/) and deletes rows beyond their bounds (retention/).
+ * tools/ work on a store that no service has open. Imports go down only: service, query, store, segments and retention, database.
  */
 
 export type { WarningLog } from '../base/index.ts';

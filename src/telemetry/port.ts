@@ -1,11 +1,11 @@
 /**
- * The store as whatever is above it sees it: routes.ts, requests.ts and link.ts need this and nothing of an engine. DuckDB
- * stands behind it (core.ts); test/integration/telemetry/port/suite.ts says how whatever stands behind it must behave.
+ * The store as the HTTP routes and the link see it: they need this and no engine. DuckDB stands behind it (service/core.ts);
+ * test/integration/telemetry/port/suite.ts says how any store behind it must behave.
  *
- *  1. A write is answered after its commit, and a query sees every row that was acknowledged before it was sent.
- *  2. A batch counts once: one whose number is not above its producer's last is acknowledged again, and adds nothing.
- *  3. A write is there whole or not at all; so is the answer to a query.
- *  4. Queries read. Whatever else they try is refused, and one that goes over a bound dies alone.
+ *  1. A write is answered after its commit, and a query sees every row that was acknowledged before the query was sent.
+ *  2. A batch counts once: a batch whose number is not above its producer's last is acknowledged again and adds nothing.
+ *  3. A write is stored whole or not at all. An answer to a query is whole or an error.
+ *  4. Queries only read. Any other statement is refused, and a query that exceeds a bound ends without harm to others.
  */
 import type { Outcome } from '../base/index.ts';
 import type { Format } from './query/formats.ts';
@@ -34,8 +34,8 @@ export interface TelemetryStore {
   health(): Promise<StoreHealth>;
   /** Numbers of queries for `/healthz`. */
   readonly load: Readonly<Record<string, number>>;
-  /** Deletes what is over its bound at `now_ms`, default now. Rejects having deleted nothing. */
+  /** Deletes rows that exceed their bounds at `now_ms`, default now. When it rejects, nothing was deleted. */
   sweep(now_ms?: number): Promise<void>;
-  /** Finishes what waits and gives everything up. To be called once. */
+  /** Finishes the writes that wait and releases everything. To be called once. */
   close(): Promise<void>;
 }

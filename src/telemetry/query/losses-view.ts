@@ -1,6 +1,6 @@
 /**
- * `telemetry_losses`: rows that producers had to drop, as a view over values, since `main` holds the contract's tables and
- * nothing else. Query processes are given it anew when it has changed.
+ * `telemetry_losses`: rows that producers had to drop. It is a view over literal values, since `main` holds the contract's
+ * tables and nothing else; the owner sends query processes a new one when losses have changed.
  */
 import { quoteText } from '../database/ddl.ts';
 import type { Loss } from '../store/producers.ts';
@@ -9,7 +9,7 @@ export const LOSSES_VIEW = 'telemetry_losses';
 
 const COLUMNS = 'producer, source, lost_rows, stored_rows, last_seq, heard_us';
 
-/** The statement that makes the view. A row without a producer sums up those that are not remembered one by one. */
+/** @returns the statement that creates the view. A row without a producer is the sum of those that are not shown one by one */
 export function lossesViewSql(losses: readonly Loss[]): string {
   const text = (value: string | null): string => (value === null ? 'NULL' : quoteText(value));
   const number = (value: number | null): string => (value === null ? 'NULL' : String(value));

@@ -1,4 +1,4 @@
-/** The answer to a query: whole, in one of the forms of formats.ts, in parts as the query process handed them over. */
+/** The complete answer to a query, in one of the forms of formats.ts and in the parts that the query process sent. */
 import { FORMAT_TYPES, type Format } from '../formats.ts';
 
 export interface QueryAnswer {
@@ -8,8 +8,8 @@ export interface QueryAnswer {
 }
 
 /**
- * An answer as a text, for ways that carry nothing else: JSON as it is; every other form behind a line with its type,
- * Arrow in base64. JSON begins with a brace and a type never does, so the two cannot be mistaken.
+ * An answer as a text, for a link, which carries nothing else. JSON stays as it is; other forms follow a line with their
+ * type, and Arrow is in base64. JSON begins with a brace and a type never does, so the two cannot be confused.
  */
 export function answerText({ format, parts }: QueryAnswer): string {
   const bytes = parts.length === 1 && parts[0] !== undefined ? asBuffer(parts[0]) : Buffer.concat(parts);
@@ -18,10 +18,10 @@ export function answerText({ format, parts }: QueryAnswer): string {
 }
 
 /**
- * An answer as a stream that gives its parts as fast as they are taken.
+ * An answer as a stream, which hands out its parts as fast as they are read.
  *
- * @param over called once, when all of it was taken, or nobody takes it any more
- * @param timeout_ms after this the stream fails, and with it the connection of whoever reads so slowly
+ * @param over called once, when the answer was read whole or its reader has gone
+ * @param timeout_ms after this the stream fails, and with it the connection of the slow reader
  */
 export function answerStream(
   { parts }: QueryAnswer,

@@ -1,13 +1,12 @@
 /**
- * One query process, as the service sees it (see `messages.ts` for what is said).
+ * One query process, as the owner sees it; messages.ts has their protocol.
  *
- * The process is killed, never asked to stop: DuckDB does not reliably interrupt a statement. What was committed while it
- * was busy waits here, in order, and goes to it before its next query; if too much waits, the process is stale.
+ * The process is killed, never asked to stop: DuckDB does not reliably interrupt a statement. Changes that are committed while
+ * it is busy wait in its backlog and are sent before its next query; when too many wait, the process is stale.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { failure, type Outcome, success } from '../../../base/index.ts';
 import { messageWithoutFolder } from '../../database/database.ts';
 import type { TelemetryLimits } from '../../limits.ts';
@@ -17,19 +16,8 @@ import type { Format } from '../formats.ts';
 import { lossesViewSql } from '../losses-view.ts';
 import type { FromQueryProcess, ToQueryProcess } from '../messages.ts';
 import type { QueryAnswer } from './answer.ts';
-
-/** In its own folder, whether it runs as source or built. */
-const ENTRY = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../process/entry.ts' : '../process/entry.js', import.meta.url),
-);
-/** The shell sets the limit of the data segment, for which Node has no call, and becomes the process. */
-const LAUNCH = 'ulimit -d "$0" 2>/dev/null; ulimit -c 0 2>/dev/null; exec "$@"';
-
-/**
- * DuckDB's allocator: one pool for all threads, and what is free goes back to the system. As it comes, each thread keeps what
- * it once had, which counts in the data segment: after a few large results, a query could have a third of its memory.
- */
-const ALLOCATOR = 'narenas:1,dirty_decay_ms:1000';
+import { Backlog } from './backlog.ts';
+import { launchQueryProcess } from './launch.ts';
 
 type Answer = (message: FromQueryProcess) => void;
 
@@ -41,10 +29,8 @@ export class QueryProcess {
   readonly #ended: Promise<void>;
   readonly #useless = Promise.withResolvers<void>();
   #pending: Answer | null = null;
-  #backlog: Change[] = [];
-  #backlogRows = 0;
-  #backlogBytes = 0;
-  /** Of the losses that the process was told of last. */
+  readonly #backlog: Backlog;
+  /** Version of the losses that were last sent to the process. */
   #lossesVersion = 0;
   /** Messages with changes that the process has not answered yet. */
   #applying = 0;
@@ -60,26 +46,8 @@ export class QueryProcess {
     this.#store = store;
     this.#limits = limits;
     this.#folder = folder;
-    this.#child = spawn(
-      '/bin/sh',
-      [
-        '-c',
-        LAUNCH,
-        String(limits.sql_process_memory_mib * 1024),
-        process.execPath,
-        `--max-old-space-size=${limits.sql_heap_mib}`,
-        '--expose-gc',
-        '--disable-warning=ExperimentalWarning',
-        ENTRY,
-      ],
-      // A folder of its own, and no environment but what is meant for it: nothing to find there.
-      {
-        cwd: folder,
-        env: { HOME: folder, DUCKDB_JE_MALLOC_CONF: ALLOCATOR },
-        stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-        serialization: 'advanced',
-      },
-    );
+    this.#backlog = new Backlog(limits);
+    this.#child = launchQueryProcess(folder, limits);
     this.#ended = new Promise((resolve) => {
       this.#child.once('error', (error) => this.#end(`cannot be started: ${error.message}`, resolve));
       this.#child.once('exit', (code, signal) => this.#end(`ended (${signal ?? `exit code ${code}`})`, resolve));
@@ -89,7 +57,7 @@ export class QueryProcess {
 
   /**
    * Starts a process on a fresh copy of the store, in a folder below `parent_folder`.
-   * @param signal aborted when nobody needs it any more: copying a large store takes seconds
+   * @param signal aborted when the process is not needed any more: copying a large store takes seconds
    * @returns failure `service_unavailable` when it does not come up in `sql_start_timeout_ms`
    */
   static async start(
@@ -120,19 +88,19 @@ export class QueryProcess {
     return this.#child.pid;
   }
 
-  /** Settles when it can take no further query. */
+  /** Resolves when it can take no further query. */
   get useless(): Promise<void> {
     return this.#useless.promise;
   }
 
-  /** Whether it can take a query, now or when it has answered the one it has. */
+  /** Whether it can take a query, now or after the one that it is running. */
   get usable(): boolean {
     return !this.#dead && !this.#stale;
   }
 
   /**
-   * Runs one query; the caller has one at a time running.
-   * @param signal aborted when nobody waits for the answer any more: the process is killed
+   * Runs one query. The caller runs one at a time.
+   * @param signal aborted when the client has gone: the process is killed
    * @returns `gateway_timeout` when it was stopped at `sql_timeout_ms`; `bad_request` when refused, or when it brought its
    *          process down, which only its use of memory can do; `internal_error` when the engine failed on it; `not started`
    *          when the process ended before it, or could not take over the changes that precede it. A process that is
@@ -144,7 +112,7 @@ export class QueryProcess {
     this.#takeLosses();
     this.#flush();
     this.#answering = true;
-    // Nobody waits for an abandoned query any more, but it would hold its process until its time limit.
+    // An abandoned query would hold its process until its time limit.
     const abandon = (): void => this.#strike();
     signal?.addEventListener('abort', abandon, { once: true });
     if (signal?.aborted) abandon();
@@ -183,20 +151,20 @@ export class QueryProcess {
     return failure('bad_request', `sql: the query brought its process down; ${limit}`);
   }
 
-  /** Kills the process and waits for its end. Its copy is removed behind that: a large one takes its time. */
+  /** Kills the process and waits for its end, not for the removal of its copy, which takes a while when it is large. */
   async kill(): Promise<void> {
     this.#strike();
     await this.#ended;
     this.#removed ??= rm(this.#folder, { recursive: true, force: true }).catch(() => undefined);
   }
 
-  /** Kills the process, waits for its end and for that of its copy. */
+  /** Kills the process, and waits for its end and the removal of its copy. */
   async stop(): Promise<void> {
     await this.kill();
     await this.#removed;
   }
 
-  /** Kills the process, which is of no use from here on, and does not wait for its end. */
+  /** Kills the process without waiting for its end. */
   #strike(): void {
     this.#child.kill('SIGKILL');
     this.#giveUp();
@@ -212,7 +180,7 @@ export class QueryProcess {
       { kind: 'open', source_path: lease.path, folder: this.#folder, limits: this.#limits },
       sql_start_timeout_ms,
     );
-    // Before the lease ends, a process that is still copying must be gone.
+    // A process that is still copying must have ended before the lease does.
     if (answer === 'timeout') await this.stop();
     await lease.release().catch(() => undefined);
     if (answer === 'timeout') {
@@ -232,23 +200,19 @@ export class QueryProcess {
     if (this.#dead || this.#stale) return;
     if (change === 'lost') {
       this.#giveUp();
-      // The file changed under its hands.
+      // The file changed while it was being copied.
       if (!this.#opened) this.#child.kill('SIGKILL');
       return;
     }
-    this.#backlog.push(change);
-    this.#backlogRows += change.rows;
-    this.#backlogBytes += change.bytes;
-    const { copy_backlog_max_rows, copy_backlog_max_bytes } = this.#limits;
-    if (this.#backlogRows > copy_backlog_max_rows || this.#backlogBytes > copy_backlog_max_bytes) this.#giveUp();
-    else this.#push();
+    if (this.#backlog.add(change)) this.#push();
+    else this.#giveUp();
   };
 
-  /** Follows the store no longer: the next query goes to another process. */
+  /** Stops following the store: the next query goes to another process. */
   #giveUp(): void {
     this.#stale = true;
     this.#useless.resolve();
-    this.#backlog = [];
+    this.#backlog.take();
     this.#store.unfollow(this.#follow);
   }
 
@@ -258,23 +222,19 @@ export class QueryProcess {
     if (isAtRest) this.#flush();
   }
 
-  /** Losses change with nearly every batch of a producer that has any, so a process learns of them when it is asked. */
+  /** Losses change with nearly every batch of a producer that has any, so a process is sent them only with a query. */
   #takeLosses(): void {
     const { lossesVersion } = this.#store;
     if (lossesVersion === this.#lossesVersion || this.#stale) return;
     this.#lossesVersion = lossesVersion;
     const sql = [lossesViewSql(this.#store.losses())];
-    this.#backlog.push({ kind: 'statements', rows: 0, bytes: 0, sql });
+    this.#backlog.add({ kind: 'statements', rows: 0, bytes: 0, sql });
   }
 
   #flush(): void {
-    if (this.#backlog.length === 0 || this.#dead) return;
-    const changes = this.#backlog;
-    this.#backlog = [];
-    this.#backlogRows = 0;
-    this.#backlogBytes = 0;
+    if (this.#backlog.isEmpty || this.#dead) return;
     this.#applying += 1;
-    this.#send({ kind: 'changes', changes });
+    this.#send({ kind: 'changes', changes: this.#backlog.take() });
   }
 
   #ask(message: ToQueryProcess, timeout_ms: number): Promise<FromQueryProcess | 'timeout'> {
@@ -297,7 +257,7 @@ export class QueryProcess {
   }
 
   #send(message: ToQueryProcess): void {
-    // A channel that is gone means that the process is: its exit is what gets answered.
+    // When the channel is closed the process has ended, and its exit settles what is pending.
     this.#child.send(message, () => undefined);
   }
 
@@ -328,7 +288,7 @@ export class QueryProcess {
   #end(how: string, ended: () => void): void {
     this.#dead = true;
     this.#useless.resolve();
-    this.#backlog = [];
+    this.#backlog.take();
     this.#store.unfollow(this.#follow);
     this.#pending?.({ kind: 'failed', reason: 'ended', message: how });
     ended();

@@ -1,16 +1,16 @@
 /**
- * User SQL, walled off: queries wait in one line for a few processes that can be killed.
+ * User SQL, walled off: queries wait in one queue for a few processes that can be killed.
  *
- * 1. So many processes are kept warm: started with the service, and each replaced as soon as it is no use any more, so that
- *    no query waits for a copy of the tables. More are started when a query needs one, and kept for the next; after a rest
- *    they end, and so does their memory. A query takes whichever is ready first: the one started for it, or one that another
- *    query gives back meanwhile.
- * 2. A query waits while all are busy: at most `sql_queue_max` queries, each at most `sql_queue_timeout_ms`.
- * 3. A process that a query brought down, that was killed for its time limit, or that fell too far behind the store is
- *    replaced: at once where it was to be warm, else when the next query needs one.
- * 4. A query sees every row that was acknowledged before it was sent.
- * 5. An answer leaves as soon as it is known. A process that is no use any more keeps its place until it has ended, so that
- *    there are never more of them, and of their memory, than there may be.
+ * 1. Some processes are kept warm: they start with the service and are replaced as soon as they become unusable, so that no
+ *    query waits for a copy of the tables. More are started when a query needs one, and kept for the next; after
+ *    `sql_idle_ms` of rest they end. A query takes whichever process is ready first: the one started for it, or one that
+ *    another query has finished with.
+ * 2. While all processes are busy, at most `sql_queue_max` queries wait, each at most `sql_queue_timeout_ms`.
+ * 3. A process is replaced when a query brought it down, when it was killed at its time limit, or when it fell too far behind
+ *    the store: a warm one at once, any other when the next query needs one.
+ * 4. A query sees every row that was acknowledged before the query was sent.
+ * 5. An answer is returned as soon as it is complete. An unusable process counts until it has ended, so that there are never
+ *    more processes, and never more of their memory, than allowed.
  */
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -28,7 +28,7 @@ interface Waiting {
   readonly sql: string;
   readonly format: Format;
   readonly signal: AbortSignal | undefined;
-  /** Ends the waiting: the query gets a process, or its answer. */
+  /** Takes the query out of the queue: it gets a process, or its answer. */
   readonly leave: () => void;
   /** The first call counts. */
   readonly answer: (outcome: Outcome<QueryAnswer>) => void;
@@ -39,7 +39,7 @@ const CLOSING = failure('service_unavailable', 'telemetry is closing');
 
 interface Resting {
   readonly queryProcess: QueryProcess;
-  /** Null in a process that is kept warm. */
+  /** Ends the rest. Null for a process that is kept warm. */
   readonly timer: NodeJS.Timeout | null;
 }
 
@@ -49,12 +49,12 @@ export class SqlSandbox {
   readonly #folder: string;
   readonly #line: Waiting[] = [];
   #resting: Resting[] = [];
-  /** Queries that have a process, or are getting one, or whose process is ending. */
+  /** Queries that have a process, that are getting one, or whose process is ending. */
   readonly #busy = new Set<Promise<void>>();
   readonly #running = new Set<QueryProcess>();
-  /** Those of them that are getting one, the first first. */
+  /** The queries among them that are getting a process, in their order. */
   readonly #takers: ((taken: Outcome<QueryProcess>) => void)[] = [];
-  /** Processes that are being started, for a query or ahead of any. */
+  /** Processes that are being started, for a query or in advance. */
   readonly #starting = new Set<Promise<void>>();
   readonly #closing = new AbortController();
   #warmProcesses = 0;
@@ -76,7 +76,7 @@ export class SqlSandbox {
   }
 
   /**
-   * Starts this many processes, one after the other, and keeps as many from now on.
+   * Starts this many processes, one after another, and keeps as many from now on.
    * @param processes at most `sql_processes_max`; 0 keeps none
    */
   warm(processes: number): void {
@@ -127,7 +127,7 @@ export class SqlSandbox {
       const timer = setTimeout(() => {
         answer(failure('service_unavailable', `no query process was free within ${sql_queue_timeout_ms} ms`));
       }, sql_queue_timeout_ms);
-      // Nobody waits for it any more, so it need not take a place in the line.
+      // Its client has gone, so it gives up its place in the queue.
       const abandon = (): void => answer(ABANDONED);
       const waiting: Waiting = { sql, format, signal, leave, answer };
       if (signal?.aborted) return abandon();
@@ -137,7 +137,7 @@ export class SqlSandbox {
     });
   }
 
-  /** Answers what waits, kills the processes and removes their copies. */
+  /** Refuses the queries that wait, kills the processes and removes their copies. */
   async close(): Promise<void> {
     this.#closing.abort();
     if (this.#warmTimer !== null) clearTimeout(this.#warmTimer);
@@ -173,16 +173,16 @@ export class SqlSandbox {
     waiting.answer(failure('service_unavailable', message));
   }
 
-  /** @returns whether the query was answered; false when the process was of no use, or ended before it began with it */
+  /** @returns whether the query was answered; false when the process was unusable, or ended before it began with the query */
   async #run(queryProcess: QueryProcess, { sql, format, signal, answer }: Waiting): Promise<boolean> {
     this.#running.add(queryProcess);
     let outcome: Outcome<QueryAnswer> | 'not started' = 'not started';
     if (this.#closing.signal.aborted) outcome = CLOSING;
     else if (signal?.aborted) outcome = ABANDONED;
-    // One that fell behind while it was started does not have every row that was acknowledged.
+    // A process that fell behind while it started lacks rows that were acknowledged.
     else if (queryProcess.usable) outcome = await queryProcess.run(sql, format, signal);
     if (outcome !== 'not started') answer(outcome);
-    // Whoever comes next need not wait until its copy is removed; a service that closes does.
+    // The next query need not wait until the copy is removed; closing must.
     if (this.#closing.signal.aborted) await queryProcess.stop();
     else if (!queryProcess.usable) await queryProcess.kill();
     this.#running.delete(queryProcess);
@@ -202,7 +202,7 @@ export class SqlSandbox {
     });
   }
 
-  /** Gives a process that is free to the query that waits longest for one; it rests when there is none. */
+  /** Hands a free process to the query that has waited longest for one. Without such a query it rests. */
   #hand(queryProcess: QueryProcess): void {
     const take = this.#takers.shift();
     if (take === undefined) this.#rest(queryProcess);
@@ -217,7 +217,7 @@ export class SqlSandbox {
         this.#resting = this.#resting.filter((resting) => resting.queryProcess !== queryProcess);
         void queryProcess.stop();
       }, this.#limits.sql_idle_ms);
-      // A resting process holds nobody up: it ends with the service.
+      // A resting process must not keep the service from ending.
       timer.unref();
     }
     this.#resting.push({ queryProcess, timer });
@@ -242,19 +242,19 @@ export class SqlSandbox {
     this.#starting.add(start);
   }
 
-  /** Those that rest without an end, and are of use. */
+  /** How many usable warm processes rest. */
   #warmCount(): number {
     return this.#resting.filter(({ queryProcess, timer }) => timer === null && queryProcess.usable).length;
   }
 
-  /** Starts a process where one is missing that should be warm, counting those that run a query and may come back. */
+  /** Starts a process when fewer are warm than should be, counting those that run a query and may come back. */
   #keepWarm(): void {
     if (this.#closing.signal.aborted || this.#warmTimer !== null) return;
     const useless = this.#resting.filter(({ queryProcess }) => !queryProcess.usable);
     this.#resting = this.#resting.filter(({ queryProcess }) => queryProcess.usable);
     for (const resting of useless) void this.#discard(resting);
     if (useless.length > 0) this.#pauseWarming();
-    // Those that are started are for queries that are busy, or the one that is missing.
+    // A start that no query waits for is the missing one.
     if (this.#starting.size > this.#takers.length) return;
     if (this.#resting.length + this.#busy.size >= this.#warmProcesses) return;
     const wait_ms = this.#warmAgainAt_ms - performance.now();
