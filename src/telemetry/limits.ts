@@ -58,7 +58,7 @@ export const LIMITS = {
   sql_depth_max: 2_000,
   /**
    * Time of one query, milliseconds. Beyond: its process is killed, `gateway_timeout`. With the wait for a process it stays
-   * under the 10 s that a gateway waits, so that the answer comes from who knows the reason.
+   * under the 10 s that a gateway waits, so that the answer still names the reason.
    */
   sql_timeout_ms: 7_000,
   /** SQL texts that a query process knows to have passed the check. Beyond: the one longest unused is checked again. */
@@ -88,11 +88,11 @@ export const LIMITS = {
   sql_queue_timeout_ms: 2_000,
   /** Time in which a query process must have copied the store and be ready, milliseconds. Beyond: it is killed. */
   sql_start_timeout_ms: 20_000,
-  /** Rest after which a query process ends, milliseconds, those that are kept warm aside. */
+  /** Rest after which a query process ends, milliseconds, unless it is kept warm. */
   sql_idle_ms: 60_000,
-  /** Pause before a process that is kept warm is started again, milliseconds, when the last was of no use before any query had it; longer where starting takes long. */
+  /** Pause before a warm process is replaced, milliseconds, when the last became unusable before it had a query. */
   sql_warm_pause_ms: 1_000,
-  /** The least that this pause has, durations of the last start: so that copying is not all that is done. */
+  /** Shortest length of this pause, as a multiple of the duration of the last start, so that the service does not spend its time on copying. */
   sql_warm_pause_starts: 3,
   /** Memory of DuckDB in a query process, MiB. Beyond: `bad_request`. */
   sql_memory_mib: 256,
@@ -113,7 +113,7 @@ export const LIMITS = {
 
   /** Longest pause between two looks at whether a sealing or a sweep is due, milliseconds. */
   upkeep_interval_ms: 1_000,
-  /** Rows committed since the last sealing, after which the next one begins. Sealing goes on beside commits. */
+  /** Rows committed since the last sealing, after which the next one begins. Commits continue meanwhile. */
   seal_rows_max: 1_000_000,
   /** Columns committed since the last sealing, bytes, after which the next one begins. */
   seal_max_bytes: 256 * 1024 * 1024,
@@ -129,7 +129,7 @@ export const LIMITS = {
   segment_group_max_bytes: 16 * 1024 * 1024,
   /** Values that are loaded in one transaction when a data file is filled from segments, bytes, unless one row group has more. */
   rebuild_part_max_bytes: 16 * 1024 * 1024,
-  /** Room on the disk of the data folder, bytes. Below: ingestion pauses with `service_unavailable`; everything else goes on. */
+  /** Room on the disk of the data folder, bytes. Below: ingestion pauses with `service_unavailable`; everything else continues. */
   disk_free_min_bytes: 128 * 1024 * 1024,
   /** Pause between two looks at the room on the disk, milliseconds. */
   disk_look_interval_ms: 1_000,

@@ -1,14 +1,14 @@
 /**
- * Columns into tables, by data chunks.
+ * Appends packed columns to tables, by data chunks.
  *
- * 1. Inside a transaction an appender takes part in it: what it flushed is committed or rolled back with everything else.
- * 2. Numbers are copied from the batch into DuckDB's vectors as they lie; so are the bits that say where a value is.
- * 3. The texts of a column go over in one piece, and the 16 bytes of each row (its length, then itself when it has up to 12
- *    bytes, else its first 4 and a pointer into that piece) are written here: a call for each text would cost three times
- *    as much.
+ * 1. An appender takes part in the transaction of its connection: flushed rows are committed or rolled back with it.
+ * 2. Numbers are copied from the batch into DuckDB's vectors as they are, and so are the bits that say where a value is null.
+ * 3. The texts of a column are copied in one piece. The 16 bytes of each row (the length, then the text if it has up to 12
+ *    bytes, else its first 4 and a pointer into that piece) are written here, since a call for each text would cost three
+ *    times as much. No interface of DuckDB promises this layout; text-layout.ts tries it before a store opens.
  * 4. Appenders and chunks are kept for the next commit: DuckDB's memory behind them is freed only when JavaScript collects
- *    its garbage, which does not know how much that is.
- * 5. Nothing here takes long at a time: after each chunk the event loop has its turn.
+ *    garbage, and the collector does not know how much that is.
+ * 5. After each chunk the event loop has its turn, so nothing here blocks it for long.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
@@ -29,7 +29,7 @@ import type { ColumnType, PackedColumn, PackedTable, PackedText, Table } from '.
 
 /** Rows of one chunk: DuckDB's vector size, and the most a chunk can hold. A multiple of 8, for the bits of nulls. */
 const CHUNK_ROWS = 2048;
-/** Rows that an appender collects before it hands them to the transaction, which it does at once. */
+/** Rows that an appender collects before it flushes them, which it does in one go. */
 const FLUSH_ROWS = 4 * CHUNK_ROWS;
 const TEXT_BYTES = 16;
 
@@ -75,7 +75,7 @@ export class Appenders {
     this.#layout = layout;
   }
 
-  /** Appends columns that `unpack` gave. Throws what DuckDB throws; `close` is all that may follow then. */
+  /** Appends columns from `unpack`. Throws what DuckDB throws; only `close` may follow then. */
   async append(packed: PackedTable): Promise<void> {
     const open = await this.#of(packed.table);
     for (let start = 0; start < packed.rows; start += CHUNK_ROWS) {
@@ -92,19 +92,19 @@ export class Appenders {
     }
   }
 
-  /** Hands everything to the transaction: to be called before its COMMIT. */
+  /** Flushes all rows into the transaction; to be called before its COMMIT. */
   flush(): void {
     for (const open of this.#open.values()) if (open.unflushedRows > 0) flush(open);
   }
 
-  /** Gives up what was not flushed. The appenders are opened again when they are needed. */
+  /** Discards rows that were not flushed. The appenders are opened again when they are needed. */
   close(): void {
     for (const { appender } of this.#open.values()) {
       try {
         appender.clear();
         appender.closeSync();
       } catch {
-        // The rows are given up with the transaction.
+        // The transaction is rolled back, and the rows with it.
       }
     }
     this.#open.clear();
@@ -135,7 +135,7 @@ export class Appenders {
   #fillTexts(vector: Vector, text: PackedText, start: number, rows: number): void {
     const { bytes, offsets, codes } = text;
     const entries = codes === null ? this.#texts : new Uint8Array((offsets.length - 1) * TEXT_BYTES);
-    // With a dictionary all of it: it has no more texts than half of the rows.
+    // Of a dictionary all texts: they are at most half as many as the rows.
     const [first, count] = codes === null ? [start, rows] : [0, offsets.length - 1];
     writeTexts(vector, bytes, offsets.subarray(first, first + count + 1), entries, this.#layout);
     if (codes !== null) {

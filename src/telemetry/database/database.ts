@@ -1,10 +1,10 @@
 /**
  * The data file: `telemetry.duckdb` in a directory that only its owner may enter.
  *
- * 1. One process owns the file. DuckDB holds a POSIX lock on it, so a second owner is refused; within one process, where
- *    such locks do not count, a set of paths refuses it.
- * 2. POSIX locks go as soon as the process closes *any* descriptor of the file. So the owner never opens the file itself,
- *    not even to copy it: whoever needs a copy makes it from another process.
+ * 1. One process owns the file. DuckDB holds a POSIX lock on it, which keeps other processes out. Within one process such
+ *    locks have no effect; there a set of paths keeps a second owner out.
+ * 2. POSIX releases its locks as soon as the process closes *any* descriptor of the file. So the owner never opens the file
+ *    itself, not even to copy it: copies are made by other processes.
  * 3. A log left by a crash is replayed when the file is opened.
  */
 import { randomUUID } from 'node:crypto';
@@ -18,15 +18,15 @@ import { type EngineError, type OpenReason, readEngineError } from './engine-err
 import { memorySteps } from './memory.ts';
 
 export const DATA_FILE = 'telemetry.duckdb';
-/** Endings of what DuckDB keeps beside the data file: commits that are not in it yet. */
+/** Endings of the files beside the data file in which DuckDB keeps commits that are not in it yet. */
 export const LOG_ENDINGS = ['.wal', '.wal.checkpoint', '.wal.recovery'];
-/** How the names of folders begin that DuckDB keeps there while it needs more memory than it may have: each opening has its own. */
+/** Folders into which DuckDB spills when it needs more memory than it may have begin with this name. Each opening has its own. */
 export const TEMPORARY_NAME = `${DATA_FILE}.tmp`;
-/** Bytes of one block of the data file: 29 mostly small tables would waste most of DuckDB's usual 256 KiB. */
+/** Bytes of one block of the data file: mostly small tables would waste most of DuckDB's usual 256 KiB. */
 export const BLOCK_BYTES = 16_384;
 /**
  * Rows of one row group of the data file. A checkpoint writes the last one of each table anew, in which wide rows count: of
- * DuckDB's usual 122,880 rows of 1 kB it would take more memory than there is, and 12 seconds.
+ * DuckDB's usual 122,880 rows, at 1 kB each, that would take more memory than there is, and 12 seconds.
  */
 export const ROW_GROUP_ROWS = 8_192;
 
@@ -35,23 +35,23 @@ const ownedHere = new Set<string>();
 export interface Database {
   readonly path: string;
   readonly connection: DuckDBConnection;
-  /** What DuckDB got, and needed to open the file, MiB. */
+  /** Memory that DuckDB has, because opening the file took that much, MiB. */
   readonly memory_mib: number;
-  /** Folder for what memory cannot hold; there while it is needed. */
+  /** Folder into which DuckDB spills; it exists only while it is needed. */
   readonly temporary_path: string;
-  /** One more connection, for work beside the writer's that may take long. */
+  /** One more connection, for work that may take long beside the writer's. Its user closes it. */
   connect(): Promise<OtherConnection>;
-  /** One more connection, of which whoever closes the database knows, and which is closed before it. */
+  /** One more connection for the owner of the database, who closes it before the database. */
   connectOwn(): Promise<DuckDBConnection>;
-  /** How many that `connect` gave are open. The data file must not be closed meanwhile: DuckDB would keep it. */
+  /** Open connections from `connect`. While there are any, the data file must not be closed: DuckDB would keep it open. */
   readonly others: number;
-  /** Ends what they are doing, with an error. */
+  /** Makes the statements that they are running fail. */
   interruptOthers(): void;
-  /** Whether the file that is open still lies at `path`: opened again, another one would be in its place. */
+  /** Whether the open file is still the one at `path`. If not, opening it again would open another file. */
   isInPlace(): Promise<boolean>;
   /**
-   * Closes the data file, all of which must be in it and nobody using it, and opens it again: what DuckDB keeps for as long
-   * as it is open is given back. When this throws, the database is of no more use.
+   * Closes the data file and opens it again, which frees the memory that DuckDB keeps for as long as a file is open. All
+   * commits must be in the file and nobody may be using it. When this throws, the database is unusable.
    */
   renew(): Promise<void>;
   close(): void;
@@ -70,7 +70,7 @@ export interface OtherConnection {
 export type OpenFailureReason = OpenReason | 'shape';
 
 export interface OpenOptions {
-  /** Whatever tables it has. Default false: those of the contract, which are created where they are missing. */
+  /** Opens it whatever tables it has. Default false: it must have those of the contract; missing ones are created. */
   readonly any_shape?: boolean;
   /** Changes nothing, not even its log. Default false. */
   readonly read_only?: boolean;
@@ -106,7 +106,7 @@ export async function openDatabase(
   }
   let opened: Outcome<Database> = openFailure('internal_error', 'other', `telemetry: cannot open ${path}`);
   try {
-    // The log of wide rows may take more memory than usual to be moved into the file.
+    // Moving a log of wide rows into the file may take more memory than usual.
     for (const memory_mib of memorySteps(limits)) {
       ownedHere.add(path);
       opened = await openFile(path, { ...limits, owner_memory_mib: memory_mib }, options).catch((error: unknown) => {
@@ -124,12 +124,13 @@ export async function openDatabase(
 async function openFile(path: string, limits: TelemetryLimits, options: OpenOptions): Promise<Outcome<Database>> {
   const temporary_path = join(dirname(path), `${TEMPORARY_NAME}-${randomUUID()}`);
   const instance = await DuckDBInstance.create(':memory:', {
-    // One writer appends; more threads would only hold memory.
+    // Only one writer appends; more threads would only hold memory.
     threads: '1',
     memory_limit: `${limits.owner_memory_mib}MiB`,
     checkpoint_threshold: `${limits.owner_wal_mib}MiB`,
     temp_directory: temporary_path,
-    // What it freed goes back to the system: a seventh of the process's memory under load, for a few percent of the rows.
+    // Returns freed memory to the system: that saves a seventh of the process's memory under load and costs a few percent of
+    // its rows per second.
     allocator_flush_threshold: '8MiB',
     allocator_bulk_deallocation_flush_threshold: '16MiB',
     autoinstall_known_extensions: 'false',
@@ -144,7 +145,7 @@ async function openFile(path: string, limits: TelemetryLimits, options: OpenOpti
   if (options.read_only === true) properties.push('READ_ONLY');
   const connection = await instance.connect();
   const attach = async (): Promise<void> => {
-    // Attached, since the size of row groups can be told in no other way.
+    // ATTACH is the only way to set the size of row groups.
     await connection.run(`ATTACH ${quoteText(path)} AS ${CATALOG} (${properties.join(', ')})`);
     await connection.run(`USE ${CATALOG}`);
   };
@@ -251,7 +252,7 @@ function firstDifference(actual: readonly string[], expected: readonly string[])
   return actual.length > expected.length ? `unexpected ${actual[expected.length]}` : null;
 }
 
-/** What an error says, without the folder of the data file: whoever may write or ask need not learn where it is. */
+/** An error's message without the folder of the data file, which clients need not know. */
 export function messageWithoutFolder(error: unknown, path: string): string {
   return messageOf(error).replaceAll(`${dirname(path)}/`, '');
 }

@@ -1,9 +1,9 @@
-/** The store's DDL, derived from the contract's tables, and the check that a file still has them. */
+/** The store's DDL, derived from the contract's tables, and the SQL that shows whether a file has them. */
 import { COLUMN_TYPES, type Column, TABLES, type Table } from '../../contract/index.ts';
 
 /** Name of the catalogue as which the data file, and every copy of it, is attached. */
 export const CATALOG = 'telemetry';
-/** Internal schema: what the store remembers for itself. `main` holds the contract's tables and nothing else. */
+/** Schema of the store's own records. `main` holds the contract's tables and nothing else. */
 export const INTERNAL_SCHEMA = 'meshscope';
 
 export function quoteIdentifier(name: string): string {
@@ -26,7 +26,7 @@ export function tableDdl(table: Table): string {
 
 export const TABLES_DDL: readonly string[] = TABLES.map(tableDdl);
 
-/** What the store remembers for itself: producers, and how much of each table is sealed (segments/). */
+/** The store's own records: producers, and how much of each table is sealed (segments/). */
 export const INTERNAL_DDL: readonly string[] = [
   `CREATE SCHEMA IF NOT EXISTS ${INTERNAL_SCHEMA}`,
   `CREATE TABLE IF NOT EXISTS ${INTERNAL_SCHEMA}.producers (producer VARCHAR NOT NULL, last_seq UBIGINT NOT NULL,

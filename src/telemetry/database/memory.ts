@@ -1,9 +1,9 @@
 /**
  * Memory of DuckDB in the owner process: little, as long as that is enough.
  *
- * What a checkpoint takes grows with the widest rows of a table, up to thousands of which DuckDB holds at a time, and nobody
- * knows before. One that does not get it fails, and with it the data file until it is opened again. So what failed for want
- * of memory is tried again with four times as much, up to a bound, and after some time without that it is little again.
+ * A checkpoint needs memory for thousands of the widest rows of a table at a time, which nobody can know in advance. One that
+ * runs out of memory fails, and DuckDB gives the data file up until it is opened again. So work that ran out of memory is tried
+ * again with four times as much, up to a bound; when nothing has run out for some time, DuckDB has little again.
  */
 import type { TelemetryLimits } from '../limits.ts';
 
@@ -24,7 +24,7 @@ export class Memory {
   readonly #steps: readonly number[];
   #step = 0;
   #raisedAt_ms = 0;
-  /** For work that is known to take more, MiB on top. */
+  /** Added for work that is known to need more, MiB. */
   extra_mib = 0;
 
   constructor(limits: TelemetryLimits) {
@@ -38,7 +38,7 @@ export class Memory {
     return (this.#steps[this.#step] ?? this.#limits.owner_memory_mib) + this.extra_mib;
   }
 
-  /** To be called when something failed because there was too little. */
+  /** To be called when work ran out of memory. */
   failed(): void {
     this.#step = Math.min(this.#step + 1, this.#steps.length - 1);
     this.#raisedAt_ms = performance.now();

@@ -1,11 +1,11 @@
 /**
- * The time by which rows grow old. The system's clock may be set wrong, and what a sweep deletes is gone: so a step ahead is
- * believed only when it has lasted.
+ * The time by which the age of rows is measured. The system's clock may be set wrong, and a sweep deletes for good, so a step
+ * ahead is believed only when it has lasted.
  *
- * 1. Time goes on from what it was by as much as has passed, which another clock tells that nobody sets.
- * 2. The system's clock is followed where it differs by little, and at once where it is behind: then less is deleted.
- * 3. A larger step ahead is followed after `clock_doubt_ms` of it. A computer that slept looks the same, and its sweeps come
- *    that much later.
+ * 1. Time continues by as much as has passed on the monotonic clock, which nobody can set.
+ * 2. The system's clock is followed when it differs by little, and at once when it is behind, since less is deleted then.
+ * 3. A larger step ahead is followed after `clock_doubt_ms`. A computer that slept looks the same, and its sweeps are that much
+ *    later.
  */
 import type { TelemetryLimits } from '../limits.ts';
 

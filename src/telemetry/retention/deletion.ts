@@ -11,14 +11,14 @@ export interface Deletion {
 /** Bytes of a row of each table, on the average. */
 export type RowBytes = ReadonlyMap<string, number>;
 
-/** What a row is taken to have where none of its table was sealed yet. */
+/** Assumed bytes of a row whose table has no sealed rows yet. */
 const ROW_BYTES_GUESS = 128;
 
 export function bytesOf(row_bytes: RowBytes, table: string): number {
   return Math.max(1, row_bytes.get(table) ?? ROW_BYTES_GUESS);
 }
 
-/** What is at or before this time is over; -1, which no time is before, when nothing ever is. Microseconds. */
+/** @returns the time at or before which rows are deleted, microseconds; -1, which no row is before, for a window of 0 */
 export function cutoffOf(now_us: number, window_ms: number): number {
   return window_ms === 0 ? -1 : now_us - window_ms * 1000;
 }

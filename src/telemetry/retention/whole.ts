@@ -1,8 +1,8 @@
 /**
- * Captures and stored dumps: their rows, in several tables, go together. Each has one row in the table that dates it.
+ * Captures and stored dumps: their rows, in several tables, are deleted together. Each has one row in the table that dates it.
  *
- * Rows without that row belong to something that is still on its way, or never became whole. Nothing in them says how old they
- * are, so they are dated by the sweep that saw them first.
+ * Rows without that row belong to a capture or dump that is still on its way or never became whole. They have no time of their
+ * own, so they are dated by the sweep that saw them first.
  */
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { type RowsGo, TABLES } from '../../contract/index.ts';
@@ -17,7 +17,7 @@ interface Kind {
   /** The table that dates it, and that makes it whole. */
   readonly head: string;
   readonly time: string;
-  /** All its tables, that one last: a crash of whoever copies the deletions leaves no whole one that lacks rows. */
+  /** All its tables, `head` last, so that a copy that stops between two deletions has no whole one that lacks rows. */
   readonly tables: readonly string[];
 }
 
@@ -29,7 +29,7 @@ function kindOf(rows_go: RowsGo, key: string, head: string, time: string): Kind 
 const CAPTURE = kindOf('capture', 'snapshot_id', 'snapshots', 'snapshot_ts');
 const DUMP = kindOf('dump', 'dump_id', 'pyspy_dumps', 'timestamp_us');
 
-/** Times of what is not whole, by its key: when a sweep saw it first, microseconds. */
+/** When a sweep first saw each capture and dump that is not whole, microseconds. */
 export class Unfinished {
   readonly #seen = new Map<Kind, Map<string, number>>();
 

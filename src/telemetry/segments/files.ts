@@ -1,10 +1,10 @@
-/** Files that must be on the disk, whole, before anything refers to them. */
+/** Files that must be on the disk, complete, before anything refers to them. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-/** Waits until what a file or folder holds is on the disk. */
+/** Waits until the contents of a file or folder are on the disk. */
 export async function sync(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
@@ -14,7 +14,7 @@ export async function sync(path: string): Promise<void> {
   }
 }
 
-/** Replaces a file by one step: whoever looks sees the old text or the new, also after a crash. */
+/** Replaces a file in one step: a reader sees the old text or the new one, also after a crash. */
 export async function writeWhole(path: string, text: string): Promise<void> {
   const partial = `${path}.partial`;
   try {
@@ -45,9 +45,9 @@ export async function namesIn(folder: string): Promise<string[]> {
 }
 
 /**
- * Renames `PATH` to `PATH.TIME.old`, and what the engine keeps beside it, so that a data file set aside can still be
- * opened by hand. Of several that were set aside, the newest is kept.
- * @param beside endings of the files that go along, for example `.wal`
+ * Renames `PATH` to `PATH.TIME.old`, together with the files that the engine keeps beside it, so that it can still be opened
+ * by hand. Of several such files only the newest is kept.
+ * @param beside endings of the files that are renamed with it, for example `.wal`
  * @returns the new path
  */
 export async function setAside(path: string, beside: readonly string[] = []): Promise<string> {

@@ -1,8 +1,8 @@
 /**
- * `segments/manifest.json`: what the sealed segments hold, and in which order. A segment exists when it stands here.
+ * `segments/manifest.json` lists the sealed segments, in their order. A segment exists when it is listed here.
  *
- * `seals` counts the sealings. The data file notes the same number after the manifest was written, so that whoever opens
- * both after a crash sees which of them has the last one.
+ * `seals` counts the sealings. The data file notes the same number after the manifest was written, so that an opening after a
+ * crash can tell which of the two has the last sealing.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -24,10 +24,10 @@ const SegmentFile = v.object({
   rows: Count,
   /** Of the file. */
   bytes: Count,
-  /** Of the values as they are before compression: what retention by bytes goes by. */
+  /** Size of the values before compression, which retention by bytes counts. */
   data_bytes: Count,
   sha256: v.string(),
-  /** Oldest and newest time of what the rows tell of; null where it is not known. */
+  /** Oldest and newest time of the rows; null where it is not known. */
   time_min_us: Time,
   time_max_us: Time,
 });
@@ -45,7 +45,7 @@ const Segment = v.object({
     bytes: Count,
     sha256: v.string(),
     forgotten_lost_rows: Count,
-    /** Differs whenever a producer said something new. */
+    /** Changes with every batch of a producer. */
     state: v.string(),
   }),
 });
@@ -62,7 +62,7 @@ export type Damaged = v.InferOutput<typeof Damaged>;
 
 export const Manifest = v.object({
   format: v.literal(FORMAT),
-  /** The data file says the same: segments of another store are not taken for its own. */
+  /** The data file has the same id, so that segments of another store are not taken for its own. */
   store_id: v.pipe(v.string(), v.uuid()),
   engine: v.string(),
   seals: Count,

@@ -1,9 +1,9 @@
 /**
- * Fills an empty data file from sealed segments: columns by their names. A column that a segment does not have becomes
- * null, or the zero value of its type where it must not be null; columns that nobody knows any more are dropped.
+ * Fills an empty data file from sealed segments, matching columns by name. A column that a segment lacks becomes null, or the
+ * zero value of its type where null is not allowed. Columns that the contract no longer has are dropped.
  *
- * The data file says `rebuilding` from before the first row until after the last one, so that a rebuild that was cut short
- * begins anew. Files that are not what was sealed (by their checksum) are left out, moved to `damaged/`, and told.
+ * The data file is marked `rebuilding` from before the first row until after the last one, so that a rebuild that was cut
+ * short begins anew. Damaged files (by their checksum) are left out, moved to `damaged/`, and reported.
  */
 import { mkdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -78,12 +78,12 @@ export async function rebuild(
   const written = await writeManifest(folder, next);
   await inTransaction(connection, noteSql(manifest.store_id, manifest.seals, sealed_rows));
   await connection.run('CHECKPOINT');
-  // If it cannot give that up now, it does with the first commits.
+  // If DuckDB cannot give the memory up now, it does with the first commits.
   await connection.run(`SET memory_limit = '${memory_mib}MiB'`).catch(() => undefined);
   return written;
 }
 
-/** Why a file is not what was sealed; null when it is. Throws when the disk cannot be read. */
+/** @returns what is wrong with a sealed file; null when nothing is. Throws when the disk cannot be read */
 export async function fileProblem(
   path: string,
   expected: { readonly bytes: number; readonly sha256: string },
@@ -117,7 +117,7 @@ async function loadFile(
   if (columns === undefined) return { reason: 'the manifest does not say which columns it has' };
   const parts = await partsOf(connection, path, part_max_bytes);
   const rows = parts.at(-1)?.[1] ?? 0;
-  // Before a row is in the table: what is in it is sealed.
+  // Before any row is in the table: rows in it count as sealed.
   if (rows !== file.rows) return { reason: `the file has ${rows} rows, not ${file.rows}` };
   for (const part of parts) await connection.run(loadSql(table, columns, path, part));
   return rows;
@@ -171,7 +171,7 @@ function zeroSql({ type }: Column): string {
   return type === 'flag' ? 'false' : `0::${COLUMN_TYPES[type]}`;
 }
 
-/** The newest producers that can be read: they are what makes a batch that is sent again count once. */
+/** Loads the newest producers that can be read: without their numbers, a batch that is sent again would count twice. */
 async function loadProducers(
   connection: DuckDBConnection,
   folder: string,

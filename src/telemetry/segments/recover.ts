@@ -1,15 +1,15 @@
 /**
- * Opening a store: the data file and its segments, brought to agree. No row is there twice, none is lost that one of the
- * two has.
+ * Opens a store and makes its data file and its segments agree. No row is there twice, and no row is lost that one of the two
+ * has.
  *
- * 1. The data file is opened. In use, a full disk, no permission: that is the answer, and nothing is touched. A file that
- *    this engine cannot read is set aside, and a new one is filled from the segments, if there are any. One that has other tables than the
- *    contract's is sealed as it is first.
- * 2. The manifest is read. One that cannot be read is set aside with its segments, as are segments of another store; then
- *    the data file is what there is, and is sealed anew.
- * 3. A manifest that counts one sealing more than the data file: the crash came between the two, and the data file is told.
- *    More than one: the data file is an older one, put back, and is filled anew. Fewer: the segments are the older ones.
- * 4. Folders and files that the manifest does not name, and what tools left unfinished, are removed.
+ * 1. The data file is opened. If it is in use, the disk is full or permission is missing, opening fails and nothing is
+ *    changed. A file that this engine cannot read is renamed, and a new one is filled from the segments, if there are any. A
+ *    file that has other tables than the contract's is first sealed as it is.
+ * 2. The manifest is read. If it cannot be read, or belongs to another store, it is renamed together with its segments, and
+ *    the data file is sealed anew.
+ * 3. If the manifest counts one sealing more than the data file, a crash came between the two, and the data file notes it. If
+ *    it counts more, the data file is an older copy and is filled anew. If it counts fewer, the segments are the older ones.
+ * 4. Folders and files that the manifest does not name, and unfinished work of tools, are removed.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
@@ -40,13 +40,13 @@ import { rebuild } from './rebuild.ts';
 import { catchUp, inTransaction, noteSql, REBUILDING, readCounts, readSealing } from './sealing.ts';
 import { SEGMENTS_FOLDER, Segments } from './segments.ts';
 
-/** What a tool that was interrupted leaves beside the data file. */
+/** The unfinished file that an interrupted `compact` leaves beside the data file. */
 export const COMPACT_FILE = `${DATA_FILE}.compact`;
 
 export interface OpenedStore {
   readonly database: Database;
   readonly segments: Segments;
-  /** Rows came back from segments: what is over its bound is among them until the next sweep. */
+  /** Rows were restored from segments, among them rows that exceed their bounds until the next sweep. */
   readonly isRebuilt: boolean;
 }
 
@@ -63,7 +63,7 @@ export async function openStoreFiles(
     const folder = join(dirname(database.path), SEGMENTS_FOLDER);
     const { manifest, isRebuilt } = await agree(database, folder, limits, log);
     if (manifest === null) {
-      // Set aside meanwhile, so that the next opening finds none and rebuilds.
+      // The data file was renamed, so the next opening finds none and rebuilds.
       return await openStoreFiles(data_dir, limits, log);
     }
     await removeOrphans(database, folder, manifest);
@@ -92,7 +92,7 @@ async function openOrReplace(data_dir: string, limits: TelemetryLimits, log: War
       }
     }
     const read = await readManifest(join(data_dir, SEGMENTS_FOLDER));
-    // Without anything to fill another from, what cannot be read is left where somebody may still mend it.
+    // With nothing to fill another from, a broken file stays where somebody may still mend it.
     if (read.kind !== 'manifest' || read.manifest.segments.length === 0) return opened;
     const target = await setAside(path, LOG_ENDINGS);
     const { message } = opened.failure;
@@ -103,7 +103,7 @@ async function openOrReplace(data_dir: string, limits: TelemetryLimits, log: War
   return await open();
 }
 
-/** Puts the rows of a data file of another version into a segment, in the columns that it has. */
+/** Seals the rows of a data file of another version in a segment, with the columns that it has. */
 async function sealAsItIs(database: Database, limits: TelemetryLimits): Promise<void> {
   const { connection } = database;
   const folder = join(dirname(database.path), SEGMENTS_FOLDER);
@@ -118,7 +118,7 @@ async function sealAsItIs(database: Database, limits: TelemetryLimits): Promise<
   await new Segments(folder, manifest, limits).seal((work) => work(connection, database.connect), { contract: false });
 }
 
-/** An empty manifest that the data file agrees with: everything in it is still to be sealed. */
+/** @returns an empty manifest that the data file agrees with, so that all its rows are still to be sealed */
 async function startOver({ connection }: Database): Promise<Manifest> {
   const manifest = emptyManifest(randomUUID(), await engineVersion(connection));
   await inTransaction(connection, noteSql(manifest.store_id, 0, {}));
@@ -155,7 +155,7 @@ async function agree(
         return { manifest, isRebuilt: false };
       }
       if (behind > 0) {
-        // While it is still locked, so that no other service takes it up in between; nothing is left in its log then.
+        // While the file is still locked, so that no other service can open it in between. The checkpoint empties its log.
         await connection.run('CHECKPOINT');
         const target = await setAside(database.path, LOG_ENDINGS);
         database.close();
@@ -173,7 +173,7 @@ async function agree(
   }
   const isNew = sealing !== null && sealing.seals === 0 && sealing.store_id !== REBUILDING;
   const manifest = isNew ? emptyManifest(sealing.store_id, await engineVersion(connection)) : await startOver(database);
-  // From the first on, so that segments without a manifest are known to have lost it.
+  // Written at once, so that segments without a manifest are known to have lost it.
   await mkdir(folder, { recursive: true, mode: 0o700 });
   return { manifest: await writeManifest(folder, manifest), isRebuilt: false };
 }
@@ -198,7 +198,7 @@ async function removeOrphans({ path, temporary_path }: Database, folder: string,
   }
   for (const name of await namesIn(data_dir)) {
     if (name.startsWith(COMPACT_FILE)) await rm(join(data_dir, name), { force: true });
-    // Those of processes that were killed.
+    // Folders of processes that were killed.
     if (name.startsWith(TEMPORARY_NAME) && name !== basename(temporary_path))
       await rm(join(data_dir, name), { recursive: true, force: true });
   }

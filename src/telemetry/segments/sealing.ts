@@ -14,7 +14,7 @@ export interface Sealing {
   readonly seals: number;
 }
 
-/** @returns null for a data file that has never been told */
+/** @returns null for a data file that has no note yet */
 export async function readSealing(connection: DuckDBConnection): Promise<Sealing | null> {
   const reader = await connection.runAndReadAll(`SELECT store_id, seals FROM ${INTERNAL_SCHEMA}.sealing`);
   const [row] = reader.getRows();

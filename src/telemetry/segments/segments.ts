@@ -2,14 +2,14 @@
  * Sealed segments: the history of the store in Parquet files, which outlives the data file's schema and engine.
  *
  * 1. A sealing takes the rows that were appended since the last one: of each table, those behind its last sealed row. It
- *    sees them through a transaction of its own, begun between two commits; commits go on while it writes.
+ *    reads them in a transaction of its own that begins between two commits; commits continue while it writes.
  * 2. It writes `segments/NUMBER.partial/TABLE.parquet` and the producers, syncs every file, and renames the folder.
  * 3. It writes the manifest, by a rename that is synced. From here on the segment exists.
  * 4. It notes in the data file, in one transaction, how many rows are sealed now. If that is lost, the next sealing, sweep or
  *    opening sees that the manifest counts one sealing more, and notes it first. Nothing is deleted from a table in between.
- * 5. Folders that the manifest does not name are what a crash left behind, and are removed at opening.
- * 6. A file goes when every row in it is older than every row of its table. When there are many segments, the next sealing
- *    writes all rows into one that replaces them.
+ * 5. Folders that the manifest does not name were left behind by a crash. They are removed at opening.
+ * 6. A file is removed when every row in it is older than every row of its table. When there are many segments, the next
+ *    sealing writes all rows into one that replaces them.
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -24,13 +24,13 @@ import { producerFacts, type RowsToSeal, writeSegment } from './write-segment.ts
 /** Folder of the segments, beside the data file. */
 export const SEGMENTS_FOLDER = 'segments';
 
-/** Runs `work` while nobody else writes; `connect` gives one more connection to the same data file. */
+/** Runs `work` while nobody else writes; `connect` opens one more connection to the same data file. */
 export type Alone = <T>(
   work: (connection: DuckDBConnection, connect: () => Promise<OtherConnection>) => Promise<T>,
 ) => Promise<T>;
 
 export interface Sealed {
-  /** Rows that are in a segment now and were not before, or all of them. */
+  /** Rows that were written into the segment. */
   readonly rows: number;
 }
 
@@ -64,7 +64,7 @@ export class Segments {
     return { segments: segments.length, segment_bytes, damaged_files: damaged.length };
   }
 
-  /** Bytes of a row of each table, before compression, on the average of what is sealed. */
+  /** Average bytes of a row of each table, before compression, over all sealed rows. */
   rowBytes(): Map<string, number> {
     const sums = new Map<string, { rows: number; bytes: number }>();
     for (const file of this.#manifest.segments.flatMap((segment) => segment.files)) {
@@ -74,15 +74,15 @@ export class Segments {
     return new Map([...sums].map(([table, { rows, bytes }]) => [table, rows === 0 ? 0 : bytes / rows]));
   }
 
-  /** Notes in the data file what the manifest says already. To be called before rows are deleted. */
+  /** Notes in the data file what the manifest has already. To be called before rows are deleted. */
   async catchUp(connection: DuckDBConnection): Promise<void> {
     await catchUp(connection, this.#manifest);
   }
 
   /**
-   * Seals what is not sealed yet. One at a time, and no sweep meanwhile. Throws what the engine or the disk says; then
-   * nothing has changed, or the next one finishes it.
-   * @param all every row there is, into one segment that replaces the others
+   * Seals the rows that are not sealed yet. Runs one at a time, and beside no sweep. When it throws, with the error of DuckDB
+   * or of the disk, nothing has changed, or the next sealing finishes the work.
+   * @param all whether one segment with all rows replaces the others
    * @param contract whether the tables are the contract's, so that rows can be dated. Default true
    */
   async seal(alone: Alone, { all = false, contract = true } = {}): Promise<Sealed> {
@@ -106,7 +106,7 @@ export class Segments {
       await this.#replace(next.manifest);
       const { store_id, seals, sealed_rows } = this.#manifest;
       await alone(async (connection) => {
-        // Between commits: what its transaction held back is cleaned up then.
+        // Between commits, so that DuckDB can clean up behind its transaction.
         reader.close();
         await inTransaction(connection, noteSql(store_id, seals, sealed_rows));
       });
@@ -174,7 +174,7 @@ export class Segments {
     for (const { number, table } of gone) await rm(tableFile(this.folder, number, table), { force: true });
   }
 
-  /** Writes the manifest. Where that fails, it may have been replaced all the same, and what counts is what is on the disk. */
+  /** Writes the manifest. If that fails it may have been replaced all the same, and the one on the disk counts. */
   async #replace(manifest: Manifest): Promise<void> {
     try {
       this.#manifest = await writeManifest(this.folder, manifest);
@@ -194,7 +194,7 @@ export function segmentBytes(segment: Segment): number {
   return segment.files.reduce((sum, file) => sum + file.bytes, segment.producers.bytes);
 }
 
-/** Where files go that are not what was sealed. */
+/** Where damaged files are moved. */
 export function damagedFolder(folder: string, number: number): string {
   return join(folder, 'damaged', String(number).padStart(8, '0'));
 }

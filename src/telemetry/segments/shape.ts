@@ -1,4 +1,4 @@
-/** What tables a data file has, and by which time their rows are kept. */
+/** The tables that a data file has, and the times by which their rows are kept. */
 import { createHash } from 'node:crypto';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { quoteIdentifier } from '../database/ddl.ts';

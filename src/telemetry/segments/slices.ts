@@ -2,8 +2,8 @@
  * Rows in slices that memory can take: a Parquet writer holds a whole row group, and DuckDB hands it up to 2,048 rows at a
  * time, which can be anything from a few kilobytes to gigabytes.
  *
- * Rows are looked at in blocks of 2,048 row ids, as DuckDB keeps them. Blocks of ordinary width are left to it; those that
- * are too wide are cut.
+ * Rows are measured in blocks of 2,048 row ids, as DuckDB keeps them. Blocks of ordinary width are left to DuckDB; wider ones
+ * are cut.
  */
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { quoteIdentifier } from '../database/ddl.ts';
@@ -13,7 +13,7 @@ import { dataBytesSql, type ShapeTable } from './shape.ts';
 /** Rows that DuckDB takes at a time. */
 const BLOCK_ROWS = 2_048;
 
-/** Row ids from the first on, before the second. */
+/** Row ids from the first up to, but not including, the second. */
 export type RowRange = readonly [from: number, to: number];
 
 export interface Slices {
@@ -78,11 +78,11 @@ export async function slicesOf(
     cut(end);
   }
   cut(all[1]);
-  // Every slice is handed over by itself, and written at once.
+  // Every slice arrives by itself, and is written at once.
   return { rows, data_bytes, ranges, row_group_rows: 1 };
 }
 
-/** What reads the rows of slices in their order. */
+/** SQL that reads the rows of slices in their order. */
 export function slicesSql(table: string, { ranges }: Slices): string {
   return ranges
     .map(([from, to]) => `SELECT * FROM main.${quoteIdentifier(table)} WHERE rowid >= ${from} AND rowid < ${to}`)

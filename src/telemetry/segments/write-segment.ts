@@ -25,7 +25,7 @@ export interface SegmentOptions {
 }
 
 /**
- * Bounds: as long as the rows take; commits go on meanwhile.
+ * Takes as long as the rows need; commits continue meanwhile.
  * @param reader in a transaction that `parts` were taken from
  * @returns the segment, on the disk, though nothing refers to it yet
  */
@@ -69,7 +69,7 @@ async function writeTable(
   const path = join(folder, `${table.name}.parquet`);
   const from = `FROM main.${quoteIdentifier(table.name)} WHERE rowid > ${after}`;
   const slices = await slicesOf(reader, table, after, limits);
-  // What was copied must be what is noted as sealed, or a row would be there twice or never.
+  // As many rows must be copied as are noted as sealed, or a row would be there twice or never.
   if (slices.rows !== rows) {
     throw new Error(`${table.name}: ${slices.rows} rows behind row ${after}, expected ${rows}`);
   }
@@ -85,7 +85,7 @@ async function writeTable(
   };
 }
 
-/** Null for both when the time of a row is not known: then nobody may say that it is over. */
+/** @returns null for both when the time of a row is not known: the file must then be kept */
 async function timesOf(
   reader: DuckDBConnection,
   table: ShapeTable,
@@ -114,7 +114,7 @@ async function writeProducers(reader: DuckDBConnection, folder: string): Promise
   return { ...(await producerFacts(reader)), ...(await fileFacts(path)) };
 }
 
-/** `state` differs whenever a producer said something new. */
+/** `state` changes with every batch of a producer. */
 export async function producerFacts(
   reader: DuckDBConnection,
 ): Promise<{ rows: number; forgotten_lost_rows: number; state: string }> {

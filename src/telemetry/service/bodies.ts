@@ -1,13 +1,13 @@
 /**
- * Reading JSON bodies within bounds: of one body, and of all bodies held at a time. A body counts from its first byte until
- * its request is answered.
+ * Reads JSON bodies within two bounds: of one body, and of all bodies at a time. A body counts from its first byte until its
+ * request is answered.
  */
 import { type Failure, failure, messageOf, type Outcome, readBounded, success } from '../../base/index.ts';
 import type { TelemetryLimits } from '../limits.ts';
 
-/** One body on its way in. */
+/** One body that is being received. */
 export interface HeldBody {
-  /** Counts what has come; gives `payload_too_large` or `service_unavailable` when that is more than may be held. */
+  /** Counts bytes that arrived. @returns `payload_too_large` or `service_unavailable` when they are more than may be held */
   take(size_bytes: number): Failure | null;
   /** To be called once, when the request is answered. */
   release(): void;

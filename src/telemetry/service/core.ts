@@ -1,6 +1,6 @@
 /**
- * The telemetry service without a way in: the store, its sandbox and its upkeep (sealing, sweeps), opened and closed as one. HTTP
- * (service.ts) and a link to a gateway (link.ts) bring it requests.
+ * The telemetry service without a listener: the store, its sandbox and its upkeep (sealing, sweeps), opened and closed as one.
+ * Requests reach it over HTTP (service.ts) or over a link to a gateway (link.ts).
  */
 import { failure, messageOf, type Outcome, SILENT, success, type WarningLog } from '../../base/index.ts';
 import { resolveLimits, type TelemetryLimits } from '../limits.ts';
@@ -16,7 +16,7 @@ export interface CoreOptions {
   readonly data_dir: string;
   /** Default: nothing is logged. */
   readonly log?: WarningLog;
-  /** Query processes that are kept ready whether or not anybody asks, at most `sql_processes_max`. Default 1. */
+  /** Query processes that are kept warm, at most `sql_processes_max`. Default 1. */
   readonly warm_processes?: number;
   /** Replaces single limits; see `limits.ts`. */
   readonly limits?: Partial<TelemetryLimits>;
@@ -25,15 +25,15 @@ export interface CoreOptions {
 export interface TelemetryCore {
   /** The store as the rest of the service sees it. */
   readonly store: TelemetryStore;
-  /** Its query processes, as DuckDB has them. */
+  /** Its query processes. */
   readonly sandbox: SqlSandbox;
   readonly requests: Requests;
   /** The text of `/metrics`. */
   readonly metrics: () => Promise<string>;
   readonly limits: TelemetryLimits;
-  /** Deletes what is over its bound, as the timer does. */
+  /** Deletes rows that exceed their bounds, as the timer does. */
   readonly sweep: (now_ms?: number) => Promise<void>;
-  /** Kills query processes, commits what waits for it, and gives the data file up. To be called once. */
+  /** Kills the query processes, commits the writes that wait, and closes the data file. To be called once. */
   readonly close: () => Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the service is asked, however it is asked: the method, its JSON body, and the text of the answer, or the stream of a
- * query's. HTTP (routes.ts) and the link to a gateway (link.ts) only carry it.
+ * Answers a request, however it arrived: a method and its JSON body become the text of an answer, or the stream of a query's.
+ * HTTP (routes.ts) and the link to a gateway (link.ts) only carry them.
  */
 
 import * as v from 'valibot';
@@ -26,13 +26,13 @@ export interface StreamedAnswer {
 }
 
 export class Requests {
-  /** What all requests hold, over every way they come. */
+  /** The bodies of all requests, by HTTP and by link. */
   readonly bodies: Bodies;
   /** Bounds of single bodies, bytes. */
   readonly max_bytes: Readonly<Record<StoreMethod, number>>;
   readonly limits: TelemetryLimits;
   readonly #ports: RequestPorts;
-  /** Of answers that are being streamed. */
+  /** Bytes of streamed answers that clients have not read yet. */
   #unreadBytes = 0;
 
   constructor(ports: RequestPorts) {
@@ -51,7 +51,7 @@ export class Requests {
    * Answers one request; writes are answered after their commit.
    * @param signal gives a query up; a write is finished all the same
    * @returns the text, which for a query is that of `answerText`; the failures of `TelemetryStore`, and
-   *          `unprocessable` for a query that is none
+   *          `unprocessable` for a body that is no query
    */
   async answer(method: StoreMethod, json: unknown, signal?: AbortSignal): Promise<Outcome<string>> {
     const { store } = this.#ports;

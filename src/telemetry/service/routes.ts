@@ -2,7 +2,7 @@
  * The telemetry service's HTTP interface.
  *
  *     GET  /healthz  counts and losses; the only route without a token
- *     GET  /metrics  what the service measures of itself, for Prometheus
+ *     GET  /metrics  the service's own metrics, for Prometheus
  *     POST /ingest   an event batch → 200 {"acked": seq}, after the commit
  *     POST /dumps    a captured stack dump → 200 {"dump_id": …}, after the commit
  *     POST /query    {"sql"} → 200 {"rows": […], "columns": […]}, or CSV or an Arrow stream where Accept asks for it
@@ -48,7 +48,7 @@ export function createRoutes({ store, requests, metrics, token, log }: RoutePort
     return c.json({ service: 'meshscope-telemetry', ...health, ...store.load }, health.ok ? 200 : 503);
   });
 
-  // Before routing: whoever has no token learns nothing about the routes.
+  // Before routing, so that a client without a token learns nothing about the routes.
   app.use(async (c, next) => {
     const [, given] = /^Bearer (.+)$/i.exec(c.req.header('authorization') ?? '') ?? [];
     if (given === undefined || !isToken(given)) {
@@ -105,7 +105,7 @@ function tokenCheck(token: string): (given: string) => boolean {
 
 function errorResponse(c: Context, { code, message, details }: Failure): Response {
   const envelope: ApiErrorEnvelope = { error: details === undefined ? { code, message } : { code, message, details } };
-  // A body that was refused half-way would otherwise be read on as the next request.
+  // The rest of a refused body would otherwise be read as the next request.
   if (code === 'payload_too_large' || code === 'unsupported_media_type') c.header('Connection', 'close');
   return c.json(envelope, ERROR_STATUS[code] as ContentfulStatusCode);
 }

@@ -1,8 +1,8 @@
 /**
  * The telemetry service behind HTTP: the core and its server, started and closed as one.
  *
- * Closing: no new connections, what is in flight finishes within `close_timeout_ms`, query processes are killed, what waits
- * for a commit is committed, and the data file is given up.
+ * Closing: new connections are refused, requests in flight finish within `close_timeout_ms`, query processes are killed, writes
+ * that wait are committed, and the data file is closed.
  */
 
 import type { Server } from 'node:http';
@@ -18,18 +18,18 @@ export interface TelemetryOptions extends CoreOptions {
   readonly host?: string;
   /** Port to listen on; 0, the default, picks a free one. */
   readonly port?: number;
-  /** Bearer token that every route but `/healthz` asks for. Must not be empty. */
+  /** Bearer token for every route but `/healthz`. Must not be empty. */
   readonly token: string;
 }
 
 export interface TelemetryService {
   /** Base URL, without a slash at the end. */
   readonly url: string;
-  /** What answers, for requests that come another way than HTTP. */
+  /** Answers requests that arrive another way than by HTTP. */
   readonly requests: Requests;
-  /** Process ids of the query processes that are up. */
+  /** Process ids of the running query processes. */
   readonly sqlPids: () => readonly number[];
-  /** Deletes what is over its bound, as the timer does. */
+  /** Deletes rows that exceed their bounds, as the timer does. */
   readonly sweep: (now_ms?: number) => Promise<void>;
   readonly close: () => Promise<void>;
 }
@@ -100,8 +100,8 @@ function listen(server: Server, host: string, port: number): Promise<Outcome<str
 }
 
 /**
- * Stops listening, lets what is being answered finish, and cuts the rest. A connection on which nothing was asked yet counts
- * as idle here, though it does not for Node, whose `closeIdleConnections` would leave it open until its client closes it.
+ * Stops listening, lets requests in flight finish, and cuts the rest. A connection without a request yet counts as idle here.
+ * For Node it does not: `closeIdleConnections` would leave it open until its client closes it.
  */
 function closeServer(server: Server, requests: InFlight, timeout_ms: number): Promise<void> {
   return new Promise((resolve) => {

@@ -1,12 +1,12 @@
-/** What commits change, as those who keep a copy of the store are told of it. */
+/** What a commit changed, for followers that keep a copy of the store. */
 
 /**
- * What one commit changed, enough to bring a copy of the store up to date: the packs as they were appended, since others
- * read them as fast as they can copy them. `bytes` is what it takes to keep or send the change.
+ * What one commit changed, enough to bring a copy of the store up to date. Packs are handed on as they were appended, since a
+ * follower reads them as fast as it can copy them. `bytes` is the size of the change when it is kept or sent.
  */
 export type Change =
   | { readonly kind: 'insert'; readonly rows: number; readonly bytes: number; readonly packs: readonly Uint8Array[] }
   | { readonly kind: 'statements'; readonly rows: number; readonly bytes: number; readonly sql: readonly string[] };
 
-/** Told every change, in order; `lost` when there may have been one that nobody knows. */
+/** Called with every change, in order, and with `lost` when there may have been a change that nobody knows. */
 export type Follower = (change: Change | 'lost') => void;

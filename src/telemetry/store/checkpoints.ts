@@ -1,14 +1,13 @@
 /**
- * Checkpoints: moving what was committed from the log into the data file.
+ * Checkpoints: moving committed rows from the log into the data file.
  *
- * 1. DuckDB would do it within the COMMIT that finds the log too long, and whoever waits for that commit would wait for it. So
- *    its own threshold is out of reach here, and a connection of its own does it after the commit was answered, as soon as
- *    `owner_wal_mib` were committed since the last: little, since the next commit waits for it. (It could begin beside it, but
- *    would then wait for the lock of its table, and this process with it.)
- * 2. At `owner_wal_max_mib` in the log, commits wait whatever holds checkpoints off: that is what memory and a start after a
- *    crash must take.
- * 3. While somebody holds them off, to copy the data file, there are none: commits go into the log, which leaves the file as
- *    it is.
+ * 1. DuckDB would checkpoint within the COMMIT that finds the log too long, and the clients of that commit would wait. So
+ *    DuckDB's own threshold is out of reach here, and a connection of its own runs the checkpoint after the answers, as soon
+ *    as `owner_wal_mib` were committed since the last: not much, since the next commit waits for it. (The commit could begin
+ *    beside it, but would wait for the lock of its table, and block this process meanwhile.)
+ * 2. At `owner_wal_max_mib` in the log, commits wait, whatever holds checkpoints off: memory, and a start after a crash, must
+ *    be able to take the log.
+ * 3. While the data file is being copied, checkpoints are held off: commits go into the log and leave the file unchanged.
  */
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Database } from '../database/database.ts';
@@ -35,7 +34,7 @@ export class Checkpoints {
     this.#onError = onError;
   }
 
-  /** @param onError told why one failed that nobody waits for */
+  /** @param onError called with the error of a checkpoint that nobody waits for */
   static async open(
     database: Database,
     limits: TelemetryLimits,
@@ -45,13 +44,13 @@ export class Checkpoints {
     return new Checkpoints(await database.connectOwn(), limits, onError);
   }
 
-  /** Notes a commit, and begins a checkpoint when one is due. Nobody waits for it. */
+  /** Notes a commit, and begins a checkpoint in the background when one is due. */
   committed(bytes: number): void {
     this.#logBytes += bytes + COMMIT_BYTES;
     if (this.#logBytes >= this.#limits.owner_wal_mib * MIB) this.begin();
   }
 
-  /** Begins one, unless one is under way, held off, or has just failed. Nobody waits for it. */
+  /** Begins a checkpoint in the background, unless one is under way, held off, or has just failed. */
   begin(): void {
     if (this.#running !== null || this.#held !== null || performance.now() < this.#notBefore_ms) return;
     const bytes = this.#logBytes;
@@ -69,7 +68,7 @@ export class Checkpoints {
       });
   }
 
-  /** Whether somebody copies the data file. */
+  /** Whether checkpoints are held off because the data file is being copied. */
   get isHeld(): boolean {
     return this.#held !== null;
   }
@@ -79,7 +78,7 @@ export class Checkpoints {
     await this.#running;
   }
 
-  /** Waits until a commit may begin. After a checkpoint that failed it may: what fails is told by the commits. */
+  /** Waits until a commit may begin. It may after a checkpoint that failed: the commit itself reports what is wrong. */
   async room(): Promise<void> {
     await this.#running;
     if (this.#logBytes < this.#limits.owner_wal_max_mib * MIB) return;
@@ -89,9 +88,9 @@ export class Checkpoints {
   }
 
   /**
-   * Moves everything into the data file, and holds checkpoints off from then on. Not to be called while they are, nor beside
-   * a commit.
-   * @returns to be called when they may come again
+   * Moves everything into the data file, and holds checkpoints off from then on. Not to be called while they are held off,
+   * nor beside a commit.
+   * @returns allows checkpoints again
    */
   async hold(): Promise<() => void> {
     await this.#running;
@@ -107,7 +106,7 @@ export class Checkpoints {
     return end;
   }
 
-  /** Ends what holds them off, waits for the one under way, and gives the connection up. */
+  /** Allows checkpoints again, waits for the one under way, and closes the connection. */
   async close(): Promise<void> {
     this.#notBefore_ms = Number.POSITIVE_INFINITY;
     this.#held?.end();

@@ -1,6 +1,6 @@
 /**
- * Room on the disk: ingestion pauses before it is used up, since what keeps the store usable (checkpoints, sweeps, copies
- * for queries) needs some. Looked at when somebody asks, at most once per `disk_look_interval_ms`.
+ * Free space on the disk. Ingestion pauses before the disk is full, since checkpoints, sweeps and copies for queries need some
+ * space to keep the store usable. It is measured on demand, at most once per `disk_look_interval_ms`.
  */
 import { statfs } from 'node:fs/promises';
 import type { TelemetryLimits } from '../limits.ts';

@@ -1,6 +1,6 @@
 /**
- * What a store does besides storing: sealing what was committed (segments/), and sweeping what is over its bound (retention/).
- * One at a time, beside the commits; upkeep.ts says when.
+ * The maintenance of a store: sealing committed rows (segments/) and sweeping rows that exceed their bounds (retention/). One
+ * at a time, beside the commits; upkeep.ts decides when.
  */
 import type { DuckDBConnection } from '@duckdb/node-api';
 import pLimit from 'p-limit';
@@ -62,7 +62,7 @@ export class Maintenance {
     this.#mergeFrom = limits.segments_max;
     const heard_us = producers.lastHeard_us;
     this.#clock = new Clock(limits, heard_us === null ? null : heard_us / 1000);
-    // A store that nobody used for some time sees a step at its start, and that is nothing to tell.
+    // A store that was closed for some time sees a step at its start, which is not worth a line in the log.
     this.#clock.now_ms();
     this.#isClockDoubted = this.#clock.isDoubted;
     writer.follow((change) => {
@@ -80,17 +80,17 @@ export class Maintenance {
   }
 
   /**
-   * Puts every row that is in no segment yet into one (segments/segments.ts), beside the commits. Rejects with what the disk
-   * or DuckDB said; the rows stay where they are then.
-   * @param all every row there is, into one segment that replaces the others. Default: when there are too many; if that fails,
-   *   which takes more of everything, the new rows alone
+   * Puts the rows that are in no segment yet into a new one (segments/segments.ts), beside the commits. Rejects with the error
+   * of the disk or of DuckDB; the rows stay where they are then.
+   * @param all whether one segment with all rows replaces the others. Default: when there are too many of them; if that
+   *   fails, which takes more of everything, the new rows are sealed alone
    */
   seal(all?: boolean): Promise<Sealed> {
     return this.#inTurn(async () => {
       if (all !== undefined) return await this.#seal(all);
       const { segments } = this.#segments.totals;
       if (segments >= this.#mergeFrom) {
-        // After one that failed there must be some more before the next.
+        // After a failure there must be some more segments before the next attempt.
         this.#mergeFrom = segments + Math.ceil(this.#limits.segments_max / 4);
         try {
           const merged = await this.#seal(true);
@@ -112,16 +112,16 @@ export class Maintenance {
     return rows >= seal_rows_max || bytes >= seal_max_bytes || performance.now() - since_ms >= seal_interval_ms;
   }
 
-  /** Whether so much has come since the last sweep that the next one should not wait for its time. */
+  /** Whether so much was committed since the last sweep that the next one should not wait for its time. */
   get isSweepDue(): boolean {
     const { sweep_after_bytes, producers_max } = this.#limits;
     return this.#bytesSinceSweep >= sweep_after_bytes || this.#producers.count > producers_max * 1.1;
   }
 
   /**
-   * Seals, then deletes what is over its bound, then the segments' files that hold nothing else. Rejects with what DuckDB said,
-   * having deleted nothing.
-   * @param given_ms time by which rows are old, milliseconds since the epoch. Default: the time as it is believed to be (clock.ts)
+   * Seals, then deletes rows that exceed their bounds, then segment files that hold nothing else. When it rejects, with the
+   * error of DuckDB, nothing was deleted.
+   * @param given_ms time by which the age of rows is measured, milliseconds since the epoch. Default: that of retention/clock.ts
    */
   sweep(given_ms?: number): Promise<void> {
     return this.#inTurn(async () => {
@@ -132,7 +132,7 @@ export class Maintenance {
         if (this.#isClockDoubted)
           this.#log.warn(`the system's clock has jumped; rows grow old from ${believed} for now`);
       }
-      // What cannot be sealed, because the disk is full, may be deleted all the same: it is over its bound.
+      // Rows that cannot be sealed because the disk is full may be deleted all the same: they exceed their bounds.
       await this.#seal(false).catch((error) => this.#log.warn(`sealing failed: ${this.#said(error)}`));
       const bytes = this.#bytesSinceSweep;
       const sweep = async (connection: DuckDBConnection): Promise<Map<string, Floor>> => {
@@ -154,12 +154,12 @@ export class Maintenance {
       const floors = await this.#withMemory(() => this.#writer.alone(sweep));
       this.#bytesSinceSweep -= bytes;
       await this.#segments.prune(floors);
-      // Until then, what was deleted takes room.
+      // Deleted rows take up space until then.
       await this.#writer.checkpointed();
     });
   }
 
-  /** Seals what is left; nothing may be asked of it from then on. */
+  /** Seals what is left. Nothing else may be called from then on. */
   async close(): Promise<void> {
     const sealing = this.seal(false).catch((error) => this.#log.warn(`sealing failed: ${this.#said(error)}`));
     this.#isClosing = true;
@@ -175,26 +175,26 @@ export class Maintenance {
     this.#unsealed = NOTHING_UNSEALED;
     try {
       const sealed = await this.#withMemory(() => this.#segments.seal(alone, { all }));
-      // Not to be closed again at once.
+      // A store that is closing need not open its file again.
       if (!this.#isClosing) await this.#renew();
       return sealed;
     } catch (error) {
       const { rows, bytes } = this.#unsealed;
       this.#unsealed = { rows: rows + before.rows, bytes: bytes + before.bytes, since_ms: before.since_ms };
-      // What failed would fail again at once.
+      // A second attempt right away would fail again.
       this.#sealNotBefore_ms = performance.now() + this.#limits.seal_interval_ms;
       throw error;
     }
   }
 
-  /** What was sealed is sealed, whether that succeeds or not. */
+  /** A failure is only logged: the sealing before it is done. */
   async #renew(): Promise<void> {
     await this.#writer
       .renew()
       .catch((error) => this.#log.warn(`opening the data file anew failed: ${this.#said(error)}`));
   }
 
-  /** Runs what takes more memory than commits do, and runs it again with as much as there may be if that was too little. */
+  /** Runs work that takes more memory than commits do. If it runs out of memory, it runs again with the most there may be. */
   async #withMemory<T>(work: () => Promise<T>): Promise<T> {
     const { seal_memory_mib, owner_memory_max_mib } = this.#limits;
     try {

@@ -1,6 +1,6 @@
 /**
- * Rows and batches as packs: columns that were checked, and the bytes that they lie over. Whatever comes into the store
- * goes through here, and there is one way for all of it: rows are packed, packs are unpacked, and the columns appended.
+ * Rows and batches as packs: checked columns, and the bytes that hold them. All rows that enter the store pass here and take
+ * one way: rows are packed, packs are unpacked, and their columns are appended.
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -22,7 +22,7 @@ import { LIMITS, type TelemetryLimits } from '../limits.ts';
 type PackLimits = Pick<TelemetryLimits, 'pack_rows_max' | 'unpack_inline_max_bytes'>;
 
 export interface Pack {
-  /** What `unpack` takes; whoever keeps the pack keeps these. */
+  /** The input of `unpack`; `tables` are views of these bytes. */
   readonly bytes: Uint8Array;
   readonly tables: readonly PackedTable[];
   readonly rows: number;
@@ -32,7 +32,7 @@ const ZSTD_OPTIONS = { maxOutputLength: PACKED_MAX_BYTES, chunkSize: 128 * 1024 
 const decompressElsewhere = promisify(zstdDecompress);
 
 /**
- * The rows of a batch, however they came.
+ * The rows of a batch, whether they came as rows or packed.
  * @returns `bad_request` naming the field (and the row and column, or what is wrong with the bytes)
  */
 export async function packsOf(
@@ -86,7 +86,7 @@ function packPart(name: string, rows: TableRows[string], start: number): Outcome
 
 async function readPacked(text: string, { unpack_inline_max_bytes }: PackLimits): Promise<Outcome<readonly Pack[]>> {
   const compressed = Buffer.from(text, 'base64');
-  // What is no base64 is skipped over, and then there is less than the text has room for.
+  // Buffer skips characters that are not base64, and the result is then shorter than the text allows.
   const chars = text.length - (text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0);
   if (compressed.length === 0 || compressed.length !== Math.floor((chars * 3) / 4)) {
     return failure('bad_request', 'packed: not base64');

@@ -1,14 +1,14 @@
 /**
- * What the store remembers of each producer: the number of its last committed batch, and what it lost.
+ * What the store remembers of each producer: the number of its last committed batch, and how many rows it lost.
  *
- * The map in memory is the table's image after the last commit; it is changed only once a commit has succeeded.
+ * The map in memory shows the table as it was after the last commit. It changes only when a commit has succeeded.
  */
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { INTERNAL_SCHEMA, quoteText } from '../database/ddl.ts';
 
 export interface ProducerMark {
   readonly producer: string;
-  /** What the producer is, for people. Default: what its earlier batches said, or nothing. */
+  /** What the producer is, for people. Default: as in its earlier batches, or nothing. */
   readonly source?: string | undefined;
   readonly seq: number;
   readonly lost_rows: number;
@@ -22,7 +22,7 @@ export interface ProducerState {
   readonly heard_us: number;
 }
 
-/** What one producer lost; `producer` is null for those together that are not remembered one by one. */
+/** The rows that one producer lost. `producer` is null for the sum of those that are not remembered one by one. */
 export interface Loss {
   readonly producer: string | null;
   readonly source: string | null;
@@ -38,7 +38,7 @@ export class Producers {
   #forgottenLostRows = 0;
   #lossesVersion = 0;
 
-  /** Takes over what the table says. */
+  /** Reads the table. */
   async load(connection: DuckDBConnection): Promise<void> {
     const reader = await connection.runAndReadAll(
       `SELECT producer, source, last_seq, lost_rows, stored_rows, heard_us FROM ${INTERNAL_SCHEMA}.producers`,
@@ -86,7 +86,7 @@ export class Producers {
       ([producer, state]) =>
         `(${quoteText(producer)}, ${state.last_seq}, ${state.lost_rows}, ${state.stored_rows}, ${state.heard_us}, ${state.source === null ? 'NULL' : quoteText(state.source)})`,
     );
-    // Not an update: one that an older reader might still ask about keeps checkpoints away until that reader has ended.
+    // No UPDATE: DuckDB puts checkpoints off while an older reader might still need the row as it was.
     const names = [...states.keys()].map(quoteText).join(', ');
     return `DELETE FROM ${INTERNAL_SCHEMA}.producers WHERE producer IN (${names});
       INSERT INTO ${INTERNAL_SCHEMA}.producers (producer, last_seq, lost_rows, stored_rows, heard_us, source)

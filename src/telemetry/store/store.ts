@@ -25,7 +25,7 @@ import { packRows, packsOf } from './packs.ts';
 import { type Loss, Producers } from './producers.ts';
 import { Writer } from './writer.ts';
 
-/** A body can be wrong in a million places, and an issue takes more memory than what it is about. */
+/** A body can be wrong in a million places, and each issue takes more memory than the place itself. */
 const FIRST_ISSUE = { abortEarly: true } as const;
 
 /** A copy of the data file may be taken at `path`, by another process, until `release` is called. */
@@ -39,7 +39,7 @@ export class Store {
   readonly #writer: Writer;
   readonly #producers: Producers;
   readonly #limits: TelemetryLimits;
-  /** The last lease, so that leases follow one another: a checkpoint must not run under somebody's copy. */
+  /** The last lease. Leases follow one another, since each begins with a checkpoint, which must not run during a copy. */
   #lease: Promise<void> = Promise.resolve();
   /**
    * Batches are unpacked one at a time, in the order in which they came: so that a small one does not overtake a large one of
@@ -144,7 +144,7 @@ export class Store {
     return stored.ok ? success({ dump_id: parsed.output.dump_id }) : stored;
   }
 
-  /** What the store does by itself; see maintenance.ts. */
+  /** See maintenance.ts. */
   seal(all?: boolean): Promise<Sealed> {
     return this.#maintenance.seal(all);
   }
@@ -162,10 +162,10 @@ export class Store {
   }
 
   /**
-   * Lends the data file for copying, and tells `follower` every change that the copy will not have.
+   * Lends the data file for copying, and calls `follower` with every change that the copy will lack.
    *
-   * Everything committed so far is moved into the data file, and checkpoints are put off until the lease is released:
-   * commits go on meanwhile, into the log, which leaves what the copier reads as it is. Lessees wait for one another.
+   * Everything committed so far is moved into the data file, and checkpoints are held off until the lease is released.
+   * Commits continue meanwhile, into the log, and leave the file unchanged. Leases wait for one another.
    */
   async lend(follower: Follower): Promise<CopyLease> {
     const before = this.#lease;
@@ -217,17 +217,17 @@ export class Store {
     };
   }
 
-  /** Number that grows whenever `losses` would give something else. */
+  /** Grows whenever `losses` would return something else. */
   get lossesVersion(): number {
     return this.#producers.lossesVersion;
   }
 
-  /** What producers had to drop. */
+  /** Rows that producers had to drop. */
   losses(): Loss[] {
     return this.#producers.losses(this.#limits.losses_shown_max);
   }
 
-  /** Finishes what waits, seals it, moves everything into the data file and gives the file up. */
+  /** Seals the committed rows, finishes the writes that wait, moves everything into the data file and closes it. */
   async close(): Promise<void> {
     await this.#maintenance.close();
     await this.#writer.close();

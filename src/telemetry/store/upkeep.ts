@@ -1,10 +1,10 @@
-/** What a store does by itself: sealing and sweeping, one after the other, each when it is due. */
+/** Seals and sweeps a store whenever that is due, one after the other. */
 import { messageOf, type WarningLog } from '../../base/index.ts';
 import type { TelemetryLimits } from '../limits.ts';
 import { sweepIntervalMs } from '../retention/settings.ts';
 import type { Store } from './store.ts';
 
-/** @returns stops it; what is under way is finished by closing the store */
+/** @returns stops the upkeep; closing the store finishes what is under way */
 export function startUpkeep(store: Store, limits: TelemetryLimits, log: WarningLog): () => void {
   const sweepInterval_ms = sweepIntervalMs(limits);
   const warn = (what: string, error: unknown): void => {
@@ -22,7 +22,7 @@ export function startUpkeep(store: Store, limits: TelemetryLimits, log: WarningL
   };
   const timer = setInterval(
     () => {
-      // One that takes longer than the pause is not joined by others.
+      // A run that takes longer than the interval is not joined by another.
       if (isBusy) return;
       isBusy = true;
       void look().finally(() => {

@@ -1,4 +1,4 @@
-/** The line in which writes, and other work, wait for the writer: in the order in which they came, and within bounds. */
+/** The bounded queue in which writes and other work wait for the writer, in their order. */
 import { failure, type Outcome, success } from '../../base/index.ts';
 import type { TelemetryLimits } from '../limits.ts';
 import { countPacks, type Pack } from './packs.ts';
@@ -34,17 +34,17 @@ export class WriteLine {
     this.#limits = limits;
   }
 
-  /** Writes that were not answered yet. */
+  /** Writes that are not answered yet. */
   get writes(): number {
     return this.#writes;
   }
 
-  /** Null when nobody waits. */
+  /** The first in the queue; null when it is empty. */
   get next(): WaitingWrite | WaitingWork | null {
     return this.#line[0] ?? null;
   }
 
-  /** @returns what `answer` is told, or `service_unavailable` when the line is full */
+  /** @returns the outcome that `answer` passes on, or `service_unavailable` when the queue is full */
   addWrite(write: Write): Promise<Outcome<null>> {
     const { writes_waiting_max, writes_waiting_max_bytes } = this.#limits;
     if (this.#writes >= writes_waiting_max) {
@@ -52,7 +52,7 @@ export class WriteLine {
       return Promise.resolve(failure('service_unavailable', message));
     }
     const { rows, bytes } = countPacks(write.packs);
-    // One alone always may, however large it is.
+    // A single write may wait, however large it is.
     if (this.#bytes > 0 && this.#bytes + bytes > writes_waiting_max_bytes) {
       const message = `telemetry has ${this.#bytes} bytes of writes waiting, at most ${writes_waiting_max_bytes} may; send again later`;
       return Promise.resolve(failure('service_unavailable', message));
@@ -68,12 +68,12 @@ export class WriteLine {
     this.#line.push(work);
   }
 
-  /** Takes the first out of the line. */
+  /** Removes the first from the queue. */
   shift(): void {
     this.#line.shift();
   }
 
-  /** Takes the writes at the front that fit one commit, and at least one, out of the line; they count until they are answered. */
+  /** Removes the first writes that fit one commit, at least one. They count as waiting until they are answered. */
   takeGroup(): WaitingWrite[] {
     const { commit_rows_max, commit_max_bytes } = this.#limits;
     const group: WaitingWrite[] = [];

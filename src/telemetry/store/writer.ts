@@ -1,16 +1,16 @@
 /**
  * The one writer of the store.
  *
- * 1. Writes wait in one line. The writer takes as many as fit one commit, appends their rows, notes the producers' numbers
- *    and commits: one transaction, one sync of the disk, however many were waiting. Each is answered after that.
+ * 1. Writes wait in one queue. The writer takes as many as fit one commit, appends their rows, notes the producers' numbers
+ *    and commits: one transaction and one sync of the disk, however many were waiting. Then it answers each.
  * 2. A batch whose number is not above its producer's last adds nothing and is answered like the first (it counts once).
- * 3. When a commit fails it is rolled back and its writes are tried one by one, so that one cannot fail the others.
- * 4. Other work (sweeps, checkpoints) waits in the same line and runs alone, between transactions.
- * 5. After a commit, and before anybody is answered, followers are told what changed: who has seen an answer sees the rows.
- * 6. Between commits, what they put into the log is moved into the data file (checkpoints.ts).
+ * 3. When a commit fails it is rolled back, and its writes are tried one by one, so that one cannot fail the others.
+ * 4. Other work (sweeps, checkpoints) waits in the same queue and runs alone, between transactions.
+ * 5. After a commit and before its answers, followers receive the change: a client that has its answer can query the rows.
+ * 6. Between commits, committed rows are moved from the log into the data file (checkpoints.ts).
  * 7. After some failures of the disk DuckDB gives a database up until it is opened again. The next work opens it, at most
- *    once per `reopen_interval_ms`. Whether the failed commit is in the file then, only the file knows: the producers'
- *    numbers are read again, and followers start over.
+ *    once per `reopen_interval_ms`. Only the file knows whether it holds the failed commit, so the producers' numbers are
+ *    read again and followers start over.
  */
 
 import { dirname } from 'node:path';
@@ -49,13 +49,13 @@ export class Writer {
   #failedBy: string | null = null;
   #rowsSinceOpened = 0;
   readonly #memory: Memory;
-  /** What DuckDB was told last, MiB. */
+  /** Memory limit that DuckDB has now, MiB. */
   #memory_mib: number;
   readonly counts = { commits: 0, batches: 0, duplicates: 0, rows: 0, failed_commits: 0 };
 
   /**
    * The writer owns the database from here on.
-   * @param problem why nothing may be written now; asked before every commit. Default: it always may
+   * @param problem gives the reason why nothing may be written now, or null; called before every commit. Default: null
    */
   constructor(
     database: Database,
@@ -91,7 +91,7 @@ export class Writer {
     this.#followers.delete(follower);
   }
 
-  /** @returns success after the commit; `service_unavailable` when the line is full or the commit failed */
+  /** @returns success after the commit; `service_unavailable` when the queue is full or the commit failed */
   write(write: Write): Promise<Outcome<null>> {
     if (this.#closed) return Promise.resolve(failure('service_unavailable', 'telemetry is closing'));
     const stored = this.#line.addWrite(write);
@@ -119,16 +119,16 @@ export class Writer {
     });
   }
 
-  /** One transaction of statements, told to the followers. Only inside `alone`. */
+  /** Runs statements in one transaction, and hands `sql` on to the followers. Only inside `alone`. */
   async runStatements(sql: readonly string[], internalSql: readonly string[] = []): Promise<void> {
     if (sql.length + internalSql.length === 0) return;
     await this.#transaction(async () => {
       for (const statement of [...sql, ...internalSql]) await this.#connection.run(statement);
     });
     const bytes = sql.reduce((sum, statement) => sum + statement.length, 0);
-    // What was deleted is free for others only then.
+    // Deleted rows free their space only then.
     this.#checkpoints?.begin();
-    if (sql.length > 0) this.#tell({ kind: 'statements', rows: sql.length, bytes, sql });
+    if (sql.length > 0) this.#notify({ kind: 'statements', rows: sql.length, bytes, sql });
   }
 
   /** Resolves when no checkpoint is under way. */
@@ -137,9 +137,9 @@ export class Writer {
   }
 
   /**
-   * Moves everything committed so far into the data file, which nothing changes from then on until what this gives is called.
-   * Not to be called again before that.
-   * @param follower told every change from then on
+   * Moves everything committed so far into the data file, which stays unchanged until the returned function is called. Not to
+   * be called again before that.
+   * @param follower called with every change from then on
    */
   lend(follower: Follower): Promise<() => void> {
     return this.alone(async () => {
@@ -149,15 +149,15 @@ export class Writer {
     });
   }
 
-  /** Lets DuckDB have so much memory on top of its own, MiB, until it is told otherwise. */
+  /** Gives DuckDB so much memory on top of its own, MiB, until the next call. */
   useExtraMemory(mib: number): Promise<void> {
     this.#memory.extra_mib = mib;
     return this.alone(() => this.#setMemory());
   }
 
   /**
-   * Opens the data file anew when `owner_renew_rows` were committed since it was opened, unless somebody reads or copies it,
-   * or it was taken away. As long as it is open, DuckDB keeps 256 KiB for each row group that several commits have filled.
+   * Opens the data file anew when `owner_renew_rows` were committed since it was opened, unless it is being read or copied or
+   * has been moved away. While it is open, DuckDB keeps 256 KiB for each row group that several commits have filled.
    */
   renew(): Promise<void> {
     return this.alone(async () => {
@@ -180,7 +180,7 @@ export class Writer {
   async #setMemory(): Promise<void> {
     const { mib } = this.#memory;
     if (mib === this.#memory_mib) return;
-    // It may hold more than that, and give it back later: with the next commits.
+    // Setting it fails while DuckDB holds more than that. The next commit tries again.
     const isSet = await this.#connection.run(`SET memory_limit = '${mib}MiB'`).then(
       () => true,
       () => false,
@@ -188,10 +188,10 @@ export class Writer {
     if (isSet) this.#memory_mib = mib;
   }
 
-  /** Takes nothing more, finishes what waits, moves everything into the data file and gives it up. */
+  /** Accepts nothing more, finishes the queue, moves everything into the data file and closes it. */
   async close(): Promise<void> {
     this.#closed = true;
-    // Whoever still copies the file holds them off, and the commits that wait must not wait for that.
+    // A copy that is still being made holds checkpoints off, and the waiting commits must not wait for it.
     await this.#closeCheckpoints();
     while (this.#running !== null) await this.#running;
     await this.#closeCheckpoints();
@@ -269,7 +269,7 @@ export class Writer {
     if (performance.now() < this.#reopenAt_ms) return;
     this.#reopenAt_ms = performance.now() + this.#limits.reopen_interval_ms;
     if (this.#database !== null && this.#database.others > 0) {
-      // What they read is no longer there, and as long as they are open, neither is the file free.
+      // Their data is gone, and while they are open the file is not free.
       this.#database.interruptOthers();
       return;
     }
@@ -294,7 +294,7 @@ export class Writer {
     for (const follower of [...this.#followers]) follower('lost');
   }
 
-  /** Commits the writes that are new; an error text when that failed, with nothing changed. */
+  /** Commits the writes that are new. @returns why that failed, with nothing changed; null when it did not */
   async #commit(group: readonly WaitingWrite[]): Promise<string | null> {
     const now_us = Date.now() * 1000;
     const states = new Map<string, ProducerState>();
@@ -325,7 +325,7 @@ export class Writer {
       this.counts.commits += 1;
       this.counts.rows += rows;
       this.#rowsSinceOpened += rows;
-      if (rows > 0) this.#tell({ kind: 'insert', rows, bytes, packs: packs.map((pack) => pack.bytes) });
+      if (rows > 0) this.#notify({ kind: 'insert', rows, bytes, packs: packs.map((pack) => pack.bytes) });
     }
     this.counts.batches += fresh.length;
     this.counts.duplicates += group.length - fresh.length;
@@ -365,7 +365,7 @@ export class Writer {
     if (isDatabaseLost) this.#brokenBy = messageWithoutFolder(error, this.#path);
   }
 
-  #tell(change: Change): void {
+  #notify(change: Change): void {
     for (const follower of this.#followers) follower(change);
   }
 }

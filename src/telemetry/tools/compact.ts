@@ -32,7 +32,7 @@ export interface Compacted {
 }
 
 /**
- * @param options `limits` replaces single limits, for example those of retention; `log` is told what had to be mended
+ * @param options `limits` replaces single limits, for example those of retention; `log` gets a line for each repair
  * @returns `not_found` when there is no store, `service_unavailable` when it is in use or the tool was stopped, `internal_error`
  *          when the disk or the data file fails
  */

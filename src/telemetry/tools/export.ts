@@ -1,6 +1,6 @@
 /**
- * Writes every table of a store at rest into a folder, one file each, with a `manifest.json` that tells rows, columns and
- * checksums. The folder appears by one rename, when everything in it is on the disk.
+ * Writes every table of a store at rest into a folder, one file each, with a `manifest.json` of rows, columns and checksums.
+ * The folder appears by one rename when everything in it is on the disk.
  */
 import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';

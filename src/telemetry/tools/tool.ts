@@ -1,4 +1,4 @@
-/** What the tools for a store at rest share. */
+/** Shared by the tools for a store at rest. */
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { failure, messageOf, type Outcome } from '../../base/index.ts';
@@ -6,14 +6,14 @@ import { DATA_FILE, type Database, type OpenOptions, openDatabase } from '../dat
 import { LIMITS, type TelemetryLimits } from '../limits.ts';
 import { SEGMENTS_FOLDER } from '../segments/segments.ts';
 
-/** A tool needs no memory for anybody else. */
+/** A tool may use all the memory that the owner process may have. */
 export const TOOL_LIMITS: TelemetryLimits = { ...LIMITS, owner_memory_mib: LIMITS.owner_memory_max_mib };
 
 export interface ToolOptions {
   readonly data_dir: string;
-  /** Stops the tool; what it had begun is removed. Default: nothing does. */
+  /** Stops the tool, which removes what it had begun. Default: none. */
   readonly signal?: AbortSignal;
-  /** Told what is being done, for a person who waits. Default: nobody is. */
+  /** Called with the table or segment that the tool is at, for people who wait. Default: not called. */
   readonly onProgress?: (what: string) => void;
 }
 

@@ -1,4 +1,4 @@
-/** Looks at everything that a store has on the disk, and changes nothing. */
+/** Checks everything that a store has on the disk, and changes nothing. */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';

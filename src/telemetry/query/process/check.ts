@@ -6,14 +6,14 @@
  * about where a comment ends, and then what one of them checks is not what the other runs.) The parser's tree of the rest is
  * held against the allow-list (check-tree.ts).
  *
- * The check is one of two walls: the process that runs the query has no access to files, network or settings either.
+ * The check is the first of two walls: the process that runs the query has no access to files, network or settings either.
  */
 import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api';
 import { failure, type Outcome, success } from '../../../base/index.ts';
 import type { TelemetryLimits } from '../../limits.ts';
 import { checkTree } from './check-tree.ts';
 
-/** Comments are matched in one way only: a choice at each would take exponential time. */
+/** Each comment can match in only one way: a choice at each would take exponential time. */
 const EXPLAIN = /^(?:\s|--[^\n]*\n|\/\*(?:[^*]|\*(?!\/))*\*\/)*(explain(?:\s+analyze)?)(?=\s|\(|\/|-)/i;
 
 export class StatementCheck {
@@ -46,15 +46,15 @@ export class StatementCheck {
   }
 }
 
-/** A statement in two parts, which `head + query` puts together again. */
+/** A statement in two parts; `head + query` is the statement again. */
 interface StatementParts {
   /** `EXPLAIN`, `EXPLAIN ANALYZE`, or nothing. */
   readonly head: string;
-  /** What the parser is asked for, and what the check is about. */
+  /** The part that the parser reads and the check is about. */
   readonly query: string;
 }
 
-/** Cuts a leading EXPLAIN off. Refuses what no parser needs to see. */
+/** Cuts off a leading EXPLAIN. Refuses texts that are too long or hold a NUL, before any parser reads them. */
 export function statementParts(sql: string, limits: TelemetryLimits): Outcome<StatementParts> {
   if (Buffer.byteLength(sql) > limits.sql_max_bytes) {
     return failure('bad_request', `sql: longer than ${limits.sql_max_bytes} bytes`);
@@ -90,7 +90,7 @@ class Parser {
   }
 }
 
-/** The last texts that passed the check, so that who asks the same again and again does not wait for it. */
+/** The texts that passed the check last, so that a client that repeats a query does not wait for the check again. */
 class CheckedTexts {
   readonly #max: number;
   readonly #texts = new Map<string, string>();

@@ -1,19 +1,19 @@
-/** The query process: speaks `messages.ts` over its IPC channel and does one thing at a time, in the order asked. */
+/** The query process: it answers the messages of its IPC channel (messages.ts) one after another. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { messageOf, type Outcome, reasonOf } from '../../../base/index.ts';
 import type { FromQueryProcess, ToQueryProcess } from '../messages.ts';
 import { OUT_OF_MEMORY, StoreCopy } from './store-copy.ts';
 
 const NOTHING = new Uint8Array(0);
-/** Garbage is collected above this share of the memory that the process may hold at rest. */
+/** Garbage is collected when the process holds more than this share of the memory that it may hold at rest, */
 const COLLECT_SHARE = 0.5;
-/** And only after results of this size, or that were none, bytes. */
+/** and only after a refusal, or a result of at least so many bytes. */
 const COLLECT_BYTES = 1024 * 1024;
 
 let copy: StoreCopy | null = null;
 let restMaxBytes = 0;
 let line: Promise<void> = Promise.resolve();
-/** What of the last answer has not been asked for yet. */
+/** The rest of the last answer, which was not asked for yet. */
 let rest: Uint8Array = NOTHING;
 let partBytes = 0;
 
@@ -49,9 +49,9 @@ function opened(): StoreCopy {
 }
 
 async function answer(result: Outcome<Uint8Array>): Promise<void> {
-  // What a small result left behind does not matter, and collecting takes longer than many a query.
+  // A small result leaves little behind, and collecting takes longer than many a query.
   if (!result.ok || result.value.length >= COLLECT_BYTES) await collect();
-  // Where there was not enough, what is free is in pieces that the next query can do little with.
+  // After a query that ran out of memory, free memory is in pieces too small for the next.
   const wasShort = !result.ok && reasonOf(result.failure) === OUT_OF_MEMORY;
   if (wasShort || process.memoryUsage.rss() > restMaxBytes) send({ kind: 'spent' });
   if (!result.ok) return send({ kind: 'refused', message: result.failure.message });
@@ -60,8 +60,8 @@ async function answer(result: Outcome<Uint8Array>): Promise<void> {
 }
 
 /**
- * Gives back what a result held. The binding frees chunks when they are collected as garbage, which a few small objects with
- * a hundred megabytes behind them do not bring about; the next query would find that much less.
+ * Frees what a result held. The binding frees a chunk when its JavaScript object is collected, and a few small objects with a
+ * hundred megabytes behind them do not bring a collection about. The next query would have that much less memory.
  */
 async function collect(): Promise<void> {
   if (process.memoryUsage.rss() < restMaxBytes * COLLECT_SHARE) return;
@@ -80,7 +80,7 @@ function send(message: FromQueryProcess): void {
   process.send?.(message);
 }
 
-/** Never resolves: what comes after a failure is not handled any more. */
+/** Never resolves: messages that follow a failure are not handled. */
 function fail(message: string): Promise<never> {
   process.send?.({ kind: 'failed', reason: 'engine', message } satisfies FromQueryProcess, () => process.exit(1));
   return new Promise(() => undefined);

@@ -1,6 +1,6 @@
 /**
- * What a query may name: tables, table functions and functions. Whatever is not here is refused, so a function that a new
- * DuckDB brings is refused until somebody has looked at it.
+ * What a query may name: tables, table functions and functions. Every other name is refused, and so is a function that a new
+ * version of DuckDB brings, until somebody has looked at it.
  *
  * Left out on purpose: everything that reads files or the network (`read_csv`, `glob`, `parquet_scan`, …), settings and
  * environment (`current_setting`, `duckdb_settings`, `getenv`, `getvariable`, `version`, …), everything that runs text as SQL

@@ -2,8 +2,8 @@
  * Query results as JSON: a row is an object with its keys in the order of the columns.
  *
  * Values become JSON texts column by column, read from the vector's memory as it is: a value object for each of a thousand
- * rows costs more than the query that found them. render-numbers.ts reads numbers, render-texts.ts texts, render-nested.ts
- * whatever is made of other values; every other type goes by the value (render.ts).
+ * rows costs more than the query that found them. render-numbers.ts reads numbers, render-texts.ts texts, and render-nested.ts
+ * lists, structs, maps and unions. Values of other types become objects first (render.ts).
  */
 import { type DuckDBDataChunk, type DuckDBType, DuckDBTypeId, type DuckDBValue } from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';

@@ -1,6 +1,6 @@
-/** How much of a result may still be written: so that what is too long is noticed while it is written, not afterwards. */
+/** How much of a result may still be written, so that a result that is too long is noticed while it is being written. */
 
-/** Thrown by `Room.take`; whoever gave the room says what was too long. */
+/** Thrown by `Room`; its owner catches it and says what was too long. */
 export class NoRoom extends Error {}
 
 export class Room {

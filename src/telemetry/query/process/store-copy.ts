@@ -1,13 +1,13 @@
 /**
- * A query process's own copy of the tables, which is what user SQL runs on.
+ * A query process's own copy of the store, on which user SQL runs.
  *
- * 1. The store's data file is copied into the process's folder and attached; nothing of it is written to a log, since the
- *    copy ends with the process.
- * 2. Then the instance is locked in: no files beyond that, no network, no extensions, no spilling to disk, a bound on
+ * 1. The store's data file is copied into the process's folder and attached, without a log, since the copy ends with the
+ *    process.
+ * 2. Then the DuckDB instance is locked in: no other files, no network, no extensions, no spilling to disk, a bound on
  *    memory, and no way to change any of this.
- * 3. Changes are applied as they were committed, by a connection of their own. Rows that are in no file yet cannot be moved
- *    out of memory: now and then another connection moves them into the copy's file, beside queries and changes.
- * 4. A query is checked (`check.ts`) and runs on a connection of its own, in a transaction that is read-only.
+ * 3. A connection of its own applies changes in the order of their commits. DuckDB cannot page out rows that are in no file
+ *    yet, so another connection moves them into the copy's file now and then, beside queries and changes.
+ * 4. A query is checked (check.ts) and runs on a connection of its own, in a read-only transaction.
  */
 import { constants, copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ import { StatementCheck } from './check.ts';
 import { readResult } from './read-result.ts';
 import { VIEWS, viewDdl } from './views.ts';
 
-/** `details.reason` of a query that needed more memory than it may have: what is left is in pieces. */
+/** `details.reason` of a query that needed more memory than it may have. */
 export const OUT_OF_MEMORY = 'out_of_memory';
 
 export class StoreCopy {
@@ -59,12 +59,12 @@ export class StoreCopy {
 
   static async open(source_path: string, folder: string, limits: TelemetryLimits): Promise<StoreCopy> {
     const path = join(folder, 'copy.duckdb');
-    // A reflink where the file system has them: then the copy costs nothing, however large the file is.
+    // Where the file system has reflinks, the copy costs nothing, however large the file is.
     await copyFile(source_path, path, constants.COPYFILE_FICLONE);
     const instance = await DuckDBInstance.create(':memory:', {
       threads: '2',
       memory_limit: `${limits.sql_memory_mib}MiB`,
-      // It would do by itself, within the COMMIT that finds it due, what is done beside queries and changes here.
+      // DuckDB would checkpoint within a COMMIT; `#checkpoint` does it beside queries and changes.
       checkpoint_threshold: '1TiB',
       temp_directory: '',
       home_directory: folder,
@@ -77,7 +77,7 @@ export class StoreCopy {
     const applier = await instance.connect();
     await applier.run(`ATTACH ${quoteText(path)} AS ${CATALOG} (RECOVERY_MODE no_wal_writes)`);
     await applier.run(`USE ${CATALOG}`);
-    // So that the catalogue shows the contract's tables and the views of them, and nothing else.
+    // The catalogue shows the contract's tables and the views of them, and nothing else.
     await applier.run(`DROP SCHEMA ${INTERNAL_SCHEMA} CASCADE`);
     for (const view of VIEWS) await applier.run(viewDdl(view));
     await applier.run(lossesViewSql([]));
@@ -87,7 +87,7 @@ export class StoreCopy {
     return new StoreCopy(instance, applier, await instance.connect(), parser, folder, limits);
   }
 
-  /** Applies changes in one transaction. Throws when that fails, and then the copy is of no more use. */
+  /** Applies changes in one transaction. Throws when that fails; the copy is unusable then. */
   async apply(changes: readonly Change[]): Promise<void> {
     if (changes.length === 0) return;
     await this.#applier.run('BEGIN');
@@ -112,7 +112,7 @@ export class StoreCopy {
     for (const table of pack.value.tables) await this.#appenders.append(table);
   }
 
-  /** Moves what was applied into the copy's file when it is much; nobody waits for it. */
+  /** Moves applied rows into the copy's file when there are many, in the background. */
   async #checkpoint(): Promise<void> {
     const { copy_checkpoint_rows, copy_checkpoint_bytes } = this.#limits;
     const isMuch =
@@ -121,7 +121,7 @@ export class StoreCopy {
     this.#isCheckpointing = true;
     this.#rowsSinceCheckpoint = 0;
     this.#bytesSinceCheckpoint = 0;
-    // One that fails is made up for by the next; if none succeeds, a change finds no memory, and the process ends.
+    // The next one makes up for one that fails. If none succeeds, a change runs out of memory and the process ends.
     await this.#checkpointer.run(`CHECKPOINT ${CATALOG}`).catch(() => undefined);
     this.#isCheckpointing = false;
   }
@@ -129,7 +129,8 @@ export class StoreCopy {
   /**
    * Checks and runs one query.
    * @param format of the answer, default JSON
-   * @returns the bytes of the answer, or `bad_request` for everything that is the query's own fault
+   * @returns the bytes of the answer; `bad_request` for every fault of the query, with the reason `OUT_OF_MEMORY` if it was that
+   * @throws Error when DuckDB itself fails, after which the process cannot be trusted
    */
   async query(sql: string, format: Format = 'json'): Promise<Outcome<Uint8Array>> {
     let checked: Outcome<string>;
@@ -149,7 +150,7 @@ export class StoreCopy {
     }
   }
 
-  /** Runs what the check would have refused, too: the wall behind it. Throws what DuckDB throws. */
+  /** Runs a statement that the check might have refused, behind the second wall alone. Throws what DuckDB throws. */
   async runUnchecked(sql: string, format: Format = 'json'): Promise<Outcome<Uint8Array>> {
     const connection = await this.#spare.take();
     let statement: DuckDBPreparedStatement | undefined;

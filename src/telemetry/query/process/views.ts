@@ -1,6 +1,6 @@
 /**
- * Views that make the common questions short. They exist in query processes only, so that the data file holds the
- * contract's tables and nothing else; docs/sql.md tells them to users.
+ * Views that make common questions short. They exist in query processes only, so that the data file holds the contract's
+ * tables and nothing else. docs/sql.md describes them for users.
  *
  * Each reads its tables in one pass where rows follow one another (`rowid` is the order in which they were stored, and
  * decides between rows of one microsecond). Differences are taken of `BIGINT` times, never of unsigned columns, where a
