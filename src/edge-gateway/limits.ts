@@ -24,6 +24,11 @@ export const LIMITS = {
   /** How long a link may wait before its `hello`, and before its first whole `sync`, milliseconds. Then 1008. */
   hello_wait_ms: 10_000,
   sync_wait_ms: 30_000,
+  /** Shortest and longest silence before a heartbeat that can be set, milliseconds. Outside of these the gateway does not start. */
+  heartbeat_min_ms: 20,
+  heartbeat_max_ms: 60_000,
+  /** Shortest time between two looks at what is due on the links, milliseconds: they come five to a heartbeat. */
+  look_pause_min_ms: 10,
   /** Silence, in heartbeats, after which a link counts as dead for a newcomer that claims the same host name. */
   takeover_silence_heartbeats: 1.5,
   /** Characters of an agent's version that are remembered. What is longer is cut. */
@@ -91,6 +96,8 @@ export const LIMITS = {
   store_retry_after_s: 5,
   /** How long a call waits for a sign of life of a store that seems silent, milliseconds. Then its link is closed. */
   store_doubt_ms: 250,
+  /** Characters of the owner's token, at least. With a shorter one the gateway does not start. */
+  token_min_chars: 16,
   /** Token of a request, characters. A longer one is wrong. */
   token_max_chars: 1_024,
   /** Shortest time between two looks at whether the file of tokens has changed, milliseconds. */
@@ -117,6 +124,8 @@ export const LIMITS = {
   snapshot_retry_ms: 500,
   snapshot_batch_rows: 5_000,
   snapshot_batch_chars: 512 * 1024,
+  /** Longest period of snapshots that can be set, milliseconds. With a longer one the gateway does not start. */
+  snapshot_interval_max_ms: 24 * 60 * 60 * 1_000,
   /** Nodes turned into rows before other work gets its turn. */
   snapshot_slice_nodes: 250,
 
@@ -150,6 +159,8 @@ export const LIMITS = {
   told_again_ms: 5_000,
   /** Heartbeat of a gateway whose hub sleeps between frames, milliseconds: looking for silence wakes it. */
   sleepy_heartbeat_ms: 20_000,
+  /** A Durable Object's alarm is set anew only for what is due earlier than it rings, by more than this, milliseconds. */
+  alarm_slack_ms: 5,
 } as const;
 
 export type GatewayLimits = { readonly [Name in keyof typeof LIMITS]: number };

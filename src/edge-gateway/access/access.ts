@@ -33,7 +33,7 @@ const ENOUGH: Readonly<Record<Exclude<AccessLevel, 'open'>, readonly [Role, ...R
 };
 
 export interface AccessOptions {
-  /** The owner's bearer token, at least 16 characters. */
+  /** The owner's bearer token, at least `token_min_chars`. */
   readonly token: string;
   readonly anonymous: AnonymousLevel;
   readonly sha256: Sha256;
@@ -52,9 +52,9 @@ export interface AccessOptions {
 /** @throws RangeError when the token is too short, too long or cannot be sent in a header, or `anonymous` is not a level. */
 export function createAccess(options: AccessOptions): AccessPolicy {
   const { token, anonymous, sha256, tokens: source, certificate_roles = ['inspect'] } = options;
-  const { token_max_chars } = options.limits ?? LIMITS;
-  if (token.length < 16 || token.length > token_max_chars) {
-    throw new RangeError(`token must have 16 to ${token_max_chars} characters, got ${token.length}`);
+  const { token_min_chars, token_max_chars } = options.limits ?? LIMITS;
+  if (token.length < token_min_chars || token.length > token_max_chars) {
+    throw new RangeError(`token must have ${token_min_chars} to ${token_max_chars} characters, got ${token.length}`);
   }
   if (!/^[\x21-\x7e]+$/.test(token)) throw new RangeError('token must be printable ASCII without spaces');
   if (!ANONYMOUS_LEVELS.includes(anonymous))

@@ -8,6 +8,7 @@
  * A look that comes late judges nobody: what came during the stall has yet to be read. The look after it always judges, or
  * a loop that is always late never would.
  */
+import type { GatewayLimits } from '../limits.ts';
 
 /** Who sees to it that `tick` is called. */
 export type HubTimer = 'internal' | 'external';
@@ -15,6 +16,7 @@ export type HubTimer = 'internal' | 'external';
 export class HubClock {
   readonly timer: HubTimer;
   readonly #heartbeat_ms: number;
+  readonly #pause_min_ms: number;
   readonly #earliest: (looked_at_ms: number, pause_ms: number) => number;
   #interval: ReturnType<typeof setInterval> | undefined;
   #looked_at_ms: number;
@@ -26,9 +28,15 @@ export class HubClock {
    * @param earliest gives when something is next due, milliseconds of this clock, infinite when never. It is called with
    *   the time of the last look and the pause between two looks, milliseconds
    */
-  constructor(timer: HubTimer, heartbeat_ms: number, earliest: (looked_at_ms: number, pause_ms: number) => number) {
+  constructor(
+    timer: HubTimer,
+    heartbeat_ms: number,
+    { look_pause_min_ms }: GatewayLimits,
+    earliest: (looked_at_ms: number, pause_ms: number) => number,
+  ) {
     this.timer = timer;
     this.#heartbeat_ms = heartbeat_ms;
+    this.#pause_min_ms = look_pause_min_ms;
     this.#earliest = earliest;
     this.#looked_at_ms = this.now();
   }
@@ -39,7 +47,7 @@ export class HubClock {
 
   /** Starts the timer, where it is an internal one. */
   start(tick: () => void): void {
-    if (this.timer === 'internal') this.#interval = setInterval(tick, Math.max(10, this.#pause_ms));
+    if (this.timer === 'internal') this.#interval = setInterval(tick, Math.max(this.#pause_min_ms, this.#pause_ms));
   }
 
   stop(): void {

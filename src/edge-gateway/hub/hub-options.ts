@@ -15,7 +15,7 @@ export interface HubOptions {
   readonly log?: Log;
   /** Whether a link may stay that a principal opened; asked now and then. Default: always. */
   readonly stands?: (principal: Principal) => boolean;
-  /** Silence after which a side sends a heartbeat, milliseconds, at least 20. Default 5,000. */
+  /** Silence after which a side sends a heartbeat, milliseconds, at least `heartbeat_min_ms`. Default 5,000. */
   readonly heartbeat_ms?: number;
   /** Where published state is kept beyond this object's memory. Default none. */
   readonly keeper?: HubKeeper;

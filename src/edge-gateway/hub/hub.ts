@@ -41,7 +41,9 @@ export class MeshHub implements Mesh, HostViews {
   /** @throws RangeError when the heartbeat is out of bounds; whatever the keeper throws. */
   constructor(options: HubOptions) {
     const { identity, heartbeat_ms = HEARTBEAT_MS, log = SILENT, keeper = null, limits = LIMITS } = options;
-    if (!(heartbeat_ms >= 20)) throw new RangeError(`heartbeat_ms must be at least 20, got ${heartbeat_ms}`);
+    const { heartbeat_min_ms } = limits;
+    if (!(heartbeat_ms >= heartbeat_min_ms))
+      throw new RangeError(`heartbeat_ms must be at least ${heartbeat_min_ms}, got ${heartbeat_ms}`);
     this.#limits = limits;
     this.#budget = hubBudget(limits);
     const store = nodeStore(limits, keeper);
@@ -57,7 +59,7 @@ export class MeshHub implements Mesh, HostViews {
     this.#feed = this.#live === feed ? feed : null;
     this.#hosts = new Hosts({ identity, store, live: this.#live, attempt });
     this.#reader = new Reader(this.#hosts, limits);
-    this.#clock = new HubClock(options.timer ?? 'internal', heartbeat_ms, (looked_at_ms, pause_ms) =>
+    this.#clock = new HubClock(options.timer ?? 'internal', heartbeat_ms, limits, (looked_at_ms, pause_ms) =>
       Math.min(this.#links.due_ms(looked_at_ms, pause_ms), this.#hosts.due_ms()),
     );
     this.#links = new HubLinks({

@@ -307,6 +307,8 @@ export class LinkSession implements LinkReceiver, HostLink, AcceptedLinkOwner<Ag
         return this.close(CLOSE.normal, 'bye');
       case 'heartbeat':
         return;
+      default:
+        frame satisfies never;
     }
   }
 
@@ -347,7 +349,10 @@ export class LinkSession implements LinkReceiver, HostLink, AcceptedLinkOwner<Ag
       case 'change': {
         const error = host.change(step.nodes, step.removed);
         if (error !== null) this.close(CLOSE.protocol, error);
+        return;
       }
+      default:
+        step satisfies never;
     }
   }
 

@@ -140,6 +140,8 @@ export class StoreSession implements LinkReceiver, AcceptedLinkOwner<StoreFrame>
       case 'bye':
         this.log.info(`the telemetry store said bye: ${frame.reason}`);
         return this.close(CLOSE.normal, 'bye');
+      default:
+        frame satisfies never;
     }
   }
 

@@ -1,5 +1,6 @@
 /** The options of the gateway on Deno: flags, or else environment variables, each checked at once and named when wrong. */
 import { failure, type Outcome, success } from '../../../base/index.ts';
+import { HEARTBEAT_MS } from '../../../contract/index.ts';
 import { ANONYMOUS_LEVELS } from '../../access/access.ts';
 import { hostName, isLoopback, NO_HOST_NAME, type ServeOptions } from '../../compose.ts';
 import { LIMITS } from '../../limits.ts';
@@ -21,7 +22,7 @@ type Name = keyof typeof VARIABLES;
 
 export const DENO_HELP = `meshscope gateway on Deno: the HTTP API that agents dial and clients ask.
 
-The owner's token, 16 to ${LIMITS.token_max_chars} characters, comes from MESHSCOPE_TOKEN; agents and clients may send it, or one of
+The owner's token, ${LIMITS.token_min_chars} to ${LIMITS.token_max_chars} characters, comes from MESHSCOPE_TOKEN; agents and clients may send it, or one of
 the tokens in a file that 'meshscope token create' writes.
 
   --port N            port to listen on (MESHSCOPE_PORT, default 1729); 0 picks a free one and prints it
@@ -33,8 +34,8 @@ the tokens in a file that 'meshscope token create' writes.
   --telemetry URL     the telemetry service (MESHSCOPE_TELEMETRY); without it there is no SQL until one dials in
   --tokens FILE       more tokens (MESHSCOPE_TOKENS_FILE), read again when the file changes. 'deno task start' may read
                       .meshscope/tokens.json; for another, run its command with --allow-read=FILE added
-  --heartbeat-ms N    silence before a heartbeat is sent on a link, 20 to 60000, default 5000
-  --snapshot-ms N     how often the topology goes to the store, 0 to 86400000, default 30000; 0 is never`;
+  --heartbeat-ms N    silence before a heartbeat is sent on a link, ${LIMITS.heartbeat_min_ms} to ${LIMITS.heartbeat_max_ms}, default ${HEARTBEAT_MS}
+  --snapshot-ms N     how often the topology goes to the store, 0 to ${LIMITS.snapshot_interval_max_ms}, default ${LIMITS.snapshot_interval_ms}; 0 is never`;
 
 /** @param environment gives a variable's value. Fails with `bad_request`, naming the flag or variable and its value. */
 export function readDenoOptions(
@@ -53,8 +54,8 @@ export function readDenoOptions(
   };
   const token = environment('MESHSCOPE_TOKEN') ?? '';
   if (token === '') return failure('bad_request', 'MESHSCOPE_TOKEN is not set: agents and clients need a token');
-  if (token.length < 16 || token.length > LIMITS.token_max_chars || !/^[\x21-\x7e]+$/.test(token)) {
-    const message = `MESHSCOPE_TOKEN must be 16 to ${LIMITS.token_max_chars} printable ASCII characters without spaces`;
+  if (token.length < LIMITS.token_min_chars || token.length > LIMITS.token_max_chars || !/^[\x21-\x7e]+$/.test(token)) {
+    const message = `MESHSCOPE_TOKEN must be ${LIMITS.token_min_chars} to ${LIMITS.token_max_chars} printable ASCII characters without spaces`;
     return failure('bad_request', message);
   }
   const host = value('host')?.text ?? '127.0.0.1';
@@ -81,8 +82,8 @@ export function readDenoOptions(
   if (telemetry !== null && /^[^/]*\/\/[^/?#]*@/.test(telemetry.text))
     return failure('bad_request', `${telemetry.from}: the URL must not hold a user name or password`);
   const port = wholeNumber(value('port'), 0, 65_535);
-  const heartbeat = wholeNumber(value('heartbeat-ms'), 20, 60_000);
-  const snapshot = wholeNumber(value('snapshot-ms'), 0, 86_400_000);
+  const heartbeat = wholeNumber(value('heartbeat-ms'), LIMITS.heartbeat_min_ms, LIMITS.heartbeat_max_ms);
+  const snapshot = wholeNumber(value('snapshot-ms'), 0, LIMITS.snapshot_interval_max_ms);
   if (!port.ok) return port;
   if (!heartbeat.ok) return heartbeat;
   if (!snapshot.ok) return snapshot;

@@ -5,6 +5,7 @@
 import { LINK_SUBPROTOCOL, STORE_SUBPROTOCOL } from '../../../contract/index.ts';
 import type { LinkReceiver } from '../../../link/index.ts';
 import type { KeptSession } from '../../hub/session.ts';
+import { LIMITS } from '../../limits.ts';
 import { Directory } from '../../shards/directory.ts';
 import { Shard } from '../../shards/shard.ts';
 import type { KeptStoreLink } from '../../store/linked-store.ts';
@@ -28,7 +29,7 @@ export class HubShard {
     this.#shard = new Shard({ ...part, id, directory, telemetry, stands, onKept, onBehind });
     this.#sockets = new Sockets(state, this.#shard.hub);
     this.#shard.hub.restored((key) => homeOf(key) === id);
-    this.#alarm = new Alarm(state.storage, () => this.#shard.dueAt_ms());
+    this.#alarm = new Alarm(state.storage, LIMITS, () => this.#shard.dueAt_ms());
     if (this.#sockets.size > 0) log.info(`shard woke with ${this.#sockets.size} links`, { shard: state.id.name });
   }
 
@@ -68,7 +69,7 @@ export class HubDirectory {
     const telemetry = service;
     this.#directory = new Directory({ ...part, shards, homeOf, telemetry, started_by, snapshot_interval_ms, stands });
     this.#sockets = new Sockets(state, this.#directory);
-    this.#alarm = new Alarm(state.storage, () => this.#directory.dueAt_ms());
+    this.#alarm = new Alarm(state.storage, LIMITS, () => this.#directory.dueAt_ms());
   }
 
   fetch(request: Request): Promise<Response> | Response {

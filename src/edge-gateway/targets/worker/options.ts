@@ -35,9 +35,11 @@ export interface WorkerOptions {
 /** Fails with `service_unavailable`, which names the variable, its value unless it is secret, and what to do. */
 export function readWorkerOptions(variables: WorkerVariables): Outcome<WorkerOptions> {
   const token = variables.MESHSCOPE_TOKEN ?? '';
-  if (token.length < 16 || token.length > LIMITS.token_max_chars || !/^[\x21-\x7e]+$/.test(token)) {
+  if (token.length < LIMITS.token_min_chars || token.length > LIMITS.token_max_chars || !/^[\x21-\x7e]+$/.test(token)) {
     const what =
-      token === '' ? 'is not set' : `must be 16 to ${LIMITS.token_max_chars} printable ASCII characters without spaces`;
+      token === ''
+        ? 'is not set'
+        : `must be ${LIMITS.token_min_chars} to ${LIMITS.token_max_chars} printable ASCII characters without spaces`;
     return wrong('MESHSCOPE_TOKEN', `${what}: set it with 'wrangler secret put MESHSCOPE_TOKEN'`);
   }
   const tokens = readTokenDocument(variables.MESHSCOPE_TOKENS ?? '{"version":1,"tokens":[]}');
@@ -54,9 +56,21 @@ export function readWorkerOptions(variables: WorkerVariables): Outcome<WorkerOpt
   const allowed_hosts = names.filter((name) => name !== '');
   const shards = wholeNumber(variables, 'MESHSCOPE_SHARDS', 1, LIMITS.shards_max, 1);
   if (!shards.ok) return shards;
-  const heartbeat = wholeNumber(variables, 'MESHSCOPE_HEARTBEAT_MS', 20, 60_000, LIMITS.sleepy_heartbeat_ms);
+  const heartbeat = wholeNumber(
+    variables,
+    'MESHSCOPE_HEARTBEAT_MS',
+    LIMITS.heartbeat_min_ms,
+    LIMITS.heartbeat_max_ms,
+    LIMITS.sleepy_heartbeat_ms,
+  );
   if (!heartbeat.ok) return heartbeat;
-  const snapshot = wholeNumber(variables, 'MESHSCOPE_SNAPSHOT_MS', 0, 86_400_000, LIMITS.snapshot_interval_ms);
+  const snapshot = wholeNumber(
+    variables,
+    'MESHSCOPE_SNAPSHOT_MS',
+    0,
+    LIMITS.snapshot_interval_max_ms,
+    LIMITS.snapshot_interval_ms,
+  );
   if (!snapshot.ok) return snapshot;
   return success({
     token,
