@@ -23,7 +23,7 @@ export interface ServeOptions {
   /** Name under which others reach this machine, for the URL of a gateway on all addresses. Default `localhost`. */
   readonly advertised_host?: string;
   readonly version: string;
-  /** Names under which a proxy in front serves this gateway, without port (`hostName` tells what is one). Default none. */
+  /** Names under which a proxy in front serves this gateway, without port, as `hostName` accepts them. Default none. */
   readonly allowed_hosts?: readonly string[];
   /** Who started the gateway, for the root node. */
   readonly started_by: string;
@@ -64,7 +64,7 @@ export interface ComposedGateway {
   close(): Promise<void>;
 }
 
-/** What is told of an allowed host that is none. */
+/** The end of the message about an allowed host that is no host name. */
 export const NO_HOST_NAME = 'must be a host name without scheme and port, as in mesh.example.com';
 
 const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'];
@@ -84,9 +84,9 @@ export function compose(options: ServeOptions, upgradeLink: UpgradeLink, sha256:
   const access = createAccess({ ...options, hosts, sha256, limits });
   const heartbeat = options.heartbeat_ms === undefined ? {} : { heartbeat_ms: options.heartbeat_ms };
   const store =
-    options.telemetry == null ? new StoreLink({ version, log, stands: access.stands, limits, ...heartbeat }) : null;
+    options.telemetry == null ? new StoreLink({ version, log, mayStay: access.mayStay, limits, ...heartbeat }) : null;
   const telemetry = store ?? options.telemetry ?? null;
-  const hub = new MeshHub({ identity, telemetry, log, stands: access.stands, limits, ...heartbeat });
+  const hub = new MeshHub({ identity, telemetry, log, mayStay: access.mayStay, limits, ...heartbeat });
   const openLink: OpenLink = (c, principal, host) =>
     upgradeLink(c, LINK_SUBPROTOCOL, (link) => hub.accept(link, { principal, host }));
   const openStore: OpenStore = (c, principal) =>

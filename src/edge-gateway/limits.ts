@@ -1,25 +1,25 @@
 /**
  * Every bound of the gateway, with its number. What happens at a bound is said beside it.
  *
- * Whoever makes a gateway may replace single numbers (`limits` of its options); nothing else changes them.
+ * The options of a gateway may replace single numbers (`limits`); nothing else changes them.
  */
 export const LIMITS = {
-  /** Hosts known at once, live and gone together. At the bound the one longest gone is forgotten; without one a new host is refused, `retry` true. */
+  /** Hosts known at once, linked or disconnected. At the bound the host that disconnected first is forgotten; when all are linked, a new host is refused, `retry` true. */
   hosts_max: 8_192,
-  /** How long a host whose link broke is kept, milliseconds. */
+  /** How long a disconnected host is kept, milliseconds. */
   gone_host_kept_ms: 24 * 60 * 60 * 1_000,
-  /** How old may be what is kept of when a linked host was last heard, milliseconds: writing it costs. */
+  /** How often the time when a linked host was last heard is written to storage, milliseconds: each write costs. */
   heard_kept_ms: 60 * 60 * 1_000,
   /** Nodes that one host may publish. Above it the link is closed with 1008. */
   nodes_per_host_max: 20_000,
   /** Characters of JSON that one host's nodes may take together. Above it the link is closed with 1008. */
   state_per_host_max_chars: 128 * 1024 * 1024,
-  /** References remembered as already checked; at the bound the memory is emptied and filled anew. */
+  /** Checked references that are remembered. At the bound all are forgotten. */
   checked_references_max: 100_000,
 
-  /** Links open at once, hosts and those that have not said hello. Above it a link is refused, `retry` true. */
+  /** Links open at once, including those that have not sent `hello` yet. Above it a link is refused, `retry` true. */
   links_max: 8_192 + 1_024,
-  /** Bytes that may wait to be sent on a link whose peer does not read. Above it the link is cut; on Workers nobody can tell. */
+  /** Bytes that may wait to be sent on a link whose peer does not read. Above it the link is cut; on Workers this cannot be seen. */
   link_unsent_max_bytes: 4 * 1024 * 1024,
   /** How long a link may wait before its `hello`, and before its first whole `sync`, milliseconds. Then 1008. */
   hello_wait_ms: 10_000,
@@ -41,35 +41,35 @@ export const LIMITS = {
   calls_max: 16_384,
   /** Requests that wait for relayed calls, which many may share. Above it 503 with `Retry-After`. */
   waiters_max: 16_384,
-  /** Characters of answers being assembled, in all. Above it the call whose part came last fails with 503. */
+  /** Characters of answers being assembled, in all. Above it the call that received the last part fails with 503. */
   answers_max_chars: 256 * 1024 * 1024,
-  /** Parts of one answer, of which an agent that fills them needs 256. Above it the call fails with 500. */
+  /** Parts of one answer; an agent that fills its parts needs 256. Above it the call fails with 500. */
   answer_parts_max: 4_096,
   /** `Retry-After` of a 503 at one of these bounds, seconds. */
   retry_after_s: 1,
 
-  /** Event batches of one link at the store at a time, of as many producers; and as many that wait. Above it a batch is dropped unacknowledged: it comes again. */
+  /** Event batches of one link that are being stored at a time, each of another producer, and as many that wait. Above it a batch is dropped without an acknowledgement, and the agent sends it again. */
   event_batches_per_link_max: 8,
 
   /**
-   * Live updates kept for clients that come back or read slowly, events and bytes in all. Above either the oldest goes, and
-   * a client that had not read it yet gets one `snapshot` in place of all it has missed.
+   * Live updates kept for clients that reconnect or read slowly, events and bytes in all. Above either the oldest is
+   * dropped, and a client that had not read it yet gets one `snapshot` in place of everything it missed.
    */
   live_events_max: 4_096,
   live_events_max_bytes: 4 * 1024 * 1024,
-  /** Characters of one event. Above it the event goes without its `status`. */
+  /** Characters of one event. Above it the event is sent without its `status`. */
   live_event_max_chars: 16 * 1024,
   /** Characters of a command, a status or a failure in an event. What is longer is cut. */
   live_text_max_chars: 500,
-  /** Differences that are told one by one when a host sends its whole state again. Above it `read_again` is true. */
+  /** Differences that are sent one by one when a host sends its whole state again. Above it `read_again` is true. */
   live_sync_changes_max: 256,
   /** Streams of live updates open at once. Above it 503 with `Retry-After`. */
   live_clients_max: 1_024,
-  /** Bytes handed to a client at a time, except where one event alone is larger. The rest waits in what is kept. */
+  /** Bytes sent to a client at a time, unless a single event is larger. The rest waits. */
   live_chunk_max_bytes: 64 * 1024,
-  /** How long a browser is asked to wait before it comes back to a stream that has ended, milliseconds. */
+  /** How long a browser is asked to wait before it reconnects, milliseconds. */
   live_retry_ms: 1_000,
-  /** How long a client may leave unread what was handed to it, milliseconds. Then its stream is cut. */
+  /** How long a client may leave sent events unread, milliseconds. Then its stream is cut. */
   live_stall_ms: 60_000,
 
   /** Body of a POST, bytes. Above it 413. */
@@ -80,7 +80,7 @@ export const LIMITS = {
   whole_body_max_chars: 1024 * 1024,
   /** Characters of such a piece. */
   body_piece_chars: 128 * 1024,
-  /** Request line and headers together, bytes: a reference of 10,000 characters must get an orderly answer. Above it 431. */
+  /** Request line and headers together, bytes. A reference of 10,000 characters must still be answered. Above it 431. */
   head_max_bytes: 80 * 1024,
   /** Characters of a dump that is checked whole. Of a longer one the envelope is, and its stacks pass as they came. */
   dump_checked_max_chars: 64 * 1024,
@@ -88,13 +88,13 @@ export const LIMITS = {
   dump_envelope_max_chars: 16 * 1024,
   /** Answer of the telemetry service, bytes. Above it 500 `proxy_error`. */
   telemetry_answer_max_bytes: 64 * 1024 * 1024,
-  /** Links of telemetry services that dial in, those that have not said hello included. Above it refused, `retry` true. */
+  /** Links of telemetry services, including those that have not sent `hello` yet. Above it a link is refused, `retry` true. */
   store_links_max: 8,
   /** Characters of bodies that wait to be sent to a linked store. Above it 503 with `Retry-After`. */
   store_waiting_max_chars: 64 * 1024 * 1024,
-  /** `Retry-After` of a 503 while the link of the store is gone, seconds. */
+  /** `Retry-After` of a 503 while the store is disconnected, seconds. */
   store_retry_after_s: 5,
-  /** How long a call waits for a sign of life of a store that seems silent, milliseconds. Then its link is closed. */
+  /** How long a call waits for a store that seems silent, milliseconds. Then the store's link is closed. */
   store_doubt_ms: 250,
   /** Characters of the owner's token, at least. With a shorter one the gateway does not start. */
   token_min_chars: 16,
@@ -102,7 +102,7 @@ export const LIMITS = {
   token_max_chars: 1_024,
   /** Shortest time between two looks at whether the file of tokens has changed, milliseconds. */
   token_file_look_ms: 1_000,
-  /** The file of tokens, bytes, which has room for the longest document. A larger one is not read: the tokens stay as they are. */
+  /** Size of the token file, bytes; the longest document fits. A larger file is not read, and the tokens stay as they are. */
   token_file_max_bytes: 4 * 1024 * 1024,
   /** Characters of a reference or of SQL in an audit line. What is longer is cut. */
   audit_target_max_chars: 200,
@@ -129,9 +129,9 @@ export const LIMITS = {
   /** Nodes turned into rows before other work gets its turn. */
   snapshot_slice_nodes: 250,
 
-  /** How often the gateway sends what it has to say of itself, milliseconds. */
+  /** How often the gateway stores its own metrics, log lines and spans, milliseconds. */
   own_rows_interval_ms: 10_000,
-  /** Log lines and spans of the gateway that wait to be sent, rows. Above it the newest are dropped, and counted as lost. */
+  /** The gateway's own log lines and spans that wait to be stored, rows. Above it the newest are dropped and counted as lost. */
   own_rows_max: 5_000,
   /** Series of one metric of the gateway. Beyond: further ones go together into one with the attribute `overflow`. */
   metric_series_max: 1_000,
@@ -148,16 +148,16 @@ export const LIMITS = {
 
   /** Shards that a mesh may be spread over. A number above it is refused at the start. */
   shards_max: 64,
-  /** The same as state_per_host_max_chars in a shard, whose object has 128 MB of memory in all. */
+  /** `state_per_host_max_chars` in a shard, whose object has 128 MB of memory in all. */
   shard_state_per_host_max_chars: 16 * 1024 * 1024,
-  /** Live updates in one message of a shard to the directory. The rest goes in the next. */
-  told_events_max: 512,
-  /** Tries of such a message, and the wait before the next, milliseconds, longer each time. Then the next names all hosts. */
-  told_tries_max: 4,
-  told_retry_ms: 250,
-  /** How long a shard then waits before it sends that one, unless something is to be told before, milliseconds. */
-  told_again_ms: 5_000,
-  /** Heartbeat of a gateway whose hub sleeps between frames, milliseconds: looking for silence wakes it. */
+  /** Live updates in one report of a shard to the directory. The rest goes into the next. */
+  report_events_max: 512,
+  /** Tries of such a report, and the wait after the first, milliseconds, which doubles. Then the next report names all hosts. */
+  report_tries_max: 4,
+  report_retry_ms: 250,
+  /** How long a shard then waits before it sends that report, unless something changes earlier, milliseconds. */
+  report_again_ms: 5_000,
+  /** Heartbeat of a gateway whose hub sleeps between frames, milliseconds: checking for silence wakes the hub. */
   sleepy_heartbeat_ms: 20_000,
   /** A Durable Object's alarm is set anew only for what is due earlier than it rings, by more than this, milliseconds. */
   alarm_slack_ms: 5,

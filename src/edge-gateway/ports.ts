@@ -32,7 +32,7 @@ export interface Telemetry {
    * Runs one read-only query; gives the answer in the form that the store chose, with its type, untouched, so that 64-bit
    * integers stay exact. It may still be on its way: to read no further, its body is cancelled.
    *
-   * @param accept what whoever asks takes, by the header of that name; null when it says nothing, the default
+   * @param accept the `Accept` header of the client; null, the default, when it sent none
    */
   query(sql: string, accept?: string | null, signal?: AbortSignal): Promise<Outcome<Response>>;
   /** @param request a StoreDumpRequest as JSON text, which may be long and is passed on as it is */
@@ -72,7 +72,7 @@ export type OpenStore = (c: Context, principal: Principal) => Response | Promise
  */
 export type AccessLevel = 'open' | 'topology' | 'inspect' | 'operate' | 'publish' | 'store';
 
-/** Whoever a request comes from, as far as what it brought tells. */
+/** Who a request comes from, as far as its token or certificate says. */
 export interface Principal {
   /** For people and the log. */
   readonly name: string;
@@ -108,18 +108,18 @@ export interface Observer {
   /** The text of `/metrics`. */
   text(): Promise<string>;
   /** A request has come to a route; what is returned is called with the status of its answer. */
-  asked(route: { readonly path: string; readonly audit?: string }): (status: number) => void;
+  requestStarted(route: { readonly path: string; readonly audit?: string }): (status: number) => void;
 }
 
 export interface AccessPolicy {
   /**
-   * Whoever asks, when the request may go on at this level, else the refusal. Reads headers only, so it can run first.
+   * The principal of a request that is allowed at this level, else the refusal. Reads headers only, so it can run first.
    *
    * @param peer the name in the client's certificate, verified; null when it showed none. Default null
    */
   admit(level: AccessLevel, headers: HeaderReader, peer?: string | null): Outcome<Principal>;
-  /** Whether a link that a principal opened may stay: its token is there, as it was, and has not expired. */
-  stands(principal: Principal): boolean;
+  /** Whether a link that a principal opened may stay: its token still exists, unchanged, and has not expired. */
+  mayStay(principal: Principal): boolean;
 }
 
 /** Who opened a link. */
@@ -176,8 +176,8 @@ export interface CallOptions {
 /** The mesh as the routes see it: one hub in memory, or the shards of one elsewhere. */
 export interface Mesh {
   /**
-   * The payload of a node as JSON text. Answered at once where the published state is the answer. `client` is whoever
-   * asks (a `Request` will do); its signal is looked at only when there is something to wait for.
+   * The payload of a node as JSON text. Answered at once where the published state is the answer. `client` is the
+   * request; its signal is read only when there is something to wait for.
    */
   read(text: string, client?: { readonly signal: AbortSignal }): Outcome<string> | Promise<Outcome<string>>;
   /** Asks the agent of a proc; gives the whole answer's text, assembled and within bounds, not yet validated. */
@@ -200,7 +200,7 @@ export interface Mesh {
 
 /** A mesh, or a part of one, whose published state is at hand. */
 export interface HostViews {
-  /** Hosts with published state, by name, those whose link is gone included. */
+  /** Hosts with published state, in the order of their names, including disconnected ones. */
   hosts(): readonly HostView[];
 }
 

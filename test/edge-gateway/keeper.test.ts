@@ -605,7 +605,7 @@ describe('what is due', () => {
 
   it('a link whose token is revoked is closed at the next tick, after waking too', () => {
     let isRevoked = false;
-    const evicting = start({ stands: ({ token }) => token !== 'abc' || !isRevoked });
+    const evicting = start({ mayStay: ({ token }) => token !== 'abc' || !isRevoked });
     const agent = evicting.open(null, { name: 'n', hosts: ['a'], token: 'abc' });
     agent.hello('a');
     evicting.evict();

@@ -51,8 +51,8 @@ class Taking implements Telemetry {
 describe('the text', () => {
   it('has the counts of the mesh, gauges and counters, and requests by route and status', async () => {
     const own = open();
-    for (const status of [200, 200, 404]) own.asked({ path: '/v1/root' })(status);
-    own.asked({ path: '/v1/query', audit: 'query' })(200);
+    for (const status of [200, 200, 404]) own.requestStarted({ path: '/v1/root' })(status);
+    own.requestStarted({ path: '/v1/query', audit: 'query' })(200);
     const text = await own.text();
     expect(text).toContain('\nmeshscope_gateway_hosts 3\n');
     expect(text).toContain('# TYPE meshscope_gateway_gaps_total counter\nmeshscope_gateway_gaps_total 5\n');
@@ -67,7 +67,7 @@ describe('what is sent', () => {
     const own = open();
     const telemetry = new Taking();
     own.log.warn('host gpu-7 is gone', { host: 'gpu-7' });
-    own.asked({ path: '/v1/query', audit: 'query' })(200);
+    own.requestStarted({ path: '/v1/query', audit: 'query' })(200);
     own.start({ telemetry, actor: ACTOR, interval_ms: 5 });
     await until(
       () => telemetry.rows('metric_sums').length > 0 && telemetry.rows('spans').length > 0,

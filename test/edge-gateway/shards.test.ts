@@ -6,7 +6,7 @@ import type { EventBatch } from '../../src/contract/index.ts';
 import type { PublishedNode } from '../../src/edge-gateway/hub/published.ts';
 import { LIMITS } from '../../src/edge-gateway/limits.ts';
 import { nodeChanged } from '../../src/edge-gateway/live/events.ts';
-import { Teller, type Told } from '../../src/edge-gateway/shards/teller.ts';
+import { type ChangeReport, ChangeReporter } from '../../src/edge-gateway/shards/change-reporter.ts';
 import { hostNode, procNode } from '../support/evicting-hub.ts';
 import { Parts, type PartsOptions } from '../support/parts.ts';
 import { until } from '../support/until.ts';
@@ -41,16 +41,16 @@ describe('a directory that does not answer', () => {
     before.closed();
     parts.link('after');
     await vi.advanceTimersByTimeAsync(20_000);
-    expect([parts.told.length, parts.behind]).toEqual([1 + LIMITS.told_tries_max, 1]);
+    expect([parts.reports.length, parts.behind]).toEqual([1 + LIMITS.report_tries_max, 1]);
     const again = async () => {
-      expect(parts.shards[0]?.dueAt_ms()).toBe(Date.now() + LIMITS.told_again_ms);
-      vi.advanceTimersByTime(LIMITS.told_again_ms);
+      expect(parts.shards[0]?.dueAt_ms()).toBe(Date.now() + LIMITS.report_again_ms);
+      vi.advanceTimersByTime(LIMITS.report_again_ms);
       const ticked = parts.shards[0]?.tick();
       await vi.advanceTimersByTimeAsync(20_000);
       await ticked;
     };
     await again();
-    expect([parts.told.length, parts.behind]).toEqual([1 + 2 * LIMITS.told_tries_max, 2]);
+    expect([parts.reports.length, parts.behind]).toEqual([1 + 2 * LIMITS.report_tries_max, 2]);
     parts.onDirectory = () => {};
     await again();
     expect(await parts.listed()).toEqual(['after', 'before']);
@@ -65,7 +65,7 @@ describe('a shard that was lost before what it told had arrived', () => {
     parts.onDirectory = () => new Promise(() => {});
     parts.link('a');
     parts.link('b');
-    await until(() => parts.told.length === 1, 'the first message');
+    await until(() => parts.reports.length === 1, 'the first message');
     parts.onDirectory = () => {};
     parts.loseShard(0);
     expect(await health(parts)).toBe(200);
@@ -79,13 +79,13 @@ describe('how many hosts there are', () => {
     const session = parts.link('a');
     let seq = 1;
     const change = () => {
-      for (let n = 0; n < LIMITS.told_events_max; n += 1) {
+      for (let n = 0; n < LIMITS.report_events_max; n += 1) {
         seq += 1;
         session.receive(JSON.stringify({ type: 'delta', seq, nodes: [procNode('a', 0, String(seq))], removed: [] }));
       }
     };
     parts.onDirectory = async (path) => {
-      if (path !== '/told' || seq > 40 * LIMITS.told_events_max) return;
+      if (path !== '/changes' || seq > 40 * LIMITS.report_events_max) return;
       await sleep(1);
       change();
     };
@@ -100,7 +100,7 @@ describe('how many hosts there are', () => {
     seq = 2;
     change();
     expect(await health(parts)).toBe(200);
-    expect(parts.told.length).toBeLessThan(10);
+    expect(parts.reports.length).toBeLessThan(10);
   });
 });
 
@@ -145,11 +145,11 @@ describe('what the directory could not write', () => {
       throw new Error('disk full');
     };
     parts.onDirectory = async (path) => {
-      if (path === '/told') expect(await parts.listed()).toEqual([]);
+      if (path === '/changes') expect(await parts.listed()).toEqual([]);
     };
     parts.link('a');
     expect(await health(parts)).toBe(200);
-    expect([parts.told.length, await parts.listed()]).toEqual([2, ['a']]);
+    expect([parts.reports.length, await parts.listed()]).toEqual([2, ['a']]);
     parts.loseDirectory();
     expect(await parts.listed()).toEqual(['a']);
   });
@@ -164,12 +164,12 @@ describe('live updates that wait for the directory', () => {
       release = resolve;
     });
     let tellings = 0;
-    const told: Told[] = [];
-    const teller = new Teller({
+    const told: ChangeReport[] = [];
+    const reporter = new ChangeReporter({
       shard: 's',
       directory: {
         fetch: async (request) => {
-          told.push((await request.json()) as Told);
+          told.push((await request.json()) as ChangeReport);
           tellings += 1;
           if (tellings === 1) await held;
           return new Response(null, { status: 204 });
@@ -187,11 +187,11 @@ describe('live updates that wait for the directory', () => {
       return { type: 'node_changed', node: read } as const;
     };
     const overhead = nodeChanged(host, change(0), LIMITS)[1].length;
-    teller.changed(host, change(0));
+    reporter.changed(host, change(0));
     await until(() => tellings === 1, 'the first message');
-    for (const size of sizes) teller.changed(host, change(size - overhead));
+    for (const size of sizes) reporter.changed(host, change(size - overhead));
     release();
-    await teller.settled();
+    await reporter.settled();
     return told[1]?.whole === true;
   };
 

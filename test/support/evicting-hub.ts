@@ -22,7 +22,7 @@ export const HEARTBEAT_MS = 1_000;
 
 const ANYBODY: Principal = { name: 'anybody', hosts: null };
 
-export interface EvictingOptions extends Pick<HubOptions, 'telemetry' | 'stands'> {
+export interface EvictingOptions extends Pick<HubOptions, 'telemetry' | 'mayStay'> {
   readonly limits?: Partial<GatewayLimits>;
   /** Default HEARTBEAT_MS. */
   readonly heartbeat_ms?: number;
@@ -161,7 +161,7 @@ export class EvictingHub {
   }
 
   #make(): MeshHub {
-    const { telemetry = null, onQuery, limits, stands } = this.#options;
+    const { telemetry = null, onQuery, limits, mayStay } = this.#options;
     const tell = (what: string) => this.told.push(what);
     return new MeshHub({
       identity: { started_at: timestamp(0), started_by: 'tester', version: '0' },
@@ -181,7 +181,7 @@ export class EvictingHub {
         if (socket?.session === session) socket.keep();
       },
       limits: resolveLimits(limits),
-      ...(stands === undefined ? {} : { stands }),
+      ...(mayStay === undefined ? {} : { mayStay }),
     });
   }
 

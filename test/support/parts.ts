@@ -10,11 +10,11 @@ import { SILENT, timestamp } from '../../src/base/index.ts';
 import { type GatewayFrame, hostLocation, locationKey, type NodePayload } from '../../src/contract/index.ts';
 import type { LinkSession } from '../../src/edge-gateway/hub/session.ts';
 import { NO_TELEMETRY, type Telemetry } from '../../src/edge-gateway/ports.ts';
+import type { ChangeReport } from '../../src/edge-gateway/shards/change-reporter.ts';
 import { Directory, type DirectoryOptions } from '../../src/edge-gateway/shards/directory.ts';
 import type { Peer } from '../../src/edge-gateway/shards/peer.ts';
 import { shardOf } from '../../src/edge-gateway/shards/place.ts';
 import { Shard } from '../../src/edge-gateway/shards/shard.ts';
-import type { Told } from '../../src/edge-gateway/shards/teller.ts';
 import { hostNode, sqlOf } from './evicting-hub.ts';
 
 export interface PartsOptions {
@@ -37,7 +37,7 @@ export class Parts {
   directory: Directory;
   readonly shards: Shard[] = [];
   /** What the shards told the directory, in order, what it refused included. */
-  readonly told: Told[] = [];
+  readonly reports: ChangeReport[] = [];
   /** Called with each request to the directory, before it is handled; what it throws, the request fails with. */
   onDirectory: (path: string) => void | Promise<void> = () => {};
   /** Called with each statement of the directory before it runs; may throw. */
@@ -143,7 +143,7 @@ export class Parts {
   readonly #toDirectory: Peer = {
     fetch: async (request) => {
       const { pathname } = new URL(request.url);
-      if (pathname === '/told') this.told.push((await request.clone().json()) as Told);
+      if (pathname === '/changes') this.reports.push((await request.clone().json()) as ChangeReport);
       await this.onDirectory(pathname);
       return this.directory.fetch(request);
     },
@@ -155,7 +155,7 @@ export class Parts {
       id: `shard-${n}`,
       directory: this.#toDirectory,
       telemetry: this.#options.telemetry ?? NO_STORE,
-      stands: () => true,
+      mayStay: () => true,
       onKept: () => {},
       onBehind: () => {
         this.behind += 1;
@@ -175,7 +175,7 @@ export class Parts {
       shards: peers,
       homeOf: (key) => `shard-${shardOf(key, this.#count)}`,
       telemetry: this.#options.telemetry ?? NO_STORE,
-      stands: () => true,
+      mayStay: () => true,
       snapshot_interval_ms: this.#options.snapshot_interval_ms ?? 0,
       ...change,
     });

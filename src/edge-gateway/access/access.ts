@@ -111,7 +111,7 @@ export function createAccess(options: AccessOptions): AccessPolicy {
       const message = `the role '${enough[0]}' is needed here; ${what} has ${roles.join(', ') || 'none'}`;
       return failure('forbidden', message, { principal: principal.name });
     },
-    stands(principal) {
+    mayStay(principal) {
       if (principal.token === undefined) return true;
       const token = current().byName(principal.name);
       if (token === null || isExpired(token, Date.now())) return false;
@@ -121,7 +121,7 @@ export function createAccess(options: AccessOptions): AccessPolicy {
   };
 }
 
-/** Whoever brought something that is right. */
+/** What a valid token or certificate stands for. */
 interface Holder {
   readonly principal: Principal;
   readonly roles: readonly Role[];

@@ -2,7 +2,7 @@
  * Tokens out of a file that may change while the gateway runs:
  *
  *  1. The file is looked at when tokens are asked for, at most once in `token_file_look_ms`, and read when its stamp differs.
- *  2. A file that cannot be read, or is no token document, leaves the last good tokens in force, and is told once.
+ *  2. A file that cannot be read, or is no token document, leaves the last good tokens in force, and is logged once.
  *  3. A file that is gone leaves no tokens; one that comes to exist is taken up.
  */
 import { failure, type Log, messageOf, type Outcome, success } from '../../base/index.ts';

@@ -1,10 +1,10 @@
 /**
- * The audit line: who did what, told in the log when the answer is known.
+ * The audit line: who did what, logged when the answer is known.
  *
  *     audit: who="ci" what=query target="select 1" status=200 ms=12
  *
- * Stacks that were asked for with the values of variables have `locals=true` behind `what`. Names and targets come from
- * outside, so they are JSON texts, with whatever cannot be seen escaped.
+ * A dump that was asked for with the values of variables has `locals=true` after `what`. Names and targets come from
+ * outside, so they are written as JSON texts with invisible characters escaped.
  */
 import type { Context } from 'hono';
 import { type Failure, type Log, oneLine } from '../../base/index.ts';
@@ -68,7 +68,7 @@ export class Audit {
   }
 }
 
-/** Who was refused, as far as it is known. */
+/** The name of the refused principal, as far as it is known. */
 function refusedName({ details }: Failure, headers: HeaderReader): string {
   if (typeof details === 'object' && details !== null && 'principal' in details) return String(details.principal);
   return headers.get('authorization') !== null ? 'unknown' : 'anonymous';

@@ -37,7 +37,7 @@ export function createGateway(ports: GatewayPorts): Gateway {
     if (matched === null) return failureResponse(request, noSuchPath(c.req.path));
     const { route } = matched;
     if (!takesMethod(route, request.method)) return methodNotAllowed(request, route);
-    const report = observer.asked(route);
+    const report = observer.requestStarted(route);
     const answer = audit.answer(c, matched, admitted.value);
     reportStatus(answer, report);
     return answer;

@@ -1,14 +1,14 @@
 /**
- * What makes a request head unreadable, for runtimes whose server hands over any: a `Host` that is missing or is no
- * authority, a backslash in the path, which some readers take for a slash. Answered 400 before anything is matched.
+ * Request heads that are refused, for runtimes whose server accepts any: a `Host` that is missing or is no authority, and a
+ * backslash in the path, which some readers take for a slash. They are answered 400 before anything is matched.
  */
 import type { Failure } from '../../base/index.ts';
 
 const PLAIN_HOST = /^[a-z0-9._-]+(?::\d{1,5})?$/;
 
 /**
- * The request target as it came, for runtimes that put scheme and authority in front of it as they were sent: even a slash
- * in `Host` then moves no path.
+ * The request target as it was sent, for runtimes that put scheme and authority in front of it. Even a slash in `Host` then
+ * does not change the path.
  */
 export function targetOf({ url, headers }: Request): string {
   const origin = `${url.slice(0, url.indexOf(':'))}://${headers.get('host')}`;

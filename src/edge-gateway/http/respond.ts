@@ -1,4 +1,4 @@
-/** Answers: JSON text as it stands, and the error envelope for everything that is not a success. */
+/** Answers: JSON text as it is, and the error envelope for everything that is not a success. */
 import type { Failure } from '../../base/index.ts';
 import { ERROR_STATUS } from '../../contract/index.ts';
 import { LIMITS } from '../limits.ts';

@@ -1,10 +1,10 @@
-/** The gateway's questions to an agent: the calls of its link, and what their ends mean for whoever asked. */
+/** Calls to an agent over its link, and the failures that they end in. */
 import type { ErrorCode, Failure } from '../../base/index.ts';
 import { ANSWER_MAX_CHARS, type CallRequest, type GatewayFrame } from '../../contract/index.ts';
 import { Asker, CallBudget, type CallEnd } from '../../link/index.ts';
 import type { GatewayLimits } from '../limits.ts';
 
-/** What an agent may say of a call; the other codes are about a request to this gateway, which it knows nothing of. */
+/** Codes that an agent may answer a call with; the others are about requests to this gateway, which the agent does not know. */
 const AGENT_CODES: readonly ErrorCode[] = [
   'not_found',
   'bad_request',
@@ -18,7 +18,7 @@ const AGENT_CODES: readonly ErrorCode[] = [
 
 export type AgentCalls = Asker<CallRequest>;
 
-/** What all links of a hub have together. */
+/** The budget that all links of a hub share. */
 export function hubBudget({ calls_max, answers_max_chars }: GatewayLimits): CallBudget {
   return new CallBudget({ calls_max, answers_max_chars });
 }
@@ -39,7 +39,7 @@ export function agentCalls(
   return new Asker(questions, budget, limits, lastNumber);
 }
 
-/** What the agent itself has to say of a call that it did not answer. */
+/** The failure of a call that the agent answered with a fault, or with too much. */
 export function agentFailure(end: Extract<CallEnd, { kind: 'fault' | 'too_large' }>): Failure {
   if (end.kind === 'too_large') {
     return { code: 'internal_error', message: `the host agent sent an answer of more than ${end.bounds}` };

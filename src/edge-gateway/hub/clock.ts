@@ -1,16 +1,16 @@
 /**
- * The clock of a hub, and when it is next to look after its links.
+ * The clock of a hub, which also says when the hub next has to check its links.
  *
- * With an internal timer the hub looks five times per heartbeat, on a monotonic clock. With an external one the runtime
- * calls `tick` at `dueAt_ms`, which is cheap to ask after every event, and the clock is the wall's, so that times can be
+ * With an internal timer the hub checks five times per heartbeat, on a monotonic clock. With an external timer the runtime
+ * calls `tick` at `dueAt_ms`, which is cheap to ask after every event; the clock is then the wall clock, so that times can be
  * kept and mean the same to the next object.
  *
- * A look that comes late judges nobody: what came during the stall has yet to be read. The look after it always judges, or
- * a loop that is always late never would.
+ * A check that comes late closes nothing: frames that came during the stall have not been read yet. The check after it always
+ * counts, or a loop that is always late would never close anything.
  */
 import type { GatewayLimits } from '../limits.ts';
 
-/** Who sees to it that `tick` is called. */
+/** Whether the hub or its runtime calls `tick`. */
 export type HubTimer = 'internal' | 'external';
 
 export class HubClock {
@@ -21,12 +21,12 @@ export class HubClock {
   #interval: ReturnType<typeof setInterval> | undefined;
   #looked_at_ms: number;
   #isPutOff = false;
-  /** What `dueAt_ms` gave last, which may be too soon but never too late; undefined when it has to be found anew. */
+  /** The last result of `dueAt_ms`, which may be too early but never too late; undefined when it has to be found again. */
   #due_ms: number | undefined;
 
   /**
-   * @param earliest gives when something is next due, milliseconds of this clock, infinite when never. It is called with
-   *   the time of the last look and the pause between two looks, milliseconds
+   * @param earliest returns when something is next due, milliseconds of this clock, infinite when never. It is called with
+   *   the time of the last check and the pause between two checks, milliseconds
    */
   constructor(
     timer: HubTimer,
@@ -45,7 +45,7 @@ export class HubClock {
     return this.timer === 'internal' ? performance.now() : Date.now();
   }
 
-  /** Starts the timer, where it is an internal one. */
+  /** Starts the internal timer, if there is one. */
   start(tick: () => void): void {
     if (this.timer === 'internal') this.#interval = setInterval(tick, Math.max(this.#pause_min_ms, this.#pause_ms));
   }
@@ -54,7 +54,7 @@ export class HubClock {
     clearInterval(this.#interval);
   }
 
-  /** The hub looks now: may it judge who is silent? */
+  /** The hub checks now. @returns whether it may close links that seem silent */
   look(now_ms: number): boolean {
     const late_ms = now_ms - (this.timer === 'internal' ? this.#looked_at_ms : this.#find());
     this.#looked_at_ms = now_ms;
@@ -63,17 +63,17 @@ export class HubClock {
     return !this.#isPutOff;
   }
 
-  /** One more thing is due: no need to look at all the others, of which there are thousands. */
+  /** One more thing is due; there is no need to go through all the others, of which there are thousands. */
   dueBy(at_ms: number): void {
     if (this.#due_ms !== undefined) this.#due_ms = Math.min(this.#due_ms, at_ms);
   }
 
-  /** What is due has to be found anew. */
+  /** The next due time has to be found again. */
   dueChanged(): void {
     this.#due_ms = undefined;
   }
 
-  /** Wall clock of the earliest thing that a look may have to do, milliseconds; null when there is none. */
+  /** Wall clock of the earliest thing that a check may have to do, milliseconds; null when there is none. */
   dueAt_ms(): number | null {
     this.#due_ms ??= this.#find();
     return Number.isFinite(this.#due_ms) ? Math.ceil(this.#due_ms) : null;

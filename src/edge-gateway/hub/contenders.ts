@@ -1,8 +1,8 @@
-/** Sessions that wait for a host name that another holds: by location key, whoever came first first. */
+/** Sessions that wait for a host name that another link holds: by location key, in the order in which they came. */
 import type { GatewayLimits } from '../limits.ts';
 import type { LinkSession } from './session.ts';
 
-/** Less than any clock tells, more than the times' own precision. */
+/** Less than the resolution of any clock, more than the precision of the numbers. */
 const TRIFLE_MS = 0.001;
 
 export class Contenders {
@@ -25,7 +25,7 @@ export class Contenders {
     return this.of(key).length >= this.#max;
   }
 
-  /** Now or, so that the order can be told from the times alone, a trifle later than the last newcomer. */
+  /** Now or, so that the times alone give the order, a trifle later than the last newcomer. */
   next_ms(key: string, now_ms: number): number {
     return Math.max(now_ms, (this.of(key).at(-1)?.contested_at_ms ?? 0) + TRIFLE_MS);
   }

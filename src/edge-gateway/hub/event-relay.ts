@@ -8,8 +8,8 @@
  * here is passed over. One that can never be stored is acknowledged, counted and logged, since it would otherwise come for
  * ever.
  *
- * A relay that goes on for one that is lost awaits, of each producer, whatever that one had neither acknowledged nor sent
- * back: `kept` tells it.
+ * A relay that continues a lost one expects, of each producer, every batch that the lost one had neither acknowledged nor
+ * dropped: that is what `kept` returns.
  */
 import type { Log } from '../../base/index.ts';
 import type { EventBatch, GatewayFrame } from '../../contract/index.ts';
@@ -40,7 +40,7 @@ export class EventRelay {
 
   /**
    * @param awaited what `kept` of an earlier relay of this link gave; default nothing
-   * @param onKept called when what `kept` gives has changed, before the agent is told why; default nobody
+   * @param onKept called when the result of `kept` has changed, before the agent learns why
    */
   constructor(
     send: (frame: GatewayFrame) => void,

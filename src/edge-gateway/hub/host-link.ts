@@ -1,4 +1,4 @@
-/** What a host, and whoever decides about its name, need of the link that stands. */
+/** What a host, and the names of hosts, need of the link that is open. */
 import { type HelloFrame, hostLocation, locationKey, parseLocation } from '../../contract/index.ts';
 import type { AgentCalls } from './calls.ts';
 

@@ -10,7 +10,7 @@ import { changesOf, differenceOf, type NodeChange } from './node-change.ts';
 import { boundError, type NodeRules, type PublishedNode, readPublished } from './published.ts';
 import { References } from './references.ts';
 
-/** What the hosts of a hub share: where their nodes are kept, and what they are read by. */
+/** What the hosts of a hub share: where nodes are kept, and the rules by which they are read. */
 export interface NodeStore extends NodeRules {
   /** Null: memory only. */
   readonly keeper: HubKeeper | null;
@@ -29,7 +29,7 @@ export interface NodeOwner {
   readonly heard_at_ms: number;
 }
 
-/** Who is told of single nodes. */
+/** Called with single nodes. */
 export interface NodeIndex {
   put(node: PublishedNode): void;
   delete(identity: string): void;
@@ -70,7 +70,7 @@ export class HostNodes {
     return this.#nodes?.size ?? this.#kept?.size ?? 0;
   }
 
-  /** Whether, as far as was written, the link stands that the state came over. */
+  /** Whether the keeper says that the link which the state came over is open. */
   get isKeptAsLinked(): boolean {
     return this.#kept?.isLinked === true;
   }

@@ -1,4 +1,4 @@
-/** One host: the state it published last, whether its link stands, and the calls that readers share. */
+/** One host: the state it published last, whether its link is open, and the calls that readers share. */
 
 import * as v from 'valibot';
 import { type Failure, type Outcome, success } from '../../base/index.ts';
@@ -38,7 +38,7 @@ export class HostState implements HostView, NodeOwner {
   /**
    * @param key of the location of its references
    * @param texts index over all hosts, from canonical reference to node, which this host keeps up to date
-   * @param onChange told of each node that differs from before, whole states aside; default nobody
+   * @param onChange called with each node that a delta or an answer changed
    * @param store default: memory only
    * @param kept the host as the keeper has it; default: it has none
    */
@@ -71,13 +71,13 @@ export class HostState implements HostView, NodeOwner {
     return this.#nodes.about?.addr ?? null;
   }
 
-  /** True when what is published here came over the link that stands now. */
+  /** True when the published state came over the link that is open now. */
   get isLinked(): boolean {
     return this.session?.hasPublished === true;
   }
 
-  /** True when the link had gone that the kept state came over, and nobody has been told. */
-  get isLostUntold(): boolean {
+  /** True when the kept state came over a link that has ended since, which has not been reported. */
+  get isLossUnreported(): boolean {
     return this.#nodes.isKeptAsLinked && this.session === null;
   }
 

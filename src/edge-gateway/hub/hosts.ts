@@ -1,5 +1,5 @@
 /** The hosts of a hub, by location key, all their nodes by reference, and the root that lists them. */
-import type { LiveTeller } from '../live/events.ts';
+import type { LiveListener } from '../live/events.ts';
 import type { GatewayIdentity, MeshCounts } from '../ports.ts';
 import { HostState, type LocatedNode } from './host.ts';
 import type { NodeStore } from './host-nodes.ts';
@@ -10,8 +10,8 @@ import { byHostName } from './tree.ts';
 export interface HostsOptions {
   readonly identity: Pick<GatewayIdentity, 'started_at' | 'started_by'>;
   readonly store: NodeStore;
-  readonly live: LiveTeller;
-  /** Runs what writes to the keeper, and goes on when it cannot be written. */
+  readonly live: LiveListener;
+  /** Runs a write to the keeper; when it fails, logs that and goes on. */
   readonly attempt: (write: () => void) => void;
 }
 
@@ -76,7 +76,7 @@ export class Hosts {
     return host;
   }
 
-  /** Forgets the host that is gone longest when there is no room for another. @returns whether there is room now */
+  /** Forgets the host that disconnected first when there is no room for another. @returns whether there is room now */
   makeRoom(): boolean {
     const { hosts_max } = this.#options.store.limits;
     const [longest] = this.#hosts.size < hosts_max ? [] : this.gone();
@@ -84,14 +84,14 @@ export class Hosts {
     return this.#hosts.size < hosts_max;
   }
 
-  /** Those without a link, longest gone first. */
+  /** Hosts without a link; the one that disconnected first comes first. */
   gone(): HostState[] {
     return [...this.#hosts.values()]
       .filter(({ session }) => session === null)
       .sort((a, b) => a.heard_at_ms - b.heard_at_ms);
   }
 
-  /** Forgets hosts that are gone for too long, and writes of the others when they were heard. */
+  /** Forgets hosts that disconnected too long ago, and writes when the others were last heard. */
   sweep(): void {
     const oldest_ms = Date.now() - this.#options.store.limits.gone_host_kept_ms;
     for (const host of [...this.#hosts.values()]) {
@@ -100,7 +100,7 @@ export class Hosts {
     }
   }
 
-  /** When a sweep next has somebody to forget, wall clock, milliseconds; infinite when never. */
+  /** When a sweep next has a host to forget, wall clock, milliseconds; infinite when never. */
   due_ms(): number {
     let due_ms = Number.POSITIVE_INFINITY;
     for (const host of this.#hosts.values()) {
@@ -109,7 +109,7 @@ export class Hosts {
     return due_ms;
   }
 
-  /** When a host whose link is gone is forgotten, wall clock, milliseconds. */
+  /** When a disconnected host will be forgotten, wall clock, milliseconds. */
   forgottenAt_ms({ heard_at_ms }: HostState): number {
     return heard_at_ms + this.#options.store.limits.gone_host_kept_ms + 1;
   }

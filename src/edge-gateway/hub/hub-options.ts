@@ -1,7 +1,7 @@
-/** What a hub is made of, apart from links. */
+/** The options of a hub. */
 import type { Log } from '../../base/index.ts';
 import type { GatewayLimits } from '../limits.ts';
-import type { LiveTeller } from '../live/events.ts';
+import type { LiveListener } from '../live/events.ts';
 import type { GatewayIdentity, Principal, Telemetry } from '../ports.ts';
 import type { HubTimer } from './clock.ts';
 import type { HubKeeper } from './keeper.ts';
@@ -13,8 +13,8 @@ export interface HubOptions {
   readonly telemetry?: Telemetry | null;
   /** Default: nothing is logged. */
   readonly log?: Log;
-  /** Whether a link may stay that a principal opened; asked now and then. Default: always. */
-  readonly stands?: (principal: Principal) => boolean;
+  /** Whether a link that a principal opened may stay; asked at every check. Default: always. */
+  readonly mayStay?: (principal: Principal) => boolean;
   /** Silence after which a side sends a heartbeat, milliseconds, at least `heartbeat_min_ms`. Default 5,000. */
   readonly heartbeat_ms?: number;
   /** Where published state is kept beyond this object's memory. Default none. */
@@ -24,9 +24,9 @@ export interface HubOptions {
    * can be kept and restored (clock.ts). Default `internal`.
    */
   readonly timer?: HubTimer;
-  /** Who is told of what changes. Default: a LiveFeed of the hub's own; with another, `follow` always fails. */
-  readonly live?: LiveTeller;
-  /** Told when what `kept` gives has changed outside of an event of the session's own link. Default: nobody. */
+  /** Called with every change. Default: a LiveFeed of the hub's own; with another listener, `follow` always fails. */
+  readonly live?: LiveListener;
+  /** Called when the result of a session's `kept` has changed outside of an event of its own link. */
   readonly onKept?: (session: LinkSession) => void;
   /** Default: LIMITS. */
   readonly limits?: GatewayLimits;

@@ -1,18 +1,18 @@
 /**
- * The hub: the mesh of all hosts whose agents are linked here, or were.
+ * The hub: the mesh of all hosts whose agents are linked here, or have been.
  *
- * It is made of the hosts and their state (hosts.ts), the links of their agents (links.ts), what readers are answered
- * (reader.ts), and a clock that says when links and hosts are looked after (clock.ts).
+ * Its parts are the hosts and their state (hosts.ts), the links of their agents (links.ts), the reader that answers requests
+ * (reader.ts), and the clock that says when links and hosts have to be checked (clock.ts).
  *
- * A hub may live in an object that is dropped while its links stay open. Its published state is then in a keeper
- * (keeper.ts), each session in what its `kept` gave, and `dueAt_ms` says when `tick` has something to do. Its successor
- * finds the hosts in the keeper, is given the sessions by `restore`, and goes on.
+ * A hub may live in an object that is dropped while its links stay open. Published state is then in a keeper (keeper.ts), the
+ * state of each session is what `kept` returned, and `dueAt_ms` says when `tick` has something to do. The next hub finds
+ * the hosts in the keeper, gets the sessions back by `restore`, and continues.
  */
 import { failure, type Outcome, SILENT, sleep, success } from '../../base/index.ts';
 import { type CallRequest, HEARTBEAT_MS, type ProcRef } from '../../contract/index.ts';
 import type { CallBudget, Link } from '../../link/index.ts';
 import { type GatewayLimits, LIMITS } from '../limits.ts';
-import type { LiveTeller } from '../live/events.ts';
+import type { LiveListener } from '../live/events.ts';
 import { LiveFeed } from '../live/feed.ts';
 import type { CallOptions, Dialler, HostView, HostViews, Mesh, MeshCounts } from '../ports.ts';
 import { hubBudget } from './calls.ts';
@@ -28,14 +28,14 @@ import { renderTree } from './tree.ts';
 export class MeshHub implements Mesh, HostViews {
   readonly #limits: GatewayLimits;
   readonly #budget: CallBudget;
-  readonly #live: LiveTeller;
-  /** Null when live updates are told elsewhere. */
+  readonly #live: LiveListener;
+  /** Null when another object publishes live updates. */
   readonly #feed: LiveFeed | null;
   readonly #hosts: Hosts;
   readonly #reader: Reader;
   readonly #links: HubLinks;
   readonly #clock: HubClock;
-  /** It stops: what is under way is finished, and nothing new is begun. */
+  /** The gateway stops: calls in flight are answered, and nothing new is begun. */
   #isDraining = false;
 
   /** @throws RangeError when the heartbeat is out of bounds; whatever the keeper throws. */
@@ -72,7 +72,7 @@ export class MeshHub implements Mesh, HostViews {
       live: this.#live,
       telemetry: options.telemetry ?? null,
       log,
-      stands: options.stands ?? (() => true),
+      mayStay: options.mayStay ?? (() => true),
       onKept: options.onKept ?? (() => {}),
       attempt,
     });
@@ -101,7 +101,7 @@ export class MeshHub implements Mesh, HostViews {
 
   /**
    * Closes links that are silent or late, judges contested names, forgets hosts gone for long; with an internal timer it
-   * also sends heartbeats. After a stall nobody is judged: at `dueAt_ms`, soon, they are.
+   * also sends heartbeats. After a stall nothing is closed or judged until the next tick, which is due soon.
    *
    * @param now_ms milliseconds of the hub's clock, the wall's with an external timer. Default: now
    */
@@ -173,7 +173,7 @@ export class MeshHub implements Mesh, HostViews {
     await Promise.race([answered, sleep(wait_ms, idle.signal)]);
   }
 
-  /** Closes every link with 1001; agents then dial again, here or elsewhere. Live updates end before, so none tells of it. */
+  /** Closes every link with 1001; agents then dial again, here or elsewhere. Live updates end first, so clients do not see it. */
   close() {
     this.#isDraining = true;
     this.#live.close();

@@ -1,12 +1,12 @@
 /**
- * The links of a hub's agents: which are open, what happens to a host when its link comes and when it ends, and what is
- * looked after in between. One link is in session.ts, who gets a contested name in names.ts.
+ * The links of a hub's agents: which are open, and what happens to a host when its link opens and when it ends. A single
+ * link is in session.ts; names.ts decides which link gets a contested host name.
  */
 import type { Log } from '../../base/index.ts';
 import { CLOSE } from '../../contract/index.ts';
 import type { CallBudget, Link } from '../../link/index.ts';
 import type { GatewayLimits } from '../limits.ts';
-import type { LiveTeller } from '../live/events.ts';
+import type { LiveListener } from '../live/events.ts';
 import type { Dialler, Principal, Telemetry } from '../ports.ts';
 import type { HubClock, HubTimer } from './clock.ts';
 import { EventCounts } from './event-relay.ts';
@@ -27,12 +27,12 @@ export interface HubLinksOptions {
   readonly clock: HubClock;
   readonly store: NodeStore;
   readonly budget: CallBudget;
-  readonly live: LiveTeller;
+  readonly live: LiveListener;
   readonly telemetry: Telemetry | null;
   readonly log: Log;
-  readonly stands: (principal: Principal) => boolean;
+  readonly mayStay: (principal: Principal) => boolean;
   readonly onKept: (session: LinkSession) => void;
-  /** Runs what writes to the keeper, and goes on when it cannot be written. */
+  /** Runs a write to the keeper; when it fails, logs that and goes on. */
   readonly attempt: (write: () => void) => void;
 }
 
@@ -46,15 +46,15 @@ export class HubLinks implements SessionOwner, NameOwner {
   readonly eventCounts = new EventCounts();
   readonly telemetry: Telemetry | null;
   readonly log: Log;
-  readonly stands: (principal: Principal) => boolean;
+  readonly mayStay: (principal: Principal) => boolean;
   readonly onKept: (session: LinkSession) => void;
   readonly attempt: (write: () => void) => void;
   readonly #hosts: Hosts;
   readonly #clock: HubClock;
-  readonly #live: LiveTeller;
+  readonly #live: LiveListener;
   readonly #sessions = new Set<LinkSession>();
   readonly #names: HostNames;
-  /** Restored sessions of a host that has one: the end of one was not kept. Agents sort it out by dialling again. */
+  /** Restored sessions of a host that already has one: the end of one was not kept. Their agents dial again. */
   readonly #doubles: LinkSession[] = [];
   #isHome: (key: string) => boolean = () => true;
 
@@ -66,7 +66,7 @@ export class HubLinks implements SessionOwner, NameOwner {
     this.limits = options.store.limits;
     this.telemetry = options.telemetry;
     this.log = options.log;
-    this.stands = options.stands;
+    this.mayStay = options.mayStay;
     this.onKept = options.onKept;
     this.attempt = options.attempt;
     this.#hosts = options.hosts;
@@ -111,13 +111,13 @@ export class HubLinks implements SessionOwner, NameOwner {
     return session;
   }
 
-  /** All links that are still open have been restored (MeshHub.restored). */
+  /** All links that are still open have been restored (`MeshHub.restored`). */
   restored(isHome = this.#isHome): void {
     this.#isHome = isHome;
     for (const session of this.#doubles.splice(0)) session.close(CLOSE.replaced, REPLACED);
     for (const host of this.#hosts.gone()) if (!isHome(host.key)) this.#hosts.forget(host);
     for (const host of this.#hosts.all()) {
-      if (!host.isLostUntold) continue;
+      if (!host.isLossUnreported) continue;
       this.attempt(() => host.unlink());
       this.#live.lost(host);
     }

@@ -1,9 +1,10 @@
 /**
- * Who holds a host name. It belongs to one incarnation at a time. A hello with a name that another link holds
- *  - of the same incarnation: replaces it at once, for an agent that dials again knows that its old link is dead;
- *  - of another incarnation: waits. The next frame on the older link proves that it lives, and the newcomer is refused
- *    (`host_name_taken`, no retry: two agents with one name is a mistake that only a person can mend). When the older
- *    has been silent for one and a half heartbeats, the newcomer replaces it (close code 4001).
+ * Which link holds a host name. A name belongs to one incarnation of an agent at a time. When a hello names a host that
+ * another link holds, and that link
+ *  - is of the same incarnation: the new link replaces it at once, since an agent that dials again knows that its old link is dead;
+ *  - is of another incarnation: the newcomer waits. The next frame on the older link proves that it is alive, and the newcomer
+ *    is refused (`host_name_taken`, no retry: two agents with one name is a mistake that only a person can correct). When
+ *    the older link has been silent for one and a half heartbeats, the newcomer replaces it (close code 4001).
  */
 import { CLOSE } from '../../contract/index.ts';
 import type { GatewayLimits } from '../limits.ts';
@@ -19,7 +20,7 @@ export interface Refusal {
   readonly retry: boolean;
 }
 
-/** What names need of the hub. */
+/** What `HostNames` needs of the hub. */
 export interface NameOwner {
   readonly heartbeat_ms: number;
   readonly limits: GatewayLimits;
@@ -27,11 +28,11 @@ export interface NameOwner {
   now(): number;
   /** The link that holds a name; null when none does. */
   holderOf(key: string): HostLink | null;
-  /** Why the hub takes no host of this kind, whoever holds its name; null when it takes it. */
+  /** Why the hub does not accept this host at all; null when it does. */
   refusalOf(hello: Greeting): Refusal | null;
-  /** The name is the session's from here on. */
+  /** The session now holds the name. */
   admit(session: LinkSession, hello: Greeting): void;
-  /** The session waits until the holder is heard, or has been silent for long enough. */
+  /** A session has begun to wait for a name. */
   contested(): void;
 }
 
@@ -44,7 +45,7 @@ export class HostNames {
     this.#contenders = new Contenders(owner.limits);
   }
 
-  /** Gives the session its name, refuses it, or has it wait. */
+  /** Gives the session its name, refuses it, or makes it wait. */
   claim(session: LinkSession, hello: Greeting): void {
     const { key } = hello;
     const refusal = this.#owner.refusalOf(hello);
@@ -63,17 +64,17 @@ export class HostNames {
     }
   }
 
-  /** Puts back a session that waits. */
+  /** Restores a session that waits. */
   restore(key: string, session: LinkSession): void {
     this.#contenders.add(key, session);
   }
 
-  /** The session has ended, and waits no longer if it did. */
+  /** The session has ended: it waits no longer. */
   withdraw(key: string, session: LinkSession): void {
     this.#contenders.remove(key, session);
   }
 
-  /** The holder has ended: the name is for the first that waits. */
+  /** The holder has ended: the name goes to the first session that waits. */
   released(key: string): void {
     const [heir] = this.#contenders.of(key);
     if (heir?.hello == null) return;
@@ -81,28 +82,28 @@ export class HostNames {
     this.claim(heir, heir.hello);
   }
 
-  /** Decides about the names that a session waits for and none holds. */
+  /** Gives away the names that sessions wait for and no link holds. */
   judgeFree(): void {
     for (const [key] of this.#contenders.entries()) {
       if (this.#owner.holderOf(key) === null) this.released(key);
     }
   }
 
-  /** Decides about every name that a session waits for, as far as it can be decided. */
+  /** Decides about every name that a session waits for, where that is possible by now. */
   judge(): void {
     for (const [key, contenders] of this.#contenders.entries()) {
       const holder = this.#owner.holderOf(key);
       if (holder === null) this.released(key);
-      // Its end lets in the first that came.
+      // When it ends, `released` gives the name away.
       else if (this.#isSilent(holder)) holder.close(CLOSE.replaced, REPLACED);
       else this.#refuseHeard(key, holder, contenders);
     }
   }
 
   /**
-   * When a name can next be decided about, milliseconds of the hub's clock; infinite when none is waited for.
+   * When a contested name can next be decided, milliseconds of the hub's clock; infinite when there is none.
    *
-   * @param looked_at_ms when that was last tried. @param pause_ms how long to wait before it is tried again
+   * @param looked_at_ms when that was last tried. @param pause_ms how long to wait before the next try
    */
   due_ms(looked_at_ms: number, pause_ms: number): number {
     let due_ms = Number.POSITIVE_INFINITY;
@@ -112,7 +113,7 @@ export class HostNames {
     return due_ms;
   }
 
-  /** The holder lives: whoever came before its last frame is refused. */
+  /** Refuses the sessions that have waited since before the holder's last frame, which proves that the holder is alive. */
   #refuseHeard(key: string, holder: HostLink, contenders: readonly LinkSession[]): void {
     for (const contender of contenders) {
       if (contender.hello === null || holder.heard_at_ms <= contender.contested_at_ms) continue;

@@ -22,7 +22,7 @@ export function changesOf(before: PublishedNode | undefined, after: PublishedNod
   return isSame ? [] : [{ type: 'node_changed', node: after }];
 }
 
-/** What differs between two states of a host; null when that is more than can be told one by one. */
+/** What differs between two states of a host; null when there are too many differences to send one by one. */
 export function differenceOf(
   before: ReadonlyMap<string, PublishedNode>,
   after: ReadonlyMap<string, PublishedNode>,

@@ -1,9 +1,9 @@
 /**
- * Reading nodes, and asking agents on behalf of whoever reads.
+ * Reading nodes, and asking agents on behalf of readers.
  *
  * Host and Proc nodes are answered from what was published, as the text that was written when it came in. An Actor is
- * asked of its agent; after `actor_fresh_wait_ms` its last published state is shown instead, and `as_of` tells (S1). A host
- * whose link is gone answers 504 with its last known payload: nothing old is ever shown as new.
+ * asked of its agent; after `actor_fresh_wait_ms` its last published state is shown instead, with its `as_of` (S1). A
+ * disconnected host is answered 504 with its last known payload: nothing old is ever shown as new.
  */
 import { type Failure, failure, type Outcome, success, timestamp } from '../../base/index.ts';
 import {

@@ -1,15 +1,15 @@
 /**
- * One link of an agent, on top of what both kinds of link have (link/accepting), as contract/link.ts tells it:
+ * One link of an agent, on top of what both kinds of link have (link/accepting), as contract/link.ts describes it:
  *
  *  1. `hello` within `hello_wait_ms`, with a host name and a location that fit, else `refuse` and close. The host must be the
- *     one that the link was opened for, and one that whoever opened it may publish. When another incarnation already
+ *     one that the link was opened for, and one that its principal may publish. When another incarnation already
  *     has the name, the hub decides; until then the session is `contested` and answers nothing.
  *  2. After `welcome`: publish frames go to the stream, answers to the calls, events to the relay.
  *  3. Any frame proves life. A heartbeat goes out after `heartbeat_ms` without a frame of ours; after three of them
  *     without a frame of theirs the link is closed. A hub with an external timer has no timer for the former: it sends its
  *     heartbeat in answer to a frame, for an agent that is silent sends heartbeats, and the runtime may answer those.
  *  4. A link whose token is revoked, or expires, is closed at the next tick.
- *  5. `kept` tells where the session is, so that another object can go on with the same link.
+ *  5. `kept` tells where the session is, so that another object can continue the same link.
  */
 import type { Log } from '../../base/index.ts';
 import {
@@ -44,7 +44,7 @@ export class HubCounts {
   stale_frames = 0;
 }
 
-/** All that a session needs to go on in another hub object, as JSON. Times are milliseconds of the hub's clock. */
+/** Everything that another hub object needs to continue a session, as JSON. Times are milliseconds of the hub's clock. */
 export interface KeptSession {
   readonly phase: LinkPhase;
   readonly dialler: Dialler;
@@ -71,13 +71,13 @@ export interface SessionOwner {
   readonly eventCounts: EventCounts;
   readonly telemetry: Telemetry | null;
   readonly log: Log;
-  /** Whether a link may stay that a principal opened. */
-  stands(principal: Principal): boolean;
+  /** Whether a link that the principal opened may stay. */
+  mayStay(principal: Principal): boolean;
   /** Milliseconds of the clock that sessions go by. */
   now(): number;
   /** What `kept` gives has changed, perhaps outside of an event of the session's link. */
   onKept(session: LinkSession): void;
-  /** Runs what writes to the keeper and goes on, with a line in the log, when it cannot be written. */
+  /** Runs a write to the keeper; when it fails, logs that and goes on. */
   attempt(write: () => void): void;
   /** What is due next of a session may be due sooner. */
   dueChanged(session: LinkSession): void;
@@ -140,7 +140,7 @@ export class LinkSession implements LinkReceiver, HostLink, AcceptedLinkOwner<Ag
     return Math.max(this.#heard_at_ms, this.answered_at_ms ?? 0);
   }
 
-  /** Whoever waited long for the welcome has yet to be heard after it. */
+  /** A session that waited long for its welcome cannot have been heard since. */
   get alive_at_ms(): number {
     return Math.max(this.heard_at_ms, this.#waits_since_ms);
   }
@@ -149,7 +149,7 @@ export class LinkSession implements LinkReceiver, HostLink, AcceptedLinkOwner<Ag
     return this.link.heardAt_ms?.() ?? null;
   }
 
-  /** Whoever opened the link. */
+  /** The principal that opened the link. */
   get principal(): Principal {
     return this.#dialler.principal;
   }
@@ -224,7 +224,7 @@ export class LinkSession implements LinkReceiver, HostLink, AcceptedLinkOwner<Ag
   tick(now_ms: number) {
     const { heartbeat_ms, timer, limits } = this.#owner;
     const waited_ms = now_ms - this.#waits_since_ms;
-    if (!this.#owner.stands(this.principal)) return this.close(CLOSE.protocol, 'token revoked');
+    if (!this.#owner.mayStay(this.principal)) return this.close(CLOSE.protocol, 'token revoked');
     const { phase } = this.#accepted;
     if (phase === 'hello' && waited_ms >= limits.hello_wait_ms) return this.close(CLOSE.protocol, 'no hello');
     if (phase !== 'live') return;
@@ -317,7 +317,7 @@ export class LinkSession implements LinkReceiver, HostLink, AcceptedLinkOwner<Ag
     this.#owner.attempt(() => this.#stream?.close());
     this.#owner.onKept(this);
     this.#owner.ended(this, this.#isBye);
-    // After `ended`, so that readers who are told of the loss already find the host without a link.
+    // After `ended`, so that readers who learn of the loss already find the host without a link.
     this.calls.loseAll();
   }
 

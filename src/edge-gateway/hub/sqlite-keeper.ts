@@ -4,7 +4,7 @@
  */
 import type { HubKeeper, KeptHost, KeptNode, StageStep } from './keeper.ts';
 
-/** What is needed of a database: one statement at a time, run at once, whose rows may then be taken one by one. */
+/** The part of a database's API that is needed: one statement at a time, run at once, with rows that can be iterated. */
 export interface Sql {
   exec(query: string, ...values: (string | number | null)[]): Iterable<Readonly<Record<string, unknown>>>;
   /** Runs `run`, and undoes what it wrote when it throws. Not nested. */

@@ -8,8 +8,8 @@
  *  3. A gap drops the stage and asks for a `resync`. Frames are then skipped up to a `sync` frame that holds the Host
  *     node, which begins the new state: the tail of the old one, still on its way, does not hold it.
  *
- * Where there is a keeper, each frame that goes to the stage is kept there too, so that a stream whose object is lost goes
- * on in another: from what `kept` told, and from the stage, read back when a frame needs it.
+ * Where there is a keeper, each frame that goes to the stage is kept there too, so that another object can continue the
+ * stream of a lost one: from the result of `kept`, and from the stage, which is read back when a frame needs it.
  */
 import type { AgentFrame, NodePayload } from '../../contract/index.ts';
 import { type NodeStore, nodeStore } from './host-nodes.ts';

@@ -123,7 +123,7 @@ export class LiveClient {
     }, live_stall_ms);
   }
 
-  /** Gives the controller to whoever ends it first. */
+  /** Gives the controller to the first caller, which ends the stream. */
   #end(): ReadableStreamDefaultController<Uint8Array> | null {
     const controller = this.#controller;
     if (controller === null) return null;

@@ -1,4 +1,4 @@
-/** Live updates as text: what the hub tells, as contract/live.ts has it. */
+/** Live updates as text, in the form of contract/live.ts. */
 import { timestamp } from '../../base/index.ts';
 import type { LiveEvent } from '../../contract/index.ts';
 import type { NodeChange } from '../hub/node-change.ts';
@@ -14,14 +14,14 @@ export interface HostName {
 /** The type of an event, and the event as one line of JSON. */
 export type LiveMessage = readonly [type: LiveEvent['type'], data: string];
 
-/** Whoever is told what changes in a hub. */
-export interface LiveTeller {
-  /** @param read_again false when all that differs from what was known before is told next */
+/** Called with what changes in a hub. */
+export interface LiveListener {
+  /** @param read_again false when every difference from the state before follows */
   linked(host: HostName, read_again: boolean): void;
   lost(host: HostName): void;
   removed(host: HostName): void;
   changed(host: HostName, change: NodeChange): void;
-  /** The hub has ended: nothing is told any more. */
+  /** The hub has ended: nothing follows. */
   close(): void;
 }
 

@@ -1,4 +1,4 @@
-/** Live updates: what the hub tells goes into the log, and every client that waits is woken. The events: contract/live.ts. */
+/** Live updates: each change goes into the log, and every waiting client is woken. The events are those of contract/live.ts. */
 import { type Outcome, success } from '../../base/index.ts';
 import type { NodeChange } from '../hub/node-change.ts';
 import type { GatewayLimits } from '../limits.ts';
@@ -9,13 +9,13 @@ import {
   hostLinked,
   hostLost,
   hostRemoved,
+  type LiveListener,
   type LiveMessage,
-  type LiveTeller,
   nodeChanged,
 } from './events.ts';
 import { LiveLog } from './log.ts';
 
-export class LiveFeed implements LiveTeller {
+export class LiveFeed implements LiveListener {
   readonly #log: LiveLog;
   readonly #clients = new Set<LiveClient>();
   readonly #heartbeat_ms: number;

@@ -1,8 +1,8 @@
 /**
  * The directory of a mesh over shards: every host by name, for the root; the live updates of all shards, for those who
- * follow; the clock of the snapshots; and the link of the telemetry service, where that dials in.
+ * follow; the timing of snapshots; and the link of the telemetry service, where that dials in.
  *
- * A host is listed under the shard that told of it last, so that one which has moved is not removed by where it was. When the
+ * A host is listed under the shard that reported it last, so that its former shard cannot remove a host that has moved. When the
  * number of shards has changed, those that belong elsewhere now are forgotten until they dial there.
  */
 
@@ -19,10 +19,10 @@ import type { AccessPolicy, Dialler, Telemetry } from '../ports.ts';
 import { type KeptStoreLink, refuseStore, StoreLink } from '../store/linked-store.ts';
 import { type ProducerState, RowSender } from '../store/row-sender.ts';
 import { rootRows } from '../store/snapshot-rows.ts';
+import type { ChangeReport, ReportedHost } from './change-reporter.ts';
 import { Notes } from './notes.ts';
 import { ask, bodyOf, outcomeResponse, type Peer } from './peer.ts';
 import type { PartOptions } from './shard.ts';
-import type { Told, ToldHost } from './teller.ts';
 
 export interface DirectoryOptions extends PartOptions {
   readonly started_by: string;
@@ -32,12 +32,12 @@ export interface DirectoryOptions extends PartOptions {
   /** The store, where it is reached by URL; null where it dials in. */
   readonly telemetry: Telemetry | null;
   /** Whether a principal is still what it was when it opened its link. */
-  readonly stands: AccessPolicy['stands'];
+  readonly mayStay: AccessPolicy['mayStay'];
   /** Milliseconds between snapshots; 0 takes none. */
   readonly snapshot_interval_ms: number;
 }
 
-interface Entry extends ToldHost {
+interface Entry extends ReportedHost {
   readonly shard: string;
 }
 
@@ -59,7 +59,7 @@ export class Directory {
   #isCapturing = false;
 
   constructor(options: DirectoryOptions) {
-    const { sql, log, version, heartbeat_ms, started_by, stands, limits = LIMITS } = options;
+    const { sql, log, version, heartbeat_ms, started_by, mayStay, limits = LIMITS } = options;
     this.#options = options;
     this.#limits = limits;
     this.#notes = new Notes(sql);
@@ -81,7 +81,7 @@ export class Directory {
     const heard = this.#notes.get(STORE_HEARD);
     const heard_at_ms = heard === null ? null : Number(heard);
     if (options.telemetry === null) {
-      const store = new StoreLink({ version, log, heartbeat_ms, stands, heard_at_ms, limits });
+      const store = new StoreLink({ version, log, heartbeat_ms, mayStay, heard_at_ms, limits });
       this.#store = store;
       this.#telemetry = store;
     } else {
@@ -113,7 +113,7 @@ export class Directory {
       }
       case '/health':
         return Response.json({ followers: this.#live.clients });
-      case '/told':
+      case '/changes':
         this.#take(await bodyOf(request));
         return new Response(null, { status: 204 });
       case '/store/absent': {
@@ -175,11 +175,11 @@ export class Directory {
     }
   }
 
-  #take({ shard, whole, hosts, removed, events }: Told): void {
+  #take({ shard, whole, hosts, removed, events }: ChangeReport): void {
     const present = new Set(hosts.map(({ name }) => name));
     const missing = whole ? [...this.#hosts.keys()].filter((name) => !present.has(name)) : removed;
     const gone = missing.flatMap((name) => this.#hosts.get(name) ?? []).filter((host) => host.shard === shard);
-    // Memory follows what was written: what could not be is told again.
+    // Memory follows the database: the shard reports again what could not be written.
     this.#options.sql.transaction(() => {
       for (const host of hosts) this.#keep({ ...host, shard });
       for (const { name } of gone) this.#delete(name);
@@ -188,7 +188,7 @@ export class Directory {
     for (const { name } of gone) this.#hosts.delete(name);
     if (hosts.length + gone.length > 0) this.#root.invalidate();
     for (const event of events) if (!this.#isStale(event, shard)) this.#live.tell(event);
-    // What was missed is told from the difference, so that whoever follows reads these hosts again.
+    // Events may be missing: clients that follow read these hosts again.
     if (whole) {
       for (const host of gone) this.#live.tell(hostRemoved(host));
       for (const host of hosts) this.#live.tell(host.isLinked ? hostLinked(host, true) : hostLost(host));

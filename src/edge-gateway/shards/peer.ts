@@ -4,10 +4,10 @@
  *
  *   to a shard        POST /read {text}   POST /call {proc, request, deadline_ms, unknown, late}   POST /tree {base}
  *                     GET /health         POST /capture {id, snapshot_ts}         GET /link (WebSocket)
- *   to the directory  GET /root           GET /events   GET /health   POST /told  GET /store (WebSocket)
+ *   to the directory  GET /root           GET /events   GET /health   POST /changes  GET /store (WebSocket)
  *                     POST /store/query, /store/dumps, /store/ingest
  *
- * They trust each other: nobody else can reach them, and what a client sent was checked before it was passed on.
+ * They trust each other: no client can reach them, and a client's request was checked before it was passed on.
  */
 
 import * as v from 'valibot';
@@ -22,7 +22,7 @@ export interface Peer {
   fetch(request: Request): Promise<Response>;
 }
 
-/** Whoever opened a link is told to the object that takes it in this header, as JSON. */
+/** The header that carries, as JSON, who opened a link to the object that accepts it. */
 export const DIALLER_HEADER = 'x-meshscope-dialler';
 
 /** Asks a peer, and reads its outcome. A peer that is out of reach is `service_unavailable`. */
@@ -78,7 +78,7 @@ function readFailure(text: string): Failure {
   try {
     json = JSON.parse(text);
   } catch {
-    // What is no envelope is told as it came.
+    // Without an envelope, the text itself is reported.
   }
   const read = v.safeParse(ApiErrorEnvelope, json);
   if (!read.success) return { code: 'internal_error', message: `a part of this gateway failed: ${text.slice(0, 200)}` };

@@ -13,10 +13,10 @@ import { type GatewayLimits, LIMITS } from '../limits.ts';
 import type { AccessPolicy, Telemetry } from '../ports.ts';
 import { type ProducerState, RowSender } from '../store/row-sender.ts';
 import { hostRows } from '../store/snapshot-rows.ts';
+import { ChangeReporter } from './change-reporter.ts';
 import { Notes } from './notes.ts';
 import { bodyOf, outcomeResponse, type Peer } from './peer.ts';
 import type { HostLines, ShardCall } from './sharded-mesh.ts';
-import { Teller } from './teller.ts';
 
 /** What directory and shards have in common. */
 export interface PartOptions {
@@ -35,10 +35,10 @@ export interface ShardOptions extends PartOptions {
   readonly directory: Peer;
   readonly telemetry: Telemetry;
   /** Whether a principal is still what it was when it opened its link. */
-  readonly stands: AccessPolicy['stands'];
-  /** Told when a session has changed outside of an event of its own link. */
+  readonly mayStay: AccessPolicy['mayStay'];
+  /** Called when a session has changed outside of an event of its own link. */
   readonly onKept: (session: LinkReceiver) => void;
-  /** Told when `dueAt_ms` has changed outside of any event: what the directory has not heard is told again. */
+  /** Called when `dueAt_ms` has changed outside of any event: a report has to be sent again. */
   readonly onBehind: () => void;
 }
 
@@ -48,7 +48,7 @@ const PRODUCER = 'snapshot_producer';
 export class Shard {
   readonly hub: MeshHub;
   readonly #limits: GatewayLimits;
-  readonly #teller: Teller;
+  readonly #reporter: ChangeReporter;
   readonly #snapshots: RowSender;
   #isCapturing = false;
 
@@ -61,14 +61,14 @@ export class Shard {
       version,
       log,
       heartbeat_ms,
-      stands,
+      mayStay,
       onKept,
       onBehind,
       limits = LIMITS,
     } = options;
     this.#limits = limits;
     const notes = new Notes(sql);
-    this.#teller = new Teller({
+    this.#reporter = new ChangeReporter({
       shard: id,
       directory,
       hosts: () => this.hub.hosts(),
@@ -87,9 +87,9 @@ export class Shard {
       heartbeat_ms,
       limits: { ...limits, state_per_host_max_chars: limits.shard_state_per_host_max_chars },
       keeper: new SqliteKeeper(sql),
-      live: this.#teller,
+      live: this.#reporter,
       timer: 'external',
-      stands,
+      mayStay,
       onKept,
     });
     const state = notes.get(PRODUCER);
@@ -106,13 +106,13 @@ export class Shard {
   /** Wall clock of the next thing that `tick` has to do, milliseconds; null when there is none. */
   dueAt_ms(): number | null {
     const due_ms = this.hub.dueAt_ms();
-    const again_ms = Date.now() + this.#limits.told_again_ms;
-    return this.#teller.isBehind && (due_ms === null || due_ms > again_ms) ? again_ms : due_ms;
+    const again_ms = Date.now() + this.#limits.report_again_ms;
+    return this.#reporter.isBehind && (due_ms === null || due_ms > again_ms) ? again_ms : due_ms;
   }
 
   async tick(): Promise<void> {
     this.hub.tick();
-    await this.#teller.settled();
+    await this.#reporter.settled();
   }
 
   async fetch(request: Request): Promise<Response> {
@@ -130,7 +130,7 @@ export class Shard {
         return Response.json(lines.sort(byHostName));
       }
       case '/health':
-        await this.#teller.settled();
+        await this.#reporter.settled();
         return Response.json(this.hub.counts());
       case '/capture': {
         const { id, snapshot_ts } = await bodyOf<{ id: string; snapshot_ts: number }>(request);

@@ -1,6 +1,6 @@
 /**
- * The mesh over shards: each host lives in one shard, found by its name; the directory knows all hosts by name and tells
- * what changes. A node is asked of its shard, root and live updates of the directory, and the tree of each shard once,
+ * The mesh over shards: each host lives in one shard, found by its name; the directory knows all hosts by name and
+ * publishes what changes. A node is asked of its shard, root and live updates of the directory, and the tree of each shard once,
  * however many hosts there are. One shard and sixteen look alike.
  */
 import { failure, type Outcome, success } from '../../base/index.ts';

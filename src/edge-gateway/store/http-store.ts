@@ -1,8 +1,8 @@
 /**
  * The telemetry service by HTTP: `POST {url}/query`, `/dumps` and `/ingest`, JSON both ways, `Authorization: Bearer`.
  *
- * A success is any 2xx. The answer to a query whose length is told is passed on as it comes, in the form that it has; every
- * other answer is read to its end first. Anything else carries the error envelope. Refusals of the caller's input keep their code; what
+ * A success is any 2xx. The answer to a query that announces its length is passed on as it comes, in the form that it has;
+ * every other answer is read to its end first. Anything else carries the error envelope. Refusals of the caller's input keep their code; what
  * only the gateway can be blamed for (its token, an unknown path, a broken answer, no answer) is `proxy_error`.
  */
 
@@ -102,7 +102,7 @@ function refused(status: number, text: string): Outcome<never> {
   try {
     json = JSON.parse(text);
   } catch {
-    // What is not an envelope is told by its status alone.
+    // Without an envelope, only the status is reported.
   }
   const answer = v.safeParse(ApiErrorEnvelope, json);
   if (!answer.success)

@@ -108,11 +108,11 @@ describe('links of stores', () => {
   });
 
   it('whose token no longer stands are closed by the next call', async () => {
-    let stands = true;
-    const store = start({ stands: () => stands });
+    let mayStay = true;
+    const store = start({ mayStay: () => mayStay });
     const { link } = dial(store);
     expect(await store.absent()).toBeNull();
-    stands = false;
+    mayStay = false;
     expect(await store.query('x')).toMatchObject({ failure: { code: 'service_unavailable' } });
     expect(link.closed).toEqual({ code: CLOSE.protocol, reason: 'token revoked' });
   });

@@ -30,12 +30,12 @@ export interface StoreLinkOptions {
   readonly version: string;
   /** Default: nothing is logged. */
   readonly log?: Log;
-  /** What the store is told in `welcome`, milliseconds. Default 5,000. */
+  /** Sent to the store in `welcome`, milliseconds. Default 5,000. */
   readonly heartbeat_ms?: number;
   /** Deadline of one call, milliseconds. Default 10,000. */
   readonly timeout_ms?: number;
   /** Whether a link may stay that a principal opened; asked at each call and frame. Default: always. */
-  readonly stands?: (principal: Principal) => boolean;
+  readonly mayStay?: (principal: Principal) => boolean;
   /** When a store was last heard, wall clock, milliseconds, by an earlier object that is to be gone on from. Default: none was. */
   readonly heard_at_ms?: number | null;
   /** Default: LIMITS. */
@@ -47,7 +47,7 @@ export class StoreLink implements Telemetry, StoreSessionOwner {
   readonly heartbeat_ms: number;
   readonly log: Log;
   readonly limits: GatewayLimits;
-  readonly stands: (principal: Principal) => boolean;
+  readonly mayStay: (principal: Principal) => boolean;
   readonly #timeout_ms: number;
   readonly #sessions = new Set<StoreSession>();
   #live: StoreSession | null = null;
@@ -60,7 +60,7 @@ export class StoreLink implements Telemetry, StoreSessionOwner {
     this.limits = options.limits ?? LIMITS;
     this.heartbeat_ms = options.heartbeat_ms ?? HEARTBEAT_MS;
     this.#timeout_ms = options.timeout_ms ?? this.limits.telemetry_wait_ms;
-    this.stands = options.stands ?? (() => true);
+    this.mayStay = options.mayStay ?? (() => true);
     this.#heard_at_ms = options.heard_at_ms ?? null;
   }
 
@@ -151,7 +151,7 @@ export class StoreLink implements Telemetry, StoreSessionOwner {
     return live.asks.ask(method, body, this.#timeout_ms, signal);
   }
 
-  /** The session of the store, unless it is silent or its token no longer stands: then its link is closed. */
+  /** The session of the store, unless it is silent or its token was revoked: then its link is closed. */
   async #alive(): Promise<StoreSession | null> {
     const doubted = this.#live;
     if (doubted !== null && this.#isSilent(doubted, SILENCE_MAX_HEARTBEATS)) {
@@ -159,7 +159,7 @@ export class StoreLink implements Telemetry, StoreSessionOwner {
       if (this.#isSilent(doubted, SILENCE_MAX_HEARTBEATS)) doubted.close(CLOSE.protocol, 'silent for too long');
     }
     const live = this.#live;
-    if (live !== null && !this.stands(live.dialler.principal)) live.close(CLOSE.protocol, 'token revoked');
+    if (live !== null && !this.mayStay(live.dialler.principal)) live.close(CLOSE.protocol, 'token revoked');
     return this.#live;
   }
 

@@ -104,7 +104,7 @@ export class OwnTelemetry implements Observer {
     return this.#report.metrics.prometheus();
   }
 
-  asked({ path, audit }: { readonly path: string; readonly audit?: string }): (status: number) => void {
+  requestStarted({ path, audit }: { readonly path: string; readonly audit?: string }): (status: number) => void {
     let known = this.#routes.get(path);
     if (known === undefined) {
       known = { route: { route: path }, count: this.#counterOf(path) };
@@ -166,7 +166,7 @@ export class OwnTelemetry implements Observer {
     for (const status of ['Created', 'Initializing', 'Idle']) this.#status(status);
   }
 
-  /** Where there is no timer: the sending that is due now, to be waited for; null when none is. */
+  /** With an external timer: sends what is due, and gives the end of it to wait for; null when nothing is due. */
   tick(): Promise<void> | null {
     return this.#rows.tick();
   }

@@ -1,6 +1,6 @@
 /**
  * Rows that the gateway makes itself, as event batches of one producer, one at a time and in order. A batch is tried
- * `snapshot_tries_max` times; then it and what was to follow it are dropped, and their rows are told as `lost_rows` of the
+ * `snapshot_tries_max` times; then it and the batches after it are dropped, and their rows are counted in `lost_rows` of the
  * next batch.
  */
 import { countRows, type Log, type Row, retry, sleep } from '../../base/index.ts';
@@ -11,7 +11,7 @@ import type { TableRow } from './snapshot-rows.ts';
 
 type Batch = Record<string, Row[]>;
 
-/** Where a producer stands. A part that ends and comes back goes on from what it kept. */
+/** Where a producer is. A part that ends and starts again continues from the state that it kept. */
 export interface ProducerState {
   readonly producer: string;
   readonly seq: number;
@@ -24,7 +24,7 @@ export interface RowSenderOptions {
   readonly what: string;
   /** Default: a new producer. */
   readonly from?: ProducerState;
-  /** Told before each batch goes out. Default nobody. */
+  /** Called before each batch is sent. */
   readonly onSeq?: (state: ProducerState) => void;
   readonly limits: GatewayLimits;
 }

@@ -1,6 +1,6 @@
 /**
- * From the hub's state to rows of the thirteen snapshot tables, node by node. Column order is the tables'. A host whose
- * link is gone, and a child that nobody published, become a `resolution_errors` row and end the walk there.
+ * From the hub's state to rows of the thirteen snapshot tables, node by node. Column order is the tables'. A
+ * disconnected host, and a child that was never published, become a `resolution_errors` row and end the walk there.
  */
 import type { Row } from '../../base/index.ts';
 import type { NodePayload } from '../../contract/index.ts';

@@ -1,6 +1,6 @@
 /**
- * What a gateway asks a linked store (contract/store-link.ts): the calls of its link, whose bodies go out within a window,
- * and what their ends mean for whoever asked.
+ * Calls to a linked store (contract/store-link.ts) over its link, whose bodies are sent within a window, and the outcomes that
+ * they end in.
  */
 import { type Failure, failure, type Outcome, success } from '../../base/index.ts';
 import { ASKS_MAX, type StoreGatewayFrame, type StoreMethod } from '../../contract/index.ts';

@@ -7,7 +7,7 @@ export interface ServiceError {
   readonly details?: unknown;
 }
 
-/** Codes of the service that say something about the caller's request, and what the caller is told. */
+/** Codes of the service that are about the caller's request, and the codes that the caller gets. */
 const PASSED_ON: ReadonlyMap<string, ErrorCode> = new Map([
   ['bad_request', 'bad_request'],
   ['unprocessable', 'bad_request'],

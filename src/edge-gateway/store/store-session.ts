@@ -1,6 +1,6 @@
 /**
  * One link of a telemetry service, on top of what both kinds of link have (link/accepting), as contract/store-link.ts
- * tells it:
+ * describes it:
  *
  *  1. `hello` within `hello_wait_ms`, else the link is closed. Whether this store is taken is for the StoreLink to say.
  *  2. After `welcome`: answers go to the calls, and each heartbeat is answered with one. Nothing else is timed here, so
@@ -27,7 +27,7 @@ import type { GatewayLimits } from '../limits.ts';
 import type { Dialler, Principal } from '../ports.ts';
 import { StoreAsks } from './store-asks.ts';
 
-/** All that a session needs to go on in another object: JSON of well below 2 KB. Times are wall clock, milliseconds. */
+/** Everything that another object needs to continue a session: JSON of well below 2 KB. Times are wall clock, milliseconds. */
 export interface KeptStoreLink {
   readonly phase: LinkPhase;
   readonly dialler: Dialler;
@@ -43,11 +43,11 @@ export interface StoreSessionOwner {
   readonly gateway_version: string;
   readonly limits: GatewayLimits;
   readonly log: Log;
-  /** Whether a link may stay that a principal opened. */
-  stands(principal: Principal): boolean;
+  /** Whether a link that the principal opened may stay. */
+  mayStay(principal: Principal): boolean;
   /** A valid hello: calls `welcome` or `refuse`. */
   claim(session: StoreSession, hello: StoreHello): void;
-  /** The session is over. Gives what its calls are told. */
+  /** The session is over. @returns the failure that its calls end with */
   ended(session: StoreSession): Failure;
 }
 
@@ -71,7 +71,7 @@ export class StoreSession implements LinkReceiver, AcceptedLinkOwner<StoreFrame>
     this.#accepted = new AcceptedLink(link, STORE_LINK, this, kept?.phase);
     this.incarnation = kept?.incarnation ?? null;
     this.#heard_at_ms = kept?.heard_at_ms ?? Date.now();
-    // The clock tells the numbers of this object's calls from those of an earlier one's that were not kept.
+    // Numbers from the clock are above those of an earlier object, even where its last number was not kept.
     const last_call = Math.max(Date.now() * 1_000, kept?.last_call ?? 0);
     this.asks = new StoreAsks((frame) => this.#accepted.send(frame), owner.limits, last_call);
     if (this.phase === 'hello') {
@@ -100,7 +100,7 @@ export class StoreSession implements LinkReceiver, AcceptedLinkOwner<StoreFrame>
   receive(text: string) {
     if (this.phase === 'over') return;
     this.#heard_at_ms = Date.now();
-    if (!this.#owner.stands(this.dialler.principal)) return this.close(CLOSE.protocol, 'token revoked');
+    if (!this.#owner.mayStay(this.dialler.principal)) return this.close(CLOSE.protocol, 'token revoked');
     this.#accepted.receive(text);
   }
 

@@ -1,4 +1,4 @@
-/** SHA-256 of `node:crypto`, which Node, Deno and Workers all have, and which makes nobody wait as that of the web does. */
+/** SHA-256 of `node:crypto`: Node, Deno and Workers all have it and, unlike the web's, it answers at once. */
 import { hash } from 'node:crypto';
 
 export function sha256(text: string): string {

@@ -271,15 +271,15 @@ describe('whether a link may stay', () => {
     const access = createAccess({ token: TOKEN, sha256, anonymous: 'none', tokens: { tokens: () => tokens } });
     const admitted = access.admit('publish', new Headers(bearer('a')));
     if (!admitted.ok) throw new Error(admitted.failure.message);
-    expect(access.stands(admitted.value)).toBe(true);
+    expect(access.mayStay(admitted.value)).toBe(true);
     tokens = [...after];
-    expect(access.stands(admitted.value)).toBe(stays);
+    expect(access.mayStay(admitted.value)).toBe(stays);
   });
 
   it("the owner's token and a certificate always may", () => {
     const access = createAccess({ token: TOKEN, sha256, anonymous: 'none' });
     const owner = access.admit('publish', new Headers({ authorization: `Bearer ${TOKEN}` }));
     const certificate = access.admit('inspect', new Headers(), 'ada');
-    expect([owner, certificate].map((each) => each.ok && access.stands(each.value))).toEqual([true, true]);
+    expect([owner, certificate].map((each) => each.ok && access.mayStay(each.value))).toEqual([true, true]);
   });
 });

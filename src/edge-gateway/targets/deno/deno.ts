@@ -104,7 +104,7 @@ function connect(
         if (socket.readyState !== OPEN) return;
         if (socket.bufferedAmount <= link_unsent_max_bytes) return socket.send(text);
         close(CLOSE.protocol, 'reads too slowly');
-        // In a turn of its own, so that the hub is not told in the middle of sending.
+        // In a later turn, so that the hub is not called while it is sending.
         setTimeout(ended, 0);
       },
       close,

@@ -108,7 +108,7 @@ export function serveLinks(
 function connect(ws: WebSocket, accept: (link: Link) => LinkReceiver, limits: GatewayLimits): void {
   const receiver = accept({
     send: (text) => {
-      // Its `close` comes in a turn of its own, so the hub is not told in the middle of sending.
+      // `close` is emitted in a later turn, so the hub is not called while it is sending.
       if (ws.bufferedAmount > limits.link_unsent_max_bytes) ws.terminate();
       else ws.send(text, () => {});
     },

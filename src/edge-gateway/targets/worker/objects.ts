@@ -25,8 +25,8 @@ export class HubShard {
     const id = state.id.toString();
     const onKept = (session: LinkReceiver) => this.#sockets.changed(session);
     const onBehind = () => this.#alarm.after(undefined);
-    const { stands } = accessOf(options);
-    this.#shard = new Shard({ ...part, id, directory, telemetry, stands, onKept, onBehind });
+    const { mayStay } = accessOf(options);
+    this.#shard = new Shard({ ...part, id, directory, telemetry, mayStay, onKept, onBehind });
     this.#sockets = new Sockets(state, this.#shard.hub);
     this.#shard.hub.restored((key) => homeOf(key) === id);
     this.#alarm = new Alarm(state.storage, LIMITS, () => this.#shard.dueAt_ms());
@@ -65,9 +65,9 @@ export class HubDirectory {
   constructor(state: DurableObjectState, env: ObjectEnvironment) {
     const { part, shards, service, options, homeOf } = partOf(state, env);
     const { started_by, snapshot_interval_ms } = options;
-    const { stands } = accessOf(options);
+    const { mayStay } = accessOf(options);
     const telemetry = service;
-    this.#directory = new Directory({ ...part, shards, homeOf, telemetry, started_by, snapshot_interval_ms, stands });
+    this.#directory = new Directory({ ...part, shards, homeOf, telemetry, started_by, snapshot_interval_ms, mayStay });
     this.#sockets = new Sockets(state, this.#directory);
     this.#alarm = new Alarm(state.storage, LIMITS, () => this.#directory.dueAt_ms());
   }

@@ -15,7 +15,7 @@ export interface KeepableSession<Kept> extends LinkReceiver {
   kept(): Kept;
 }
 
-/** Who takes links. */
+/** The object that accepts links. */
 export interface LinkHost<Kept> {
   accept(link: Link, dialler: Dialler): KeepableSession<Kept>;
   restore(link: Link, kept: Kept): KeepableSession<Kept>;

@@ -1,8 +1,9 @@
 /**
- * What a shard's hub tells, on its way to the directory: in order, one message at a time, what came meanwhile in the next.
+ * Reports the changes of a shard's hub to the directory: in order, one report at a time; changes that come meanwhile go into
+ * the next.
  *
  * Each message carries the hosts that changed and the live updates. When the directory does not answer, the message is
- * tried again; after `told_tries_max` tries, or when more has gathered than a follower may miss (`live_events_max`,
+ * tried again; after `report_tries_max` tries, or when more has gathered than a follower may miss (`live_events_max`,
  * `live_events_max_bytes`), what waits is dropped and the next message is `whole`: it names every host of the shard, and
  * whoever follows reads again. `settled` sends it when nothing else has; until then `isBehind`. A mark in storage, set before
  * the first host is told and cleared when all has arrived, has a shard that ended in between begin with a whole one.
@@ -16,35 +17,35 @@ import {
   hostLinked,
   hostLost,
   hostRemoved,
+  type LiveListener,
   type LiveMessage,
-  type LiveTeller,
   nodeChanged,
 } from '../live/events.ts';
 import { ask, type Peer } from './peer.ts';
 
 /** A host as the directory keeps it. */
-export interface ToldHost {
+export interface ReportedHost {
   readonly name: string;
   readonly identity: string;
   readonly isLinked: boolean;
 }
 
-export interface Told {
-  /** Which shard tells: any text that stays the same. */
+export interface ChangeReport {
+  /** Which shard reports: any text that stays the same. */
   readonly shard: string;
   /** True when `hosts` are all that the shard has, and some events may be missing. */
   readonly whole: boolean;
-  readonly hosts: readonly ToldHost[];
+  readonly hosts: readonly ReportedHost[];
   /** Names of hosts that have left the mesh. */
   readonly removed: readonly string[];
   readonly events: readonly LiveMessage[];
 }
 
-export interface TellerOptions {
+export interface ChangeReporterOptions {
   readonly shard: string;
   readonly directory: Peer;
   /** All hosts of the shard, as they are now. */
-  readonly hosts: () => Iterable<ToldHost>;
+  readonly hosts: () => Iterable<ReportedHost>;
   /** Whether a message may be missing from before, and where that is kept. */
   readonly mark: { get(): boolean; set(isPending: boolean): void };
   /** Called when a message was given up. */
@@ -52,22 +53,22 @@ export interface TellerOptions {
   readonly limits: GatewayLimits;
 }
 
-export class Teller implements LiveTeller {
-  readonly #options: TellerOptions;
+export class ChangeReporter implements LiveListener {
+  readonly #options: ChangeReporterOptions;
   /** By name: the host as it is now, or null when it has left. */
-  #hosts = new Map<string, ToldHost | null>();
+  #hosts = new Map<string, ReportedHost | null>();
   #events: LiveMessage[] = [];
   /** Characters of the events. */
   #chars = 0;
   #isWhole: boolean;
   #isSending = false;
-  /** Things told so far, and how many of them have arrived. */
-  #told = 1;
+  /** Changes so far, and how many of them have arrived. */
+  #changes = 1;
   #arrived = 0;
   /** The message that is on its way. */
   #underWay: Promise<boolean> | null = null;
 
-  constructor(options: TellerOptions) {
+  constructor(options: ChangeReporterOptions) {
     this.#options = options;
     this.#isWhole = options.mark.get();
   }
@@ -91,16 +92,16 @@ export class Teller implements LiveTeller {
 
   close(): void {}
 
-  /** True while the directory has to be told of all hosts, and nothing may happen that would. */
+  /** True while the directory needs a whole report and nothing is sending one. */
   get isBehind(): boolean {
     return this.#isWhole;
   }
 
-  /** Settles when everything that was told up to now has arrived, or was given up; what is told meanwhile may wait. */
+  /** Settles when every change up to now has arrived or was given up; later changes may wait. */
   async settled(): Promise<void> {
     if (this.#isWhole) this.#send();
-    const told = this.#told;
-    while (this.#isSending && this.#arrived < told) await this.#underWay;
+    const changes = this.#changes;
+    while (this.#isSending && this.#arrived < changes) await this.#underWay;
   }
 
   #tellHost({ name, identity }: HostName, isLinked: boolean, event: LiveMessage): void {
@@ -110,7 +111,7 @@ export class Teller implements LiveTeller {
 
   #tell(event: LiveMessage, isOfHosts: boolean): void {
     if (isOfHosts && !this.#options.mark.get()) this.#options.mark.set(true);
-    this.#told += 1;
+    this.#changes += 1;
     this.#chars += event[1].length;
     const { live_events_max, live_events_max_bytes } = this.#options.limits;
     if (this.#events.length >= live_events_max || this.#chars > live_events_max_bytes) this.#giveUp();
@@ -141,7 +142,7 @@ export class Teller implements LiveTeller {
       await null;
       while (this.#isWhole || this.#events.length > 0 || this.#hosts.size > 0) {
         const message = this.#take();
-        const arrived = this.#told - this.#events.length;
+        const arrived = this.#changes - this.#events.length;
         this.#underWay = this.#deliver(message);
         if (!(await this.#underWay)) {
           this.#giveUp();
@@ -155,18 +156,18 @@ export class Teller implements LiveTeller {
     }
   }
 
-  #take(): Told {
+  #take(): ChangeReport {
     const { shard } = this.#options;
     if (this.#isWhole) {
       this.#isWhole = false;
       this.#drop();
-      // What is given may be more than what is told of it.
+      // The hub's hosts have more properties than a report does.
       const all = Array.from(this.#options.hosts(), ({ name, identity, isLinked }) => ({ name, identity, isLinked }));
       return { shard, whole: true, hosts: all, removed: [], events: [] };
     }
     const hosts = [...this.#hosts];
     this.#hosts = new Map();
-    const events = this.#events.splice(0, this.#options.limits.told_events_max);
+    const events = this.#events.splice(0, this.#options.limits.report_events_max);
     for (const [, data] of events) this.#chars -= data.length;
     return {
       shard,
@@ -177,12 +178,12 @@ export class Teller implements LiveTeller {
     };
   }
 
-  async #deliver(told: Told): Promise<boolean> {
+  async #deliver(report: ChangeReport): Promise<boolean> {
     const { directory, limits } = this.#options;
     const outcome = await retry(
-      () => ask(directory, '/told', told),
+      () => ask(directory, '/changes', report),
       ({ ok }) => ok,
-      { tries_max: limits.told_tries_max, first_ms: limits.told_retry_ms, max_ms: Number.POSITIVE_INFINITY },
+      { tries_max: limits.report_tries_max, first_ms: limits.report_retry_ms, max_ms: Number.POSITIVE_INFINITY },
     );
     return outcome.ok;
   }
