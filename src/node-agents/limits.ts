@@ -138,3 +138,19 @@ export const LIMITS = {
   /** How long an acknowledgement may take before the batch is sent again, as often as that takes. */
   ack_timeout_ms: 15_000,
 } as const;
+
+export type AgentLimits = { readonly [Name in keyof typeof LIMITS]: number };
+
+/**
+ * The limits with some replaced.
+ *
+ * @throws RangeError naming the limit and its value, when it is not a positive whole number
+ */
+export function resolveLimits(changes: Partial<AgentLimits> = {}): AgentLimits {
+  for (const [name, value] of Object.entries(changes)) {
+    if (!Number.isSafeInteger(value) || value < 1) {
+      throw new RangeError(`limits.${name} must be a positive whole number, got ${value}`);
+    }
+  }
+  return { ...LIMITS, ...changes };
+}

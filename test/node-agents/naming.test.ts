@@ -3,7 +3,8 @@ import { uuidV7 } from '../../src/base/index.ts';
 import { LINK_PATH } from '../../src/contract/index.ts';
 import { linkUrl } from '../../src/link/dialling/index.ts';
 import { displayDuration } from '../../src/node-agents/config/settings.ts';
-import { hashUid, programLabel } from '../../src/node-agents/procs/identity.ts';
+import { programLabel } from '../../src/node-agents/procs/identity.ts';
+import { hashUid } from '../../src/node-agents/producer/hash-uid.ts';
 
 describe('the label of a command', () => {
   it.each([

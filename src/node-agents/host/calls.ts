@@ -1,33 +1,29 @@
 /**
- * Answering the gateway's calls. Each runs by itself, within the bounds of the link (link/calls/answerer.ts); nothing here
- * waits in the agent's way. The pid of a stack or profile is the one in the registry, never one that was sent (PS-1).
+ * Answering the gateway's calls. Each is passed on to the proc that it is about, and runs by itself, within the bounds of
+ * the link (link/calls/answerer.ts); nothing here waits in the agent's way.
  */
 import { failure, type Outcome, success } from '../../base/index.ts';
 import {
   ANSWER_MAX_CHARS,
   type CallRequest,
-  type ConfigDumpResult,
   type NodePayload,
   type NodeRef,
-  type PySpyFailed,
+  type ProcRef,
   parseNodeRef,
   procOf,
   refKey,
 } from '../../contract/index.ts';
 import { Answerer, type AnsweringLink } from '../../link/index.ts';
-import { HTTP_DUMP_OPTS, type PySpy, type PySpyDumpOpts } from '../inspect/pyspy/index.ts';
-import { LIMITS } from '../limits.ts';
-import { identify, type ProcessIdentity } from '../procfs/index.ts';
-import { isEnded, type ProcRecord } from '../procs/proc-record.ts';
-import type { ProcRegistry } from '../procs/registry.ts';
-import { type AgentInfo, actorOf, hostAgentNode, hostNode, procNode, serviceNode } from './node-view.ts';
+import type { AgentLimits } from '../limits.ts';
+import type { AnsweringProc } from '../procs/hosted-proc.ts';
 
-export interface CallOptions {
-  readonly agent: AgentInfo;
-  readonly registry: ProcRegistry;
-  readonly pyspy: PySpy;
-  readonly config: () => ConfigDumpResult;
+export interface CallsOptions {
+  /** The host's own node, by its reference as it is at the moment. */
+  readonly host: { readonly ref: NodeRef; readonly node: () => NodePayload };
+  /** The proc of a reference; undefined when the host has none. */
+  readonly findProc: (ref: ProcRef) => AnsweringProc | undefined;
   readonly link: AnsweringLink;
+  readonly limits: AgentLimits;
   /** Around each call. Default: nobody looks on. */
   readonly observe?: (request: CallRequest, work: () => Promise<Outcome<string>>) => Promise<Outcome<string>>;
   /** Is called with a call that is refused for want of room. Default: nobody wants to know. */
@@ -35,17 +31,18 @@ export interface CallOptions {
 }
 
 export class Calls {
-  readonly #options: CallOptions;
+  readonly #options: CallsOptions;
   readonly #answerer: Answerer;
 
-  constructor(options: CallOptions) {
+  constructor(options: CallsOptions) {
+    const { limits, link } = options;
     this.#options = options;
-    this.#answerer = new Answerer('the agent', options.link, {
-      calls_max: LIMITS.calls_max,
+    this.#answerer = new Answerer('the agent', link, {
+      calls_max: limits.calls_max,
       answer_max_chars: ANSWER_MAX_CHARS,
-      answers_max_chars: LIMITS.answers_max_chars,
-      unsent_max_bytes: LIMITS.answers_unsent_max_bytes,
-      drain_poll_ms: LIMITS.answers_drain_poll_ms,
+      answers_max_chars: limits.answers_max_chars,
+      unsent_max_bytes: limits.answers_unsent_max_bytes,
+      drain_poll_ms: limits.answers_drain_poll_ms,
     });
   }
 
@@ -75,76 +72,32 @@ export class Calls {
 
   /** Does what is asked; the value is JSON text, since a large dump is better never a value in this thread. */
   async #perform(request: CallRequest, signal: AbortSignal): Promise<Outcome<string>> {
-    const parsed = parseNodeRef(request.reference);
-    if (!parsed.ok) return failure('bad_request', `invalid reference '${request.reference}': ${parsed.error}`);
-    const ref = parsed.value;
-    if (request.method === 'introspect') return asText(this.#introspect(ref, request.reference));
-    const target = this.#target(ref, request.reference);
-    if (!target.ok) return target;
+    const { reference } = request;
+    const parsed = parseNodeRef(reference);
+    if (!parsed.ok) return failure('bad_request', `invalid reference '${reference}': ${parsed.error}`);
+    if (request.method === 'introspect') return asText(await this.#introspect(parsed.value, reference, signal));
+    const proc = parsed.value.kind === 'proc' ? this.#options.findProc(parsed.value) : undefined;
+    if (proc === undefined) return failure('not_found', `proc does not have a reachable handler (${reference})`);
     switch (request.method) {
       case 'config_dump':
-        return asText(success(this.#options.config()));
+        return asText(await proc.config(signal));
       case 'pyspy_dump':
-        if (target.value.identity === null) return asText(success({ Failed: noProcess(target.value.record) }));
-        return success(await this.#options.pyspy.dumpJson(target.value.identity, signal, dumpOpts(request.locals)));
+        return proc.stacks({ locals: request.locals ?? false }, signal);
       case 'pyspy_profile':
-        if (target.value.identity === null) {
-          const { stderr, exit_code } = noProcess(target.value.record);
-          return asText(success({ kind: 'exit_failure', exit_code, stderr }));
-        }
-        return asText(success(await this.#options.pyspy.profile(target.value.identity, request.opts, signal)));
+        return asText(await proc.profile(request.opts, signal));
     }
   }
 
   /** The node of a reference as it is at this moment. */
-  #introspect(ref: NodeRef, text: string): Outcome<NodePayload> {
-    const { agent, registry } = this.#options;
-    const key = refKey(ref);
-    if (key === refKey(agent.refs.host)) return success(hostNode(agent, registry.records()));
-    if (key === refKey(agent.refs.service)) return success(serviceNode(agent));
-    if (key === refKey(agent.refs.host_agent)) return success(hostAgentNode(agent));
-    if (ref.kind === 'proc') {
-      const record = registry.find(key);
-      if (record !== undefined) return success(procNode(agent, record));
-    }
-    if (ref.kind === 'actor') {
-      const record = registry.find(refKey(procOf(ref)));
-      const node = record === undefined ? null : actorOf(record, key);
-      if (node !== null) return success(node);
-    }
-    return failure('not_found', `child ${text} not found`);
+  async #introspect(ref: NodeRef, text: string, signal: AbortSignal): Promise<Outcome<NodePayload>> {
+    const { host, findProc } = this.#options;
+    if (refKey(ref) === refKey(host.ref)) return success(host.node());
+    const procRef = ref.kind === 'actor' ? procOf(ref) : ref;
+    const node = procRef.kind === 'proc' ? await findProc(procRef)?.node(ref, signal) : null;
+    return node ? success(node) : failure('not_found', `child ${text} not found`);
   }
-
-  /** The process behind a proc: its own, the agent's for the service proc, none when it has ended. */
-  #target(
-    ref: NodeRef,
-    text: string,
-  ): Outcome<{ readonly identity: ProcessIdentity | null; readonly record: ProcRecord | null }> {
-    const key = refKey(ref);
-    if (key === refKey(this.#options.agent.refs.service)) {
-      return success({ identity: identify(process.pid), record: null });
-    }
-    const record = this.#options.registry.find(key);
-    if (record === undefined) return failure('not_found', `proc does not have a reachable handler (${text})`);
-    return success({ identity: isEnded(record) ? null : record.identity, record });
-  }
-}
-
-function dumpOpts(locals = false): PySpyDumpOpts {
-  return { ...HTTP_DUMP_OPTS, locals };
 }
 
 function asText(outcome: Outcome<unknown>): Outcome<string> {
   return outcome.ok ? success(JSON.stringify(outcome.value)) : outcome;
-}
-
-function noProcess(record: ProcRecord | null): PySpyFailed {
-  const state = record?.state;
-  const how = state?.kind === 'failed' || state?.kind === 'stopped' ? `it has ended: ${state.reason}` : 'there is none';
-  return {
-    pid: record?.identity?.pid ?? 0,
-    binary: '',
-    exit_code: null,
-    stderr: `no process to look at: ${how}`,
-  };
 }

@@ -3,12 +3,17 @@
  * state goes out as `sync`, then every change as `delta`, all with one running number.
  */
 import type { AgentFrame, GatewayFrame, HelloFrame, NodePayload } from '../../contract/index.ts';
-import { type Connection, type DialTarget, keepDialling } from '../../link/dialling/index.ts';
+import { type Connection, type Dialler, type DialTarget, keepDialling } from '../../link/dialling/index.ts';
 import { AGENT_LINK } from '../../link/index.ts';
-import { LIMITS } from '../limits.ts';
+import type { AgentLimits } from '../limits.ts';
 
-export interface LinkOptions extends DialTarget {
+export interface GatewayLinkOptions extends DialTarget {
   readonly hello: HelloFrame;
+  readonly agent_limits: AgentLimits;
+}
+
+/** Whoever uses the link. */
+export interface LinkOwner {
   /** The nodes of the whole host, as they are now. */
   readonly state: () => NodePayload[];
   /** Is called when the link is open and synchronized. */
@@ -21,90 +26,98 @@ export interface LinkOptions extends DialTarget {
   readonly onFrame: (frame: GatewayFrame) => void;
 }
 
-export interface Link {
-  readonly isOpen: boolean;
-  /** How often the gateway wants to hear something, milliseconds; 0 without an open link. */
-  readonly heartbeat_ms: number;
-  /** Sends changed nodes, and references of nodes that are gone. Without an open link nothing is sent or kept. */
-  publish(nodes: readonly NodePayload[], removed: readonly string[]): void;
-  /** Sends a frame that is not part of the state; false when the link is not open. */
-  send(frame: AgentFrame): boolean;
-  /** Bytes that were sent and wait in the socket; 0 without an open link. */
-  readonly unsent_bytes: number;
-  /** Says `bye` and ends the link; settles when the loop is over. */
-  stop(reason: string): Promise<void>;
-}
+/** Until it is started, and whenever there is no connection, what is sent goes nowhere. */
+export class GatewayLink {
+  readonly #options: GatewayLinkOptions;
+  #dialler: Dialler<AgentFrame> | null = null;
+  #connection: Connection<AgentFrame, GatewayFrame> | null = null;
+  #seq = 0;
 
-export function startLink(options: LinkOptions): Link {
-  const { hello, onClosed, onFrame, onOpen, onTrouble, state, ...target } = options;
-  let connection: Connection<AgentFrame, GatewayFrame> | null = null;
-  let seq = 0;
-
-  const sync = (): void => {
-    const frames = chunk(state());
-    for (const [index, nodes] of frames.entries()) {
-      seq += 1;
-      connection?.send({ type: 'sync', seq, nodes, more: index < frames.length - 1 });
-    }
-  };
-
-  const dialler = keepDialling(
-    { ...target, grammar: AGENT_LINK, hello, query: { host: hello.host } },
-    {
-      onOpen(open) {
-        connection = open;
-        seq = 0;
-        open.listen((frame) => (frame.type === 'resync' ? sync() : onFrame(frame)));
-        sync();
-        onOpen();
-      },
-      onClosed() {
-        connection = null;
-        onClosed();
-      },
-      onTrouble,
-    },
-  );
-
-  return {
-    get isOpen() {
-      return connection !== null;
-    },
-    get heartbeat_ms() {
-      return connection?.heartbeat_ms ?? 0;
-    },
-    get unsent_bytes() {
-      return connection?.unsent_bytes ?? 0;
-    },
-    publish(nodes, removed) {
-      if (connection === null) return;
-      const rest = [...removed];
-      for (const part of chunk(nodes)) {
-        seq += 1;
-        connection.send({ type: 'delta', seq, nodes: part, removed: rest.splice(0, LIMITS.frame_removed_max) });
-      }
-      while (rest.length > 0) {
-        seq += 1;
-        connection.send({ type: 'delta', seq, nodes: [], removed: rest.splice(0, LIMITS.frame_removed_max) });
-      }
-    },
-    send: (frame) => connection?.send(frame) ?? false,
-    stop: (reason) => dialler.stop({ type: 'bye', reason }, reason),
-  };
-}
-
-/** Nodes in portions that fit into a frame; always at least one portion, so that an empty state is sent as well. */
-function chunk(nodes: readonly NodePayload[]): NodePayload[][] {
-  const portions: NodePayload[][] = [[]];
-  let size = 0;
-  for (const node of nodes) {
-    const chars = JSON.stringify(node).length;
-    if (size > 0 && size + chars > LIMITS.frame_nodes_chars) {
-      portions.push([]);
-      size = 0;
-    }
-    portions.at(-1)?.push(node);
-    size += chars;
+  constructor(options: GatewayLinkOptions) {
+    this.#options = options;
   }
-  return portions;
+
+  get isOpen(): boolean {
+    return this.#connection !== null;
+  }
+
+  /** How often the gateway wants to hear something, milliseconds; 0 without an open link. */
+  get heartbeat_ms(): number {
+    return this.#connection?.heartbeat_ms ?? 0;
+  }
+
+  /** Bytes that were sent and wait in the socket; 0 without an open link. */
+  get unsent_bytes(): number {
+    return this.#connection?.unsent_bytes ?? 0;
+  }
+
+  /** Dials from now on, until it is stopped. To be called once. */
+  start({ state, onOpen, onClosed, onTrouble, onFrame }: LinkOwner): void {
+    const { hello, agent_limits: _, ...target } = this.#options;
+    this.#dialler = keepDialling(
+      { ...target, grammar: AGENT_LINK, hello, query: { host: hello.host } },
+      {
+        onOpen: (connection) => {
+          this.#connection = connection;
+          this.#seq = 0;
+          connection.listen((frame) => (frame.type === 'resync' ? this.#sync(state()) : onFrame(frame)));
+          this.#sync(state());
+          onOpen();
+        },
+        onClosed: () => {
+          this.#connection = null;
+          onClosed();
+        },
+        onTrouble,
+      },
+    );
+  }
+
+  /** Sends changed nodes, and references of nodes that are gone. Without an open link nothing is sent or kept. */
+  publish(nodes: readonly NodePayload[], removed: readonly string[]): void {
+    if (this.#connection === null) return;
+    const { frame_removed_max } = this.#options.agent_limits;
+    const rest = [...removed];
+    for (const part of this.#chunk(nodes)) this.#delta(part, rest.splice(0, frame_removed_max));
+    while (rest.length > 0) this.#delta([], rest.splice(0, frame_removed_max));
+  }
+
+  /** Sends a frame that is not part of the state; false when the link is not open. */
+  send(frame: AgentFrame): boolean {
+    return this.#connection?.send(frame) ?? false;
+  }
+
+  /** Says `bye` and ends the link; settles when nothing is under way any more. */
+  async stop(reason: string): Promise<void> {
+    await this.#dialler?.stop({ type: 'bye', reason }, reason);
+  }
+
+  #sync(state: readonly NodePayload[]): void {
+    const portions = this.#chunk(state);
+    for (const [index, nodes] of portions.entries()) {
+      this.#seq += 1;
+      this.#connection?.send({ type: 'sync', seq: this.#seq, nodes, more: index < portions.length - 1 });
+    }
+  }
+
+  #delta(nodes: NodePayload[], removed: string[]): void {
+    this.#seq += 1;
+    this.#connection?.send({ type: 'delta', seq: this.#seq, nodes, removed });
+  }
+
+  /** Nodes in portions that fit into a frame; always at least one portion, so that an empty state is sent as well. */
+  #chunk(nodes: readonly NodePayload[]): NodePayload[][] {
+    const portions: NodePayload[][] = [[]];
+    let size = 0;
+    for (const node of nodes) {
+      const chars = JSON.stringify(node).length;
+      if (size > 0 && size + chars > this.#options.agent_limits.frame_nodes_chars) {
+        portions.push([]);
+        size = 0;
+      }
+      portions.at(-1)?.push(node);
+      size += chars;
+    }
+    return portions;
+  }
 }

@@ -2,6 +2,7 @@
 
 import type { LogLevel } from '../../base/index.ts';
 import { HostName, parseSafely } from '../../contract/index.ts';
+import type { AgentLimits } from '../limits.ts';
 import type { OutputStream } from '../processes/output-tail.ts';
 import type { ProcSpec } from '../procs/proc-spec.ts';
 import type { MetricsAddress } from '../report/metrics-server.ts';
@@ -38,6 +39,8 @@ export interface HostAgentOptions {
   readonly metrics_listen?: MetricsAddress;
   /** Environment of the agent, default `process.env`. */
   readonly env?: NodeJS.ProcessEnv;
+  /** Replaces single limits. */
+  readonly limits?: Partial<AgentLimits>;
   readonly log: (level: LogLevel, message: string) => void;
   /** Each line that a command writes. */
   readonly onOutput?: (name: string, stream: OutputStream, line: string) => void;

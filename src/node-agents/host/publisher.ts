@@ -1,76 +1,78 @@
 /** Gathers changes of procs for a moment and sends them as one frame, so that a burst of them costs one. */
-import { type NodePayload, renderRef } from '../../contract/index.ts';
-import { LIMITS } from '../limits.ts';
-import type { ProcRecord } from '../procs/proc-record.ts';
-import { type AgentInfo, hostAgentNode, hostNode, nodesOf, procNode, serviceNode } from './node-view.ts';
+import type { NodePayload } from '../../contract/index.ts';
+import type { AgentLimits } from '../limits.ts';
+import type { HostedProc } from '../procs/hosted-proc.ts';
+import type { ProcRegistry } from '../procs/registry.ts';
+import type { HostNodes } from './host-nodes.ts';
 
-export type Publish = (nodes: readonly NodePayload[], removed: readonly string[]) => void;
+/** An open link or none, as far as publishing needs it. */
+export interface PublishingLink {
+  /** How often the gateway wants to hear something, milliseconds; 0 without an open link. */
+  readonly heartbeat_ms: number;
+  publish(nodes: readonly NodePayload[], removed: readonly string[]): void;
+}
 
 export class Publisher {
-  readonly #agent: AgentInfo;
-  readonly #records: () => ProcRecord[];
-  readonly #publish: Publish;
-  readonly #changed = new Set<ProcRecord>();
-  readonly #removed = new Set<ProcRecord>();
+  readonly #nodes: HostNodes;
+  readonly #link: PublishingLink;
+  readonly #limits: AgentLimits;
+  readonly #changed = new Set<HostedProc>();
+  readonly #removed = new Set<HostedProc>();
   #hostChanged = false;
   #timer: NodeJS.Timeout | null = null;
+  #memory_sent_ms = 0;
 
-  constructor(agent: AgentInfo, records: () => ProcRecord[], publish: Publish) {
-    this.#agent = agent;
-    this.#records = records;
-    this.#publish = publish;
+  /** From here on, what changes in the registry goes to the link. */
+  constructor(nodes: HostNodes, registry: ProcRegistry, link: PublishingLink, limits: AgentLimits) {
+    this.#nodes = nodes;
+    this.#link = link;
+    this.#limits = limits;
+    registry.listen({
+      added: (proc) => {
+        this.#hostChanged = true;
+        this.#gather(proc);
+      },
+      changed: (proc) => this.#gather(proc),
+      removed: (proc) => {
+        this.#hostChanged = true;
+        this.#changed.delete(proc);
+        this.#removed.add(proc);
+        this.#schedule();
+      },
+    });
   }
 
-  /** Every node of the host, as they are now. */
-  state(): NodePayload[] {
-    const records = this.#records();
-    return [
-      hostNode(this.#agent, records),
-      serviceNode(this.#agent),
-      hostAgentNode(this.#agent),
-      ...records.flatMap((record) => nodesOf(this.#agent, record)),
-    ];
-  }
-
-  added(record: ProcRecord): void {
-    this.#hostChanged = true;
-    this.changed(record);
-  }
-
-  changed(record: ProcRecord): void {
-    this.#changed.add(record);
-    this.#schedule();
-  }
-
-  removed(record: ProcRecord): void {
-    this.#hostChanged = true;
-    this.#changed.delete(record);
-    this.#removed.add(record);
-    this.#schedule();
-  }
-
-  /** Sends the host and the procs that live, for their memory, which changes without an event. */
-  refreshMemory(live: readonly ProcRecord[]): void {
-    const procs = live.map((record) => procNode(this.#agent, record));
-    this.#publish([hostNode(this.#agent, this.#records()), serviceNode(this.#agent), ...procs], []);
+  /** Sends the memory of the host and its procs; not more often than the gateway wants to hear something. */
+  refreshMemory(): void {
+    const now_ms = performance.now();
+    // For a gateway that sleeps between frames, each costs.
+    const next_ms = this.#memory_sent_ms + this.#link.heartbeat_ms - this.#limits.memory_interval_ms / 2;
+    if (now_ms < next_ms) return;
+    this.#memory_sent_ms = now_ms;
+    this.#link.publish(this.#nodes.withMemory(), []);
   }
 
   close(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
   }
 
+  #gather(proc: HostedProc): void {
+    this.#changed.add(proc);
+    this.#schedule();
+  }
+
   #schedule(): void {
-    this.#timer ??= setTimeout(() => this.#flush(), LIMITS.publish_delay_ms);
+    this.#timer ??= setTimeout(() => this.#flush(), this.#limits.publish_delay_ms);
   }
 
   #flush(): void {
     this.#timer = null;
-    const nodes = [...this.#changed].flatMap((record) => nodesOf(this.#agent, record));
-    if (this.#hostChanged) nodes.push(hostNode(this.#agent, this.#records()));
-    const removed = [...this.#removed].flatMap(({ refs }) => [refs.proc, refs.proc_agent, refs.command].map(renderRef));
+    const nodes = [...this.#changed].flatMap((proc) => proc.pushedNodes());
+    if (this.#hostChanged) nodes.push(this.#nodes.host());
+    const removed = [...this.#removed].flatMap((proc) => proc.references());
     this.#changed.clear();
     this.#removed.clear();
     this.#hostChanged = false;
-    this.#publish(nodes, removed);
+    this.#link.publish(nodes, removed);
   }
 }

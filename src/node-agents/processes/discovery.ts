@@ -7,54 +7,62 @@
  * shown when it has been there for two looks, so that what comes and goes at once makes no procs. A
  * process that daemonized away from a command is still recognized by the marker in its environment.
  */
-
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { uuidV7 } from '../../base/index.ts';
-import { LIMITS } from '../limits.ts';
+import type { AgentLimits } from '../limits.ts';
 import {
-  bootId,
   hasEnvironmentMarker,
   identityKey,
   isAlive,
-  isRunning,
   type ProcessIdentity,
   type ProcessStat,
   readCommandLine,
-  readRanks,
-  redactCommandLine,
   scanProcesses,
-  startTimeMs,
 } from '../procfs/index.ts';
-import { hashUid, procRefs, programLabel } from '../procs/identity.ts';
-import { type ProcOrigin, type ProcRecord, UNKNOWN_EXIT } from '../procs/proc-record.ts';
-import type { ProcRegistry } from '../procs/registry.ts';
 import { RUN_MARKER } from './guardian.ts';
 
+export interface FoundProcess {
+  readonly stat: ProcessStat;
+  /** Whether it was looked for, or is below a process that is known. */
+  readonly origin: 'watched' | 'child';
+  /** The nearest ancestor that is known; null when there is none. */
+  readonly ancestor: ProcessIdentity | null;
+}
+
+/** The processes that the host shows already, and who takes further ones. */
+export interface KnownProcesses {
+  has(identity: ProcessIdentity): boolean;
+  /** How many more may be shown now. */
+  room(): number;
+  /** @returns false when there is nothing to show: the process has no command line, or has ended */
+  add(found: FoundProcess): boolean;
+  /** Counts a process for which there is no room. */
+  refuse(): void;
+}
+
 export interface DiscoveryOptions {
-  readonly host_name: string;
   /** The run marker's value in the environment of what this agent started. */
   readonly run: string;
   /** A process is watched when one of these matches its command line, its arguments joined by spaces. */
   readonly watch: readonly RegExp[];
   /** Single processes to watch; what gets the pid of one of them later is not watched. */
   readonly processes: readonly ProcessIdentity[];
+  readonly limits: AgentLimits;
 }
 
-const ENDED_UNSEEN = 'process ended (meshscope did not start it, so its exit status is not known)';
 /** In so many looks a process that has its name newly is judged; after them its command line is not read again. */
 const NEW_LOOKS = 2;
 const OWN_COMMAND = /(^|\/)(meshscope|meshscope\.mjs|cli\/main\.(ts|js))$/;
 
 export class Discovery {
-  readonly #registry: ProcRegistry;
+  readonly #known: KnownProcesses;
   readonly #options: DiscoveryOptions;
   readonly #single: ReadonlySet<string>;
   /** Processes seen in the last look, by identity, with the name under which they were judged and in how many looks. */
   #seen = new Map<string, { readonly comm: string; readonly looks: number }>();
   #scanning = false;
 
-  constructor(registry: ProcRegistry, options: DiscoveryOptions) {
-    this.#registry = registry;
+  constructor(known: KnownProcesses, options: DiscoveryOptions) {
+    this.#known = known;
     this.#options = options;
     this.#single = new Set(options.processes.map(identityKey));
   }
@@ -72,19 +80,10 @@ export class Discovery {
     }
   }
 
-  /** Ends the procs whose processes are gone. Those that the agent started tell of their end themselves. */
-  checkLiveness(): void {
-    for (const record of this.#registry.live()) {
-      if (record.origin === 'started' || record.identity === null || isRunning(record.identity)) continue;
-      const ended_at_ms = Date.now();
-      this.#registry.move(record, { kind: 'stopped', reason: ENDED_UNSEEN, ended_at_ms, exit: UNKNOWN_EXIT });
-    }
-  }
-
   async #judge(processes: ReadonlyMap<number, ProcessStat>): Promise<void> {
     const ours = ancestorsOf(process.pid, processes);
     const seen = new Map<string, { readonly comm: string; readonly looks: number }>();
-    let room = LIMITS.procs_max - this.#registry.live().length;
+    let room = this.#known.room();
     // Parents have mostly smaller pids than their children, so that a parent is a proc before its child is looked at.
     for (const stat of processes.values()) {
       const key = identityKey(stat);
@@ -93,34 +92,38 @@ export class Discovery {
       const looks = before?.comm === stat.comm ? before.looks + 1 : 1;
       seen.set(key, { comm: stat.comm, looks });
       // What the agent itself started becomes a proc where it is started, or is a tool of the agent's.
-      if (stat.ppid === process.pid || ours.has(stat.pid) || this.#registry.findLive(stat) !== undefined) continue;
-      const parent = this.#parentOf(stat, processes);
+      if (stat.ppid === process.pid || ours.has(stat.pid) || this.#known.has(stat)) continue;
+      const ancestor = this.#ancestorOf(stat, processes);
       const isNew = looks <= NEW_LOOKS;
-      const origin = this.#originOf(stat, isNew, before !== undefined, parent);
+      const origin = this.#originOf(stat, isNew, before !== undefined, ancestor);
       if (origin === null) continue;
       if (room <= 0) {
-        this.#registry.refuse();
-      } else if (this.#add(stat, origin, parent)) {
+        this.#known.refuse();
+      } else if (this.#known.add({ stat, origin, ancestor })) {
         room -= 1;
         // A job may start thousands at once, and each costs a few readings of procfs.
-        if (room % LIMITS.discovery_slice_procs === 0) await nextTurn();
+        if (room % this.#options.limits.discovery_slice_procs === 0) await nextTurn();
       }
     }
     this.#seen = seen;
   }
 
   /** How the process would be shown; null when it is none of ours. */
-  #originOf(stat: ProcessStat, isNew: boolean, wasThere: boolean, parent: ProcRecord | null): ProcOrigin | null {
+  #originOf(
+    stat: ProcessStat,
+    isNew: boolean,
+    wasThere: boolean,
+    ancestor: ProcessIdentity | null,
+  ): FoundProcess['origin'] | null {
     if (isNew && this.#isWatched(stat)) return 'watched';
-    return wasThere && (parent !== null || this.#isStray(stat, isNew)) ? 'child' : null;
+    return wasThere && (ancestor !== null || this.#isStray(stat, isNew)) ? 'child' : null;
   }
 
-  /** The nearest ancestor that is a proc. */
-  #parentOf(stat: ProcessStat, processes: ReadonlyMap<number, ProcessStat>): ProcRecord | null {
+  /** The nearest ancestor that is known. */
+  #ancestorOf(stat: ProcessStat, processes: ReadonlyMap<number, ProcessStat>): ProcessIdentity | null {
     let ancestor = processes.get(stat.ppid);
     for (let depth = 0; ancestor !== undefined && depth < processes.size; depth += 1) {
-      const record = this.#registry.findLive(ancestor);
-      if (record !== undefined) return record;
+      if (this.#known.has(ancestor)) return ancestor;
       ancestor = processes.get(ancestor.ppid);
     }
     return null;
@@ -138,31 +141,6 @@ export class Discovery {
   /** A process that left its parent but carries this run's marker. It is not asked at every look: reading is not free. */
   #isStray(stat: ProcessStat, isNew: boolean): boolean {
     return isNew && stat.ppid <= 1 && hasEnvironmentMarker(stat.pid, RUN_MARKER, this.#options.run);
-  }
-
-  /** False when there is nothing to show: the process has no command line, or has ended. */
-  #add(stat: ProcessStat, origin: ProcOrigin, parent: ProcRecord | null): boolean {
-    const command = readCommandLine(stat.pid);
-    const ranks = readRanks(stat.pid);
-    // What was read under a pid is the process's own only if it still has it.
-    if (command === null || command.length === 0 || !isRunning(stat)) return false;
-    const program = programLabel(command);
-    const name = `${program.slice(0, 48)}-${stat.pid}`;
-    const number = hashUid('process', bootId() ?? '', stat.pid, stat.start_ticks);
-    return this.#registry.add({
-      refs: procRefs(this.#options.host_name, name, program, number),
-      name,
-      origin,
-      identity: { pid: stat.pid, start_ticks: stat.start_ticks },
-      command: redactCommandLine(command),
-      parent_pid: stat.ppid,
-      parent,
-      ...ranks,
-      started_at_ms: startTimeMs(stat.start_ticks) ?? Date.now(),
-      instance_ids: { proc_agent: uuidV7(), command: uuidV7() },
-      output: null,
-      state: { kind: 'running' },
-    });
   }
 }
 

@@ -1,29 +1,20 @@
-/** The commands that an agent was asked to run: starting their copies, following them to their end, stopping them. */
+/** The commands that an agent was asked to run: each copy of each spec becomes a proc. */
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { uuidV7 } from '../../base/index.ts';
-import { LIMITS } from '../limits.ts';
+import type { AgentLimits } from '../limits.ts';
 import { type Guardian, RUN_MARKER } from '../processes/guardian.ts';
-import { type Launched, launch } from '../processes/launcher.ts';
+import { launch } from '../processes/launcher.ts';
 import { createOutputTail, type OutputStream } from '../processes/output-tail.ts';
-import {
-  bootId,
-  identify,
-  isAlive,
-  isRunning,
-  type ProcessIdentity,
-  type ProcessStat,
-  redactCommandLine,
-  scanProcesses,
-  startTimeMs,
-} from '../procfs/index.ts';
-import { hashUid, procRefs, programLabel } from './identity.ts';
-import { type ProcRecord, stateForExit, UNKNOWN_EXIT } from './proc-record.ts';
+import { bootId, identify, redactCommandLine, startTimeMs } from '../procfs/index.ts';
+import { hashUid } from '../producer/hash-uid.ts';
+import { CommandProc } from './command-proc.ts';
+import { procRefs, programLabel } from './identity.ts';
 import type { ProcSpec } from './proc-spec.ts';
+import type { ProcHost } from './process-proc.ts';
+import { type GroupPlace, ProcGroup } from './process-rows.ts';
 import type { ProcRegistry } from './registry.ts';
 
 export interface CommandsOptions {
-  readonly host_name: string;
+  /** This run of the agent. */
   readonly run: string;
   /** Folder that relative `cwd`s start from. */
   readonly base_dir: string;
@@ -31,23 +22,19 @@ export interface CommandsOptions {
   /** Variables of the agent's own that must not reach a command: its access to the gateway. */
   readonly withheld_env: readonly string[];
   readonly onOutput: (name: string, stream: OutputStream, line: string) => void;
-  readonly onEnd: (record: ProcRecord) => void;
-}
-
-interface Running {
-  readonly record: ProcRecord;
-  readonly process: Launched;
+  /** Is called when a command has ended, or could not be started. */
+  readonly onEnd: (proc: CommandProc) => void;
 }
 
 export class Commands {
+  readonly #host: ProcHost;
   readonly #options: CommandsOptions;
   readonly #registry: ProcRegistry;
   readonly #guardian: Guardian;
-  readonly #running = new Set<Running>();
-  #stopping = false;
-  #hurried = false;
+  #isClosed = false;
 
-  constructor(options: CommandsOptions, registry: ProcRegistry, guardian: Guardian) {
+  constructor(host: ProcHost, options: CommandsOptions, registry: ProcRegistry, guardian: Guardian) {
+    this.#host = host;
     this.#options = options;
     this.#registry = registry;
     this.#guardian = guardian;
@@ -55,48 +42,24 @@ export class Commands {
 
   /** Starts every copy of a spec. A copy that cannot be started becomes a failed proc that says why. */
   async start(spec: ProcSpec): Promise<void> {
-    for (let rank = 0; rank < spec.procs && !this.#stopping; rank += 1) await this.#startCopy(spec, rank);
+    const group = new ProcGroup(this.#host.name, spec.name, spec.procs);
+    for (let rank = 0; rank < spec.procs && !this.#isClosed; rank += 1) await this.#startCopy(spec, { group, rank });
   }
 
-  /**
-   * Ends all commands: TERM, then KILL after `grace_ms`. Settles when all have ended, and with them what they started in
-   * their groups: a shell dies of TERM at once, and the program it runs has the whole grace all the same.
-   */
-  async stop(grace_ms: number): Promise<void> {
-    this.#stopping = true;
-    const deadline_ms = performance.now() + grace_ms;
-    const running = [...this.#running];
-    const groups = new Set(running.map(({ process }) => process.pid));
-    const family = await descendantsOf(groups);
-    await Promise.all(
-      running.map(({ record, process }) => {
-        this.#registry.move(record, { kind: 'stopping' });
-        return process.terminate(grace_ms);
-      }),
-    );
-    while (!this.#hurried && performance.now() < deadline_ms && (await isAnyLeft(groups))) {
-      await sleep(LIMITS.group_poll_ms);
-    }
-    // What left its group and cleared its environment, as sudo does, is out of the guardian's sight.
-    for (const descendant of family) killProcess(descendant);
+  /** Starts no more. */
+  close(): void {
+    this.#isClosed = true;
   }
 
-  /** Ends all commands at once. */
-  kill(): void {
-    this.#stopping = true;
-    this.#hurried = true;
-    for (const { process } of this.#running) process.kill();
-  }
-
-  async #startCopy(spec: ProcSpec, rank: number): Promise<void> {
-    const { host_name } = this.#options;
-    const name = spec.procs === 1 ? spec.name : `${spec.name}-${rank}`;
-    const program = programLabel(spec.command);
-    const output = createOutputTail((stream, line) => this.#options.onOutput(name, stream, line));
-    const env = this.#environment(spec, rank);
-    const cwd = path.resolve(this.#options.base_dir, spec.cwd ?? '.');
+  async #startCopy(spec: ProcSpec, place: GroupPlace): Promise<void> {
+    const { name: hostName, limits } = this.#host;
+    const { base_dir, run, onEnd, onOutput } = this.#options;
+    const name = spec.procs === 1 ? spec.name : `${spec.name}-${place.rank}`;
+    const output = createOutputTail((stream, line) => onOutput(name, stream, line));
+    const cwd = path.resolve(base_dir, spec.cwd ?? '.');
+    const env = this.#environment(spec, place.rank);
     const launched = await launch({ command: spec.command, cwd, env, output }, this.#guardian);
-    if (this.#stopping) {
+    if (this.#isClosed) {
       // Asked to stop meanwhile: the command itself has not run yet, and does not now.
       if (launched.ok) launched.value.kill();
       return;
@@ -104,45 +67,29 @@ export class Commands {
     const identity = launched.ok ? identify(launched.value.pid) : null;
     const number =
       identity === null
-        ? hashUid('unstarted', this.#options.run, name)
+        ? hashUid('unstarted', run, name)
         : hashUid('process', bootId() ?? '', identity.pid, identity.start_ticks);
-    const record: ProcRecord = {
-      refs: procRefs(host_name, name, program, number),
+    const rank = spec.procs === 1 ? null : place.rank;
+    const facts = {
+      refs: procRefs(hostName, name, programLabel(spec.command), number),
       name,
       origin: 'started',
       identity,
       command: redactCommandLine(spec.command),
       parent_pid: process.pid,
       parent: null,
-      rank: spec.procs === 1 ? null : rank,
-      local_rank: spec.procs === 1 ? null : rank,
+      rank,
+      local_rank: rank,
       started_at_ms: (identity === null ? null : startTimeMs(identity.start_ticks)) ?? Date.now(),
-      instance_ids: { proc_agent: uuidV7(), command: uuidV7() },
       output,
-      state: launched.ok
-        ? { kind: 'starting' }
-        : { kind: 'failed', reason: cutReason(launched.failure.message), ended_at_ms: Date.now(), exit: UNKNOWN_EXIT },
-    };
-    if (!this.#registry.add(record)) {
-      if (launched.ok) launched.value.kill();
-      return;
-    }
-    if (!launched.ok) return this.#options.onEnd(record);
-    await this.#follow({ record, process: launched.value });
-  }
-
-  async #follow(running: Running): Promise<void> {
-    const { record, process } = running;
-    this.#running.add(running);
-    process.exited.then((exit) => {
-      this.#running.delete(running);
-      this.#registry.move(record, stateForExit(exit, Date.now(), this.#stopping));
-      this.#options.onEnd(record);
-    });
-    // Output that a grandchild kept back may still change what the failure shows.
-    process.drained.then(() => this.#registry.touch(record));
-    await process.run();
-    if (record.state.kind === 'starting') this.#registry.move(record, { kind: 'running' });
+    } as const;
+    const start = launched.ok ? launched.value : { reason: cutReason(launched.failure.message, limits) };
+    const proc = new CommandProc(this.#host, facts, place, start);
+    if (!this.#registry.add(proc)) return proc.kill();
+    if (!launched.ok) return onEnd(proc);
+    const running = proc.run();
+    launched.value.exited.then(() => onEnd(proc));
+    await running;
   }
 
   #environment(spec: ProcSpec, rank: number): Record<string, string> {
@@ -160,37 +107,6 @@ export class Commands {
   }
 }
 
-/** Everything below the given processes, as it is now. */
-async function descendantsOf(roots: ReadonlySet<number>): Promise<ProcessIdentity[]> {
-  const children = new Map<number, ProcessStat[]>();
-  for await (const stat of scanProcesses()) children.set(stat.ppid, [...(children.get(stat.ppid) ?? []), stat]);
-  const found: ProcessIdentity[] = [];
-  const next = [...roots];
-  for (let pid = next.pop(); pid !== undefined; pid = next.pop()) {
-    for (const child of children.get(pid) ?? []) {
-      found.push(child);
-      next.push(child.pid);
-    }
-    children.delete(pid);
-  }
-  return found;
-}
-
-/** Whether a process of one of these groups is still there; a zombie is not. */
-async function isAnyLeft(groups: ReadonlySet<number>): Promise<boolean> {
-  for await (const stat of scanProcesses()) if (groups.has(stat.pgrp) && isAlive(stat)) return true;
-  return false;
-}
-
-function killProcess(identity: ProcessIdentity): void {
-  if (!isRunning(identity)) return;
-  try {
-    process.kill(identity.pid, 'SIGKILL');
-  } catch {
-    // It ended at this moment, or is another user's.
-  }
-}
-
-function cutReason(reason: string): string {
-  return reason.length <= LIMITS.reason_max_chars ? reason : `${reason.slice(0, LIMITS.reason_max_chars - 1)}…`;
+function cutReason(reason: string, { reason_max_chars }: AgentLimits): string {
+  return reason.length <= reason_max_chars ? reason : `${reason.slice(0, reason_max_chars - 1)}…`;
 }

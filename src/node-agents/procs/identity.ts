@@ -1,5 +1,4 @@
 /** How things on a host get their names: uids from what a process is, labels from what it runs. */
-import { createHash } from 'node:crypto';
 import path from 'node:path';
 import {
   type ActorRef,
@@ -10,12 +9,7 @@ import {
   stripLabel,
   type Uid,
 } from '../../contract/index.ts';
-
-/** The first 64 bits of a SHA-256 over the parts: stable over runs, and different for different things. */
-export function hashUid(...parts: readonly (string | number)[]): bigint {
-  const digest = createHash('sha256').update(parts.join('\0')).digest();
-  return digest.readBigUInt64BE(0);
-}
+import { hashUid } from '../producer/hash-uid.ts';
 
 const SERVICE: Uid = { kind: 'singleton', label: 'service' };
 const HOST_AGENT: Uid = { kind: 'singleton', label: 'host_agent' };

@@ -1,79 +1,88 @@
-/** The procs of a host, by identity. Every change is told to one listener; ended procs are kept within a bound. */
-import { refKey } from '../../contract/index.ts';
-import { LIMITS } from '../limits.ts';
+/** The procs of a host, by identity. Its listeners hear of every change; ended procs are kept within a bound. */
+import { type ProcRef, refKey } from '../../contract/index.ts';
+import type { AgentLimits } from '../limits.ts';
 import type { ProcessIdentity } from '../procfs/index.ts';
-import { endedAtMs, isEnded, type ProcRecord, type ProcState } from './proc-record.ts';
+import type { HostedProc } from './hosted-proc.ts';
+import { endOf } from './lifecycle.ts';
 
 export interface RegistryListener {
-  added(record: ProcRecord): void;
-  changed(record: ProcRecord): void;
-  removed(record: ProcRecord): void;
-  /** Told of a process that is not shown, with the number of those until now. */
-  refused(count: number): void;
+  added?(proc: HostedProc): void;
+  changed?(proc: HostedProc): void;
+  removed?(proc: HostedProc): void;
+  /** Is called with a process that is not shown, and the number of those until now. */
+  refused?(count: number): void;
 }
 
 export class ProcRegistry {
-  readonly #listener: RegistryListener;
-  readonly #byKey = new Map<string, ProcRecord>();
-  readonly #byPid = new Map<number, ProcRecord>();
+  readonly #limits: AgentLimits;
+  readonly #listeners: RegistryListener[] = [];
+  readonly #byKey = new Map<string, HostedProc>();
+  readonly #byPid = new Map<number, HostedProc>();
+  #added = 0;
   #refused = 0;
 
-  constructor(listener: RegistryListener) {
-    this.#listener = listener;
+  constructor(limits: AgentLimits) {
+    this.#limits = limits;
+  }
+
+  /** From now on the listener hears of changes, after those who listen already. */
+  listen(listener: RegistryListener): void {
+    this.#listeners.push(listener);
   }
 
   /** In the order in which the procs became known. */
-  records(): ProcRecord[] {
+  procs(): HostedProc[] {
     return [...this.#byKey.values()];
   }
 
-  live(): ProcRecord[] {
-    return this.records().filter((record) => !isEnded(record));
+  live(): HostedProc[] {
+    return this.procs().filter((proc) => !isEnded(proc));
   }
 
-  find(key: string): ProcRecord | undefined {
-    return this.#byKey.get(key);
+  /** Procs that were added until now, those included that were dropped since. */
+  get addedCount(): number {
+    return this.#added;
+  }
+
+  find(ref: ProcRef): HostedProc | undefined {
+    return this.#byKey.get(refKey(ref));
   }
 
   /** The live proc of a process. A process that got the pid of an earlier one is not that one's proc. */
-  findLive(identity: ProcessIdentity): ProcRecord | undefined {
-    const record = this.#byPid.get(identity.pid);
-    return record?.identity?.start_ticks === identity.start_ticks ? record : undefined;
+  findLive(identity: ProcessIdentity): HostedProc | undefined {
+    const proc = this.#byPid.get(identity.pid);
+    return proc?.identity?.start_ticks === identity.start_ticks ? proc : undefined;
   }
 
   /** True when the proc is shown; false when the host shows as many as it may. */
-  add(record: ProcRecord): boolean {
-    if (this.#byKey.size >= LIMITS.procs_max) this.#evict(LIMITS.procs_max - 1);
-    if (this.#byKey.size >= LIMITS.procs_max) {
+  add(proc: HostedProc): boolean {
+    const { procs_max } = this.#limits;
+    if (this.#byKey.size >= procs_max) this.#evict(procs_max - 1);
+    if (this.#byKey.size >= procs_max) {
       this.refuse();
       return false;
     }
-    this.#byKey.set(refKey(record.refs.proc), record);
-    if (record.identity !== null && !isEnded(record)) this.#byPid.set(record.identity.pid, record);
-    this.#listener.added(record);
+    this.#added += 1;
+    this.#byKey.set(refKey(proc.ref), proc);
+    if (proc.identity !== null && !isEnded(proc)) this.#byPid.set(proc.identity.pid, proc);
+    for (const listener of this.#listeners) listener.added?.(proc);
+    proc.onChange(() => this.#procChanged(proc));
     return true;
-  }
-
-  /** Moves a proc to another state; a proc that has ended stays as it ended (FI-2). */
-  move(record: ProcRecord, state: ProcState): void {
-    if (isEnded(record)) return;
-    record.state = state;
-    const pid = record.identity?.pid ?? 0;
-    // The pid may be that of another proc by now.
-    if (isEnded(record) && this.#byPid.get(pid) === record) this.#byPid.delete(pid);
-    this.#listener.changed(record);
-    if (isEnded(record)) this.#evict(LIMITS.procs_max);
-  }
-
-  /** Tells the listener of a change that is not a change of state, such as output that came late. */
-  touch(record: ProcRecord): void {
-    if (this.#byKey.has(refKey(record.refs.proc))) this.#listener.changed(record);
   }
 
   /** Counts a process that is not shown because the host shows as many as it may. */
   refuse(): void {
     this.#refused += 1;
-    this.#listener.refused(this.#refused);
+    for (const listener of this.#listeners) listener.refused?.(this.#refused);
+  }
+
+  #procChanged(proc: HostedProc): void {
+    if (this.#byKey.get(refKey(proc.ref)) !== proc) return;
+    const pid = proc.identity?.pid ?? 0;
+    // The pid may be that of another proc by now.
+    if (isEnded(proc) && this.#byPid.get(pid) === proc) this.#byPid.delete(pid);
+    for (const listener of this.#listeners) listener.changed?.(proc);
+    if (isEnded(proc)) this.#evict(this.#limits.procs_max);
   }
 
   /**
@@ -81,16 +90,24 @@ export class ProcRegistry {
    * so that the earliest failures, which are nearest to the cause, stay longest.
    */
   #evict(procsMax: number): void {
-    const ended = this.records().filter(isEnded);
-    const surplus = Math.max(ended.length - LIMITS.ended_procs_max, this.#byKey.size - procsMax);
+    const ended = this.procs().filter(isEnded);
+    const surplus = Math.max(ended.length - this.#limits.ended_procs_max, this.#byKey.size - procsMax);
     if (surplus <= 0) return;
-    const stopped = ended.filter((record) => record.state.kind === 'stopped');
-    const failed = ended.filter((record) => record.state.kind === 'failed');
-    stopped.sort((a, b) => (endedAtMs(a) ?? 0) - (endedAtMs(b) ?? 0));
-    failed.sort((a, b) => (endedAtMs(b) ?? 0) - (endedAtMs(a) ?? 0));
-    for (const record of [...stopped, ...failed].slice(0, surplus)) {
-      this.#byKey.delete(refKey(record.refs.proc));
-      this.#listener.removed(record);
+    const stopped = ended.filter(({ state }) => state.kind === 'stopped');
+    const failed = ended.filter(({ state }) => state.kind === 'failed');
+    stopped.sort((a, b) => endedAtMs(a) - endedAtMs(b));
+    failed.sort((a, b) => endedAtMs(b) - endedAtMs(a));
+    for (const proc of [...stopped, ...failed].slice(0, surplus)) {
+      this.#byKey.delete(refKey(proc.ref));
+      for (const listener of this.#listeners) listener.removed?.(proc);
     }
   }
+}
+
+function isEnded({ state }: HostedProc): boolean {
+  return endOf(state) !== null;
+}
+
+function endedAtMs({ state }: HostedProc): number {
+  return endOf(state)?.ended_at_ms ?? 0;
 }

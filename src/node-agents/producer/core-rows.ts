@@ -7,7 +7,7 @@
  * number does: they are bigints until they are columns.
  */
 import type { Cell } from '../../base/index.ts';
-import { hashUid } from '../procs/identity.ts';
+import { hashUid } from './hash-uid.ts';
 
 /** Takes a row of a table, its values in the order of the columns. Never blocks, never throws. */
 export type Emit = (table: string, row: readonly Cell[]) => void;
@@ -118,6 +118,18 @@ export class CoreRows {
     const told = TERMINAL.has(after) || after === 'Stopping' ? reason : null;
     this.#emit('actor_status_events', [this.#eventId('status', actor_id), now_us, actor_id, after, told]);
     return after;
+  }
+
+  /** An actor that has started and waits to be asked. @returns its status */
+  idleActor(actor: Omit<ActorRow, 'display_name'>): ActorStatus {
+    const id = this.actor({ ...actor, display_name: null });
+    const created = this.actorStatus(id, null, 'Created');
+    return this.actorStatus(id, this.actorStatus(id, created, 'Initializing'), 'Idle');
+  }
+
+  /** The end of an actor that had no failure of its own. @returns its status */
+  actorEnd(actor_id: bigint, before: ActorStatus, reason: string): ActorStatus {
+    return this.actorStatus(actor_id, this.actorStatus(actor_id, before, 'Stopping'), 'Stopped', reason);
   }
 
   /** A send to a mesh, before it fans out. */

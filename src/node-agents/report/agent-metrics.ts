@@ -4,14 +4,15 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { type Attributes, DURATION_BOUNDS_MS, type Metrics } from '../../base/index.ts';
 import { renderRef } from '../../contract/index.ts';
 import { readMemory } from '../procfs/index.ts';
-import type { ProcRecord } from '../procs/proc-record.ts';
+import type { HostedProc } from '../procs/hosted-proc.ts';
+import { endOf } from '../procs/lifecycle.ts';
 import type { AgentTelemetry } from './agent-telemetry.ts';
 
 export interface AgentMetricsOptions {
   /** Reference of the agent's own proc. */
   readonly service: string;
   readonly telemetry: AgentTelemetry;
-  readonly procs: () => readonly ProcRecord[];
+  readonly procs: () => readonly HostedProc[];
   readonly isLinked: () => boolean;
 }
 
@@ -142,18 +143,18 @@ export class AgentMetrics {
   }
 }
 
-function countStates(records: readonly ProcRecord[]): [Attributes, number][] {
+function countStates(procs: readonly HostedProc[]): [Attributes, number][] {
   const counts = new Map(['starting', 'running', 'stopping', 'stopped', 'failed'].map((state) => [state, 0]));
-  for (const { state } of records) counts.set(state.kind, (counts.get(state.kind) ?? 0) + 1);
+  for (const { state } of procs) counts.set(state.kind, (counts.get(state.kind) ?? 0) + 1);
   return [...counts].map(([state, count]) => [{ state }, count]);
 }
 
-function readRss(service: string, records: readonly ProcRecord[]): [Attributes, number][] {
+function readRss(service: string, procs: readonly HostedProc[]): [Attributes, number][] {
   const readings: [Attributes, number][] = [[{ proc_id: service, pid: process.pid }, process.memoryUsage.rss()]];
-  for (const { refs, identity, state } of records) {
-    if (identity === null || state.kind === 'stopped' || state.kind === 'failed') continue;
+  for (const { ref, identity, state } of procs) {
+    if (identity === null || endOf(state) !== null) continue;
     const rss = readMemory(identity.pid).process_rss_bytes;
-    if (rss !== null) readings.push([{ proc_id: renderRef(refs.proc), pid: identity.pid }, rss]);
+    if (rss !== null) readings.push([{ proc_id: renderRef(ref), pid: identity.pid }, rss]);
   }
   return readings;
 }

@@ -16,8 +16,8 @@ import {
   startHostAgent,
 } from '../../../src/node-agents/index.ts';
 import { LIMITS } from '../../../src/node-agents/limits.ts';
-import { hashUid } from '../../../src/node-agents/procs/identity.ts';
 import { type ActorStatus, CoreRows } from '../../../src/node-agents/producer/core-rows.ts';
+import { hashUid } from '../../../src/node-agents/producer/hash-uid.ts';
 import { rowsOf } from '../../support/batches.ts';
 import { pyspyBinary } from '../../support/pyspy-binary.ts';
 import { type ScriptedGateway, startScriptedGateway, TOKEN } from '../../support/scripted-gateway.ts';

@@ -14,8 +14,10 @@ import { type HostAgent, type HostAgentOptions, nameSpecs, startHostAgent } from
 import { LIMITS } from '../../../src/node-agents/limits.ts';
 import { Discovery } from '../../../src/node-agents/processes/discovery.ts';
 import { identify, type ProcessIdentity, readProcess } from '../../../src/node-agents/procfs/index.ts';
+import { AdoptedProcs } from '../../../src/node-agents/procs/adopted-procs.ts';
 import { ProcRegistry } from '../../../src/node-agents/procs/registry.ts';
 import { rowsOf } from '../../support/batches.ts';
+import { testProcHost } from '../../support/proc-host.ts';
 import { findByCommand, isThere } from '../../support/processes.ts';
 import { pyspyBinary } from '../../support/pyspy-binary.ts';
 import { type ScriptedGateway, startScriptedGateway, TOKEN } from '../../support/scripted-gateway.ts';
@@ -341,16 +343,13 @@ describe('processes that the agent did not start', () => {
     const target = await startStranger('exec sleep 1000');
     try {
       const told: string[] = [];
-      const registry = new ProcRegistry({
-        added: (record) => told.push(record.name),
-        changed: () => {},
-        removed: () => {},
-        refused: () => {},
-      });
+      const registry = new ProcRegistry(LIMITS);
+      registry.listen({ added: ({ name }) => told.push(name) });
+      const adopted = new AdoptedProcs(testProcHost(), registry);
       const identity = identify(target) ?? { pid: target, start_ticks: 0 };
       const former = { ...identity, start_ticks: identity.start_ticks - 1 };
       const look = (processes: ProcessIdentity[]) =>
-        new Discovery(registry, { host_name: 'x', run: 'none', watch: [], processes }).scan();
+        new Discovery(adopted, { run: 'none', watch: [], processes, limits: LIMITS }).scan();
       await look([former]);
       expect(told).toEqual([]);
       await look([identity]);

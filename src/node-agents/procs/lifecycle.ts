@@ -1,0 +1,62 @@
+/**
+ * The states of a proc, and the ways from one to the next.
+ *
+ *     starting → running → stopping → stopped | failed       (any of the first three may end at once)
+ *
+ * A terminal state is never left (FI-2).
+ */
+
+export interface ExitStatus {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+export const UNKNOWN_EXIT: ExitStatus = { code: null, signal: null };
+
+export type EndState = {
+  readonly kind: 'stopped' | 'failed';
+  readonly reason: string;
+  readonly ended_at_ms: number;
+  readonly exit: ExitStatus;
+};
+
+export type ProcState =
+  | { readonly kind: 'starting' }
+  | { readonly kind: 'running' }
+  | { readonly kind: 'stopping' }
+  | EndState;
+
+/** @returns how it ended; null as long as it lives */
+export function endOf(state: ProcState): EndState | null {
+  return state.kind === 'stopped' || state.kind === 'failed' ? state : null;
+}
+
+/** Where one proc is on that way, and who wants to know when it moves. */
+export class Lifecycle {
+  readonly #listeners: (() => void)[] = [];
+  #state: ProcState;
+
+  constructor(state: ProcState) {
+    this.#state = state;
+  }
+
+  get state(): ProcState {
+    return this.#state;
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Moves to another state; what has ended stays as it ended (FI-2). */
+  move(state: ProcState): void {
+    if (endOf(this.#state) !== null) return;
+    this.#state = state;
+    this.touch();
+  }
+
+  /** Reports a change that is none of state, such as output that came late. */
+  touch(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}
