@@ -2,6 +2,8 @@
 export const LIMITS = {
   /** Procs of one host that are shown, ended ones included. Beyond it, processes are counted but not shown. */
   procs_max: 2_000,
+  /** A process that is not shown is found again at every look: one finding of so many is worth a line in the log. */
+  refused_procs_told_every: 10_000,
   /** Ended procs that stay listed; cleanly stopped ones go first, then the most recent failures. */
   ended_procs_max: 100,
   /** Lines kept of each output stream of a command. */
@@ -22,6 +24,10 @@ export const LIMITS = {
   /** Descriptions of commands in one mesh file, and copies of all of them together. */
   specs_max: 256,
   copies_max: 1_024,
+  /** Characters of the name in such a description: a copy's number and its hyphen still have to fit into a label. */
+  spec_name_max_chars: 56,
+  /** Characters of a program's label in the name of a proc that was found; the rest is cut, so that its pid fits. */
+  program_name_max_chars: 48,
 
   /** From TERM to KILL when a proc is stopped. */
   terminate_grace_ms: 10_000,
@@ -33,13 +39,16 @@ export const LIMITS = {
   exit_drain_ms: 15,
   /** How long the guardian may take to sweep what is left at the end. */
   guardian_sweep_ms: 5_000,
-  /** Rounds of that sweep, 20 ms apart. */
+  /** Rounds of that sweep, and the pause between two of them. */
   guardian_sweep_rounds: 50,
+  guardian_sweep_pause_ms: 20,
   /** From one start of the guardian to the next, when it does not stay. */
   guardian_restart_ms: 500,
 
   /** Between two looks for processes to watch and for children of procs. */
   scan_interval_ms: 1_000,
+  /** In so many looks a process that has its name newly is judged; after them its command line is not read again. */
+  discovery_new_looks: 2,
   /** Procs that one look adds before the event loop has its turn. */
   discovery_slice_procs: 16,
   /** Between two looks at whether the processes that are not the agent's own children are still there. */
@@ -98,6 +107,10 @@ export const LIMITS = {
   spool_read_retry_ms: 500,
   /** Folders of dead agents that one agent takes over at its start; further ones stay for the next. */
   spool_adopted_max: 256,
+  /** How often a folder is made anew that another agent, which ends, has just removed as empty. */
+  spool_make_tries_max: 3,
+  /** Between two looks whether everything has been acknowledged when the agent stops. */
+  spool_drain_poll_ms: 10,
   /** Batches under way to the gateway, one of each producer: as many as a gateway lets wait. */
   under_way_max: 8,
 
@@ -107,6 +120,8 @@ export const LIMITS = {
   collector_line_max_bytes: 1024 * 1024,
   /** Folders of collectors that were killed which one start looks at, to remove them. */
   collector_stale_max: 64,
+  /** A newer one may be about to have its socket, and a socket its listener. */
+  collector_stale_age_ms: 60_000,
   /** Time for a proc that was refused to read why and hang up, milliseconds. Then its connection is cut. */
   collector_refused_ms: 1_000,
   /** Bytes of lines that have not arrived whole, over all connections; the one that goes beyond ends. */

@@ -2,7 +2,7 @@
  * The collector: a unix socket at which the procs of a host hand their telemetry to their agent.
  *
  * 1. A proc connects to the path in MESHSCOPE_TELEMETRY_SOCKET and writes event batches (contract/events.ts), one line of
- *    JSON each, at most LIMITS.collector_line_max_bytes, as `tables` or `packed`.
+ *    JSON each, at most `collector_line_max_bytes`, as `tables` or `packed`.
  * 2. Each line is answered in its turn: `{"ack":{"producer","seq"}}` when the batch is safe in the spool. A batch whose
  *    number is not above the producer's last is acknowledged without being kept again, so a proc that is in doubt, after a
  *    broken connection for instance, sends again what was not acknowledged.
@@ -17,7 +17,7 @@
 import { chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Failure, failure, type Outcome, success } from '../../base/index.ts';
-import { LIMITS } from '../limits.ts';
+import { type AgentLimits, LIMITS } from '../limits.ts';
 import { checkBatch } from '../producer/batch-code.ts';
 import type { Spool } from '../spool/spool.ts';
 import { socketPlace } from './socket-place.ts';
@@ -30,6 +30,8 @@ export interface CollectorOptions {
   readonly ready: Promise<unknown>;
   /** Where to listen. Default: `telemetry.sock` in a new folder of the system's for temporary files. */
   readonly socket_path?: string;
+  /** Default LIMITS. */
+  readonly limits?: AgentLimits;
 }
 
 export interface Collector {
@@ -49,7 +51,8 @@ export interface CollectorCounts {
 
 /** @returns `bad_request` for a path that cannot be a socket's, `service_unavailable` when another agent listens there */
 export async function startCollector(options: CollectorOptions): Promise<Outcome<Collector>> {
-  const place = await socketPlace(options.socket_path);
+  const limits = options.limits ?? LIMITS;
+  const place = await socketPlace(options.socket_path, limits);
   if (!place.ok) return place;
   const { socket_path, remove } = place.value;
   const counts: CollectorCounts = { connections: 0, batches: 0, repeated_batches: 0, refused_lines: 0, lost_rows: 0 };
@@ -58,9 +61,9 @@ export async function startCollector(options: CollectorOptions): Promise<Outcome
   // A proc may end its side and wait for its answers.
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on('error', () => {});
-    if (connections.size >= LIMITS.collector_connections_max) {
-      const message = `${LIMITS.collector_connections_max} connections are open, the most there may be; try again later`;
-      return refuse(socket, { code: 'service_unavailable', message });
+    if (connections.size >= limits.collector_connections_max) {
+      const message = `${limits.collector_connections_max} connections are open, the most there may be; try again later`;
+      return refuse(socket, { code: 'service_unavailable', message }, limits);
     }
     connections.add(socket);
     counts.connections = connections.size;
@@ -68,7 +71,7 @@ export async function startCollector(options: CollectorOptions): Promise<Outcome
       connections.delete(socket);
       counts.connections = connections.size;
     });
-    void serve(socket, options, counts, budget);
+    void serve(socket, options, counts, budget, limits);
   });
   const listening = await listen(server, socket_path);
   if (!listening.ok) {
@@ -96,14 +99,15 @@ async function serve(
   { spool, ready }: CollectorOptions,
   counts: CollectorCounts,
   budget: Budget,
+  limits: AgentLimits,
 ): Promise<void> {
   try {
     await ready;
-    for await (const line of linesOf(socket, budget)) {
-      const answer = line.ok ? await take(line.value, spool, counts) : line;
+    for await (const line of linesOf(socket, budget, limits)) {
+      const answer = line.ok ? await take(line.value, spool, counts, limits) : line;
       if (!answer.ok) {
         counts.refused_lines += 1;
-        return refuse(socket, answer.failure);
+        return refuse(socket, answer.failure, limits);
       }
       if (!socket.write(`${answer.value}\n`) && !(await drained(socket))) return;
     }
@@ -114,19 +118,24 @@ async function serve(
   }
 }
 
-async function take(line: string, spool: Spool, counts: CollectorCounts): Promise<Outcome<string>> {
+async function take(
+  line: string,
+  spool: Spool,
+  counts: CollectorCounts,
+  limits: AgentLimits,
+): Promise<Outcome<string>> {
   let json: unknown;
   try {
     json = JSON.parse(line);
   } catch {
     return failure('bad_request', `not JSON: ${JSON.stringify(line.slice(0, 80))}`);
   }
-  const checked = await checkBatch(json);
+  const checked = await checkBatch(json, limits);
   if (!checked.ok) return checked;
   const { producer, seq, lost_rows } = checked.value.batch;
   const kept = await spool.keep(checked.value);
   if (kept === 'full') {
-    return failure('service_unavailable', `batches of ${LIMITS.producers_max} producers wait already; try again later`);
+    return failure('service_unavailable', `batches of ${limits.producers_max} producers wait already; try again later`);
   }
   if (kept === 'kept') {
     counts.batches += 1;
@@ -138,7 +147,11 @@ async function take(line: string, spool: Spool, counts: CollectorCounts): Promis
 }
 
 /** The lines of a connection, without their ends; one that is too long is the last. What has no end yet is no line. */
-async function* linesOf(socket: Socket, budget: Budget): AsyncGenerator<Outcome<string>> {
+async function* linesOf(
+  socket: Socket,
+  budget: Budget,
+  { collector_line_max_bytes: line_max_bytes, collector_waiting_max_bytes }: AgentLimits,
+): AsyncGenerator<Outcome<string>> {
   let parts: Buffer[] = [];
   let bytes = 0;
   try {
@@ -149,7 +162,7 @@ async function* linesOf(socket: Socket, budget: Budget): AsyncGenerator<Outcome<
         budget.waiting_bytes -= bytes;
         const length = bytes + end;
         bytes = 0;
-        if (length > LIMITS.collector_line_max_bytes) return yield tooLong();
+        if (length > line_max_bytes) return yield tooLong(line_max_bytes);
         parts.push(rest.subarray(0, end));
         const text = Buffer.concat(parts).toString('utf8');
         parts = [];
@@ -159,8 +172,8 @@ async function* linesOf(socket: Socket, budget: Budget): AsyncGenerator<Outcome<
       parts.push(rest);
       bytes += rest.length;
       budget.waiting_bytes += rest.length;
-      if (bytes > LIMITS.collector_line_max_bytes) return yield tooLong();
-      if (budget.waiting_bytes > LIMITS.collector_waiting_max_bytes) {
+      if (bytes > line_max_bytes) return yield tooLong(line_max_bytes);
+      if (budget.waiting_bytes > collector_waiting_max_bytes) {
         return yield failure('service_unavailable', 'too many lines are on their way; try again later');
       }
     }
@@ -169,16 +182,16 @@ async function* linesOf(socket: Socket, budget: Budget): AsyncGenerator<Outcome<
   }
 }
 
-function tooLong(): Outcome<string> {
-  const message = `a line is longer than ${LIMITS.collector_line_max_bytes} bytes: send fewer rows in a batch`;
+function tooLong(line_max_bytes: number): Outcome<string> {
+  const message = `a line is longer than ${line_max_bytes} bytes: send fewer rows in a batch`;
   return failure('payload_too_large', message);
 }
 
-function refuse(socket: Socket, { code, message }: Failure): void {
+function refuse(socket: Socket, { code, message }: Failure, { collector_refused_ms }: AgentLimits): void {
   // What else it sends is read and forgotten, since a socket that is closed over unread bytes takes the answer with it.
   socket.resume();
   socket.end(`${JSON.stringify({ error: { code, message } })}\n`);
-  const cut = setTimeout(() => socket.destroy(), LIMITS.collector_refused_ms);
+  const cut = setTimeout(() => socket.destroy(), collector_refused_ms);
   socket.once('close', () => clearTimeout(cut));
 }
 

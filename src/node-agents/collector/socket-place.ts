@@ -9,15 +9,13 @@ import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { failure, type Outcome, success } from '../../base/index.ts';
-import { LIMITS } from '../limits.ts';
+import { type AgentLimits, LIMITS } from '../limits.ts';
 
 /** Longest path of a unix socket, bytes: what the kernel's address has room for. */
 export const SOCKET_PATH_MAX_BYTES = 107;
 
 const FOLDER_PREFIX = 'meshscope-agent-';
 const SOCKET_NAME = 'telemetry.sock';
-/** A folder that is new may be about to have its socket, and a socket its listener. */
-const STALE_AGE_MS = 60_000;
 
 export interface SocketPlace {
   readonly socket_path: string;
@@ -26,10 +24,10 @@ export interface SocketPlace {
 }
 
 /** @returns `bad_request` for a path that cannot be a socket's, `service_unavailable` when another agent listens there */
-export async function socketPlace(asked: string | undefined): Promise<Outcome<SocketPlace>> {
+export async function socketPlace(asked: string | undefined, limits: AgentLimits): Promise<Outcome<SocketPlace>> {
   if (asked !== undefined) return placeAt(path.resolve(asked), () => {});
   const parent = tmpdir();
-  await removeStale(parent);
+  await removeStale(parent, limits);
   let folder: string;
   try {
     folder = mkdtempSync(path.join(parent, FOLDER_PREFIX));
@@ -43,8 +41,8 @@ export async function socketPlace(asked: string | undefined): Promise<Outcome<So
 }
 
 /** Removes the folders of collectors that were killed: ours, not new, with a socket at which nobody answers, or with nothing. */
-export async function removeStale(parent: string): Promise<void> {
-  for (const folder of foldersIn(parent)) {
+export async function removeStale(parent: string, limits: AgentLimits = LIMITS): Promise<void> {
+  for (const folder of foldersIn(parent, limits)) {
     const socket_path = path.join(folder, SOCKET_NAME);
     const stat = lstatSync(socket_path, { throwIfNoEntry: false });
     if (stat !== undefined && (!stat.isSocket() || (await isAnswering(socket_path)))) continue;
@@ -53,7 +51,7 @@ export async function removeStale(parent: string): Promise<void> {
   }
 }
 
-function foldersIn(parent: string): string[] {
+function foldersIn(parent: string, { collector_stale_age_ms, collector_stale_max }: AgentLimits): string[] {
   try {
     return readdirSync(parent)
       .filter((name) => name.startsWith(FOLDER_PREFIX))
@@ -61,9 +59,9 @@ function foldersIn(parent: string): string[] {
       .filter((folder) => {
         const stat = lstatSync(folder, { throwIfNoEntry: false });
         const isOurs = stat?.isDirectory() === true && stat.uid === process.getuid?.();
-        return isOurs && Date.now() - stat.mtimeMs > STALE_AGE_MS;
+        return isOurs && Date.now() - stat.mtimeMs > collector_stale_age_ms;
       })
-      .slice(0, LIMITS.collector_stale_max);
+      .slice(0, collector_stale_max);
   } catch {
     return [];
   }

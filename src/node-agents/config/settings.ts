@@ -4,7 +4,7 @@
  */
 import type { ConfigDumpResult, ConfigEntry } from '../../contract/index.ts';
 import { LINK_LIMITS } from '../../link/index.ts';
-import { LIMITS } from '../limits.ts';
+import { type AgentLimits, LIMITS } from '../limits.ts';
 
 interface Setting {
   readonly name: string;
@@ -31,27 +31,26 @@ const SETTINGS: Readonly<Record<keyof GivenSettings, Setting>> = {
   },
 };
 
-/** Bounds that cannot be set are configuration all the same: they are what a person asks for when one was reached. */
-const FIXED = {
+/** Bounds that nobody sets are configuration all the same: they are what a person asks for when one was reached. */
+const boundsOf = (limits: AgentLimits) => ({
   backoff_max: displayDuration(LINK_LIMITS.backoff_max_ms),
-  calls_max: String(LIMITS.calls_max),
-  ended_procs_max: String(LIMITS.ended_procs_max),
-  output_lines_max: String(LIMITS.output_lines_max),
-  procs_max: String(LIMITS.procs_max),
-  scan_interval: displayDuration(LIMITS.scan_interval_ms),
-  pending_rows_max: String(LIMITS.pending_rows_max),
-};
+  calls_max: String(limits.calls_max),
+  ended_procs_max: String(limits.ended_procs_max),
+  output_lines_max: String(limits.output_lines_max),
+  procs_max: String(limits.procs_max),
+  scan_interval: displayDuration(limits.scan_interval_ms),
+  pending_rows_max: String(limits.pending_rows_max),
+});
 
 /** The settings in force, sorted by name. */
-export function dumpConfig(given: GivenSettings, env: NodeJS.ProcessEnv): ConfigDumpResult {
-  const entries: ConfigEntry[] = Object.entries(FIXED).map(([key, value]) => ({
-    name: `meshscope::agent::${key}`,
-    value,
-    default_value: value,
-    source: 'Default',
-    changed_from_default: false,
-    env_var: null,
-  }));
+export function dumpConfig(given: GivenSettings, env: NodeJS.ProcessEnv, limits: AgentLimits): ConfigDumpResult {
+  const defaults: Readonly<Record<string, string>> = boundsOf(LIMITS);
+  const entries = Object.entries(boundsOf(limits)).map(([key, value]): ConfigEntry => {
+    const default_value = defaults[key] ?? null;
+    const changed_from_default = value !== default_value;
+    const source = changed_from_default ? 'Runtime' : 'Default';
+    return { name: `meshscope::agent::${key}`, value, default_value, source, changed_from_default, env_var: null };
+  });
   for (const [key, setting] of Object.entries(SETTINGS) as [keyof GivenSettings, Setting][]) {
     const raw = given[key];
     const value = typeof raw === 'number' ? displayDuration(raw) : raw;

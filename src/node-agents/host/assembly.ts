@@ -30,9 +30,6 @@ import { traceCall } from './traced.ts';
 /** What is the agent's own: access to the gateway is no business of a command, and its Node settings are not ours. */
 const WITHHELD_ENV = ['MESHSCOPE_TOKEN', 'MESHSCOPE_PARENT_FD', 'NODE_COMPILE_CACHE'];
 
-/** A process that is not shown is found again at every look, so not each finding is worth a line. */
-const REFUSED_WARNING_EVERY = 10_000;
-
 export type HostAgentParts = Awaited<ReturnType<typeof assemble>>;
 
 /** @param processes single processes to watch */
@@ -68,18 +65,23 @@ export async function assemble(options: HostAgentOptions, processes: readonly Pr
     spool_max_bytes: options.spool_max_bytes ?? limits.spool_max_bytes,
     ...(options.telemetry_socket === undefined ? {} : { socket_path: options.telemetry_socket }),
     log: options.log,
+    limits,
   });
   const { log, socket_path } = telemetry;
 
   // The marker makes a py-spy that outlives a killed agent part of the guardian's sweep.
-  const pyspy = createPySpy({ pyspy_bin: () => env.PYSPY_BIN ?? '', environment: { [RUN_MARKER]: run } });
+  const pyspy = createPySpy({
+    pyspy_bin: () => env.PYSPY_BIN ?? '',
+    environment: { [RUN_MARKER]: run },
+    limits: options.pyspy_limits ?? {},
+  });
   const settings = { gateway_url, host_name, terminate_grace_ms: grace_ms };
-  const config = () => dumpConfig({ ...settings, pyspy_bin: env.PYSPY_BIN ?? '' }, env);
+  const config = () => dumpConfig({ ...settings, pyspy_bin: env.PYSPY_BIN ?? '' }, env, limits);
   const host: ProcHost = { name: host_name, refs, pyspy, config, limits };
   const registry = new ProcRegistry(limits);
   registry.listen({
     refused(count) {
-      if (count % REFUSED_WARNING_EVERY !== 1) return;
+      if (count % limits.refused_procs_told_every !== 1) return;
       log('warn', `this host shows ${limits.procs_max} procs, the most it may; ${count} more were not shown`);
     },
   });
@@ -87,7 +89,7 @@ export async function assemble(options: HostAgentOptions, processes: readonly Pr
   const nodes = new HostNodes(refs, service, registry);
   const publisher = new Publisher(nodes, registry, link, limits);
 
-  const guardian = startGuardian(run, (message) => log('warn', message));
+  const guardian = startGuardian(run, (message) => log('warn', message), limits);
   const commands = new Commands(
     host,
     {

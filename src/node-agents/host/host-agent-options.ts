@@ -2,6 +2,7 @@
 
 import type { LogLevel } from '../../base/index.ts';
 import { HostName, parseSafely } from '../../contract/index.ts';
+import type { PySpyLimits } from '../inspect/pyspy/index.ts';
 import type { AgentLimits } from '../limits.ts';
 import type { OutputStream } from '../processes/output-tail.ts';
 import type { ProcSpec } from '../procs/proc-spec.ts';
@@ -41,6 +42,8 @@ export interface HostAgentOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Replaces single limits. */
   readonly limits?: Partial<AgentLimits>;
+  /** The same of py-spy. */
+  readonly pyspy_limits?: Partial<PySpyLimits>;
   readonly log: (level: LogLevel, message: string) => void;
   /** Each line that a command writes. */
   readonly onOutput?: (name: string, stream: OutputStream, line: string) => void;

@@ -72,11 +72,12 @@ function identifyAll(pids: readonly number[]): Outcome<ProcessIdentity[]> {
 
 async function listenForMetrics(
   { metrics_listen, version, host_name }: HostAgentOptions,
-  { metrics, link, registry, telemetry }: HostAgentParts,
+  { limits, link, metrics, registry, telemetry }: HostAgentParts,
 ): Promise<Outcome<MetricsServer | null>> {
   if (metrics_listen === undefined) return success(null);
   return startMetricsServer({
     ...metrics_listen,
+    limits,
     metrics: () => metrics.prometheus(),
     health: () => ({
       service: 'meshscope-agent',

@@ -49,8 +49,6 @@ export interface DiscoveryOptions {
   readonly limits: AgentLimits;
 }
 
-/** In so many looks a process that has its name newly is judged; after them its command line is not read again. */
-const NEW_LOOKS = 2;
 const OWN_COMMAND = /(^|\/)(meshscope|meshscope\.mjs|cli\/main\.(ts|js))$/;
 
 export class Discovery {
@@ -94,7 +92,7 @@ export class Discovery {
       // What the agent itself started becomes a proc where it is started, or is a tool of the agent's.
       if (stat.ppid === process.pid || ours.has(stat.pid) || this.#known.has(stat)) continue;
       const ancestor = this.#ancestorOf(stat, processes);
-      const isNew = looks <= NEW_LOOKS;
+      const isNew = looks <= this.#options.limits.discovery_new_looks;
       const origin = this.#originOf(stat, isNew, before !== undefined, ancestor);
       if (origin === null) continue;
       if (room <= 0) {

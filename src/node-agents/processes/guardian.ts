@@ -12,12 +12,12 @@
  * moment in which a command runs unguarded. An agent that ends in order closes the pipe too, and waits for the sweep.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { LIMITS } from '../limits.ts';
+import { type AgentLimits, LIMITS } from '../limits.ts';
 
 /** The environment variable that marks every process a run of the agent is answerable for. */
 export const RUN_MARKER = 'MESHSCOPE_RUN';
 
-const SCRIPT = `
+const script = ({ guardian_sweep_rounds, guardian_sweep_pause_ms }: AgentLimits): string => `
 trap '' INT TERM HUP QUIT
 groups=' '
 while read -r verb group; do
@@ -38,12 +38,12 @@ for group in $groups; do descend "$group"; done
 for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
 for pid in $family; do kill -KILL "$pid" 2>/dev/null; done
 round=0
-while [ $round -lt ${LIMITS.guardian_sweep_rounds} ]; do
+while [ $round -lt ${guardian_sweep_rounds} ]; do
   found=$(grep -lsF "$1" /proc/[0-9]*/environ 2>/dev/null)
   [ -n "$found" ] || exit 0
   for file in $found; do pid=\${file#/proc/}; kill -KILL "\${pid%/environ}" 2>/dev/null; done
   round=$((round + 1))
-  sleep 0.02
+  sleep ${guardian_sweep_pause_ms / 1_000}
 done
 exit 1
 `;
@@ -60,7 +60,7 @@ export interface Guardian {
  * @param run the marker's value, unique to this run of the agent
  * @param onLoss called when the guardian itself was killed; it is started again and told all groups
  */
-export function startGuardian(run: string, onLoss: (message: string) => void): Guardian {
+export function startGuardian(run: string, onLoss: (message: string) => void, limits: AgentLimits = LIMITS): Guardian {
   const groups = new Set<number>();
   /** Those who wait for a guardian that is answerable. */
   const waiting: (() => void)[] = [];
@@ -84,7 +84,7 @@ export function startGuardian(run: string, onLoss: (message: string) => void): G
       // Its own environment must not carry the marker, or it would be found by its own sweep; and its tools must be
       // found whatever PATH the commands are to have.
       const environment = { PATH: `${process.env.PATH ?? ''}:/usr/bin:/bin` };
-      const started = spawn('/bin/sh', ['-c', SCRIPT, 'meshscope-guardian', `${RUN_MARKER}=${run}`], {
+      const started = spawn('/bin/sh', ['-c', script(limits), 'meshscope-guardian', `${RUN_MARKER}=${run}`], {
         detached: true,
         stdio: ['pipe', 'ignore', 'ignore'],
         cwd: '/',
@@ -105,7 +105,7 @@ export function startGuardian(run: string, onLoss: (message: string) => void): G
     child = null;
     if (closing) return;
     onLoss(`${what}; it is started again`);
-    restart = setTimeout(revive, Math.max(0, started_ms + LIMITS.guardian_restart_ms - performance.now()));
+    restart = setTimeout(revive, Math.max(0, started_ms + limits.guardian_restart_ms - performance.now()));
   }
 
   return {
@@ -137,7 +137,7 @@ export function startGuardian(run: string, onLoss: (message: string) => void): G
         const timer = setTimeout(() => {
           last.kill('SIGKILL');
           resolve(false);
-        }, LIMITS.guardian_sweep_ms);
+        }, limits.guardian_sweep_ms);
         const settle = (isSwept: boolean): void => {
           clearTimeout(timer);
           resolve(isSwept);

@@ -10,8 +10,8 @@ import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import { failure, type Outcome, success } from '../../base/index.ts';
-import { LIMITS } from '../limits.ts';
+import { failure, type Outcome, settlesWithin, success } from '../../base/index.ts';
+import type { AgentLimits } from '../limits.ts';
 import type { Guardian } from './guardian.ts';
 import type { OutputTail } from './output-tail.ts';
 
@@ -22,6 +22,7 @@ export interface Launch {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
   readonly output: OutputTail;
+  readonly limits: AgentLimits;
 }
 
 export interface Exit {
@@ -52,6 +53,7 @@ export interface Launched {
  * @returns the process, or `bad_request` naming the program or folder that cannot be used
  */
 export async function launch(options: Launch, guardian: Guardian): Promise<Outcome<Launched>> {
+  const { exit_drain_ms, kill_wait_ms } = options.limits;
   const program = await findProgram(options);
   if (!program.ok) return program;
   let child: ChildProcess;
@@ -78,11 +80,7 @@ export async function launch(options: Launch, guardian: Guardian): Promise<Outco
     child.once('exit', (code, signal) => {
       ended = true;
       if (child.pid !== undefined) guardian.forget(child.pid);
-      const timer = setTimeout(() => resolve({ code, signal }), LIMITS.exit_drain_ms);
-      drained.then(() => {
-        clearTimeout(timer);
-        resolve({ code, signal });
-      });
+      void settlesWithin(drained, exit_drain_ms).then(() => resolve({ code, signal }));
     });
   });
   readTail(child.stdout, (bytes) => options.output.push('stdout', bytes));
@@ -113,21 +111,11 @@ export async function launch(options: Launch, guardian: Guardian): Promise<Outco
     drained,
     run: () => openGate(child.stdio[3] as Writable),
     kill: () => signalGroup('SIGKILL'),
-    terminate(grace_ms) {
+    async terminate(grace_ms) {
       signalGroup('SIGTERM');
-      return new Promise((resolve) => {
-        let timer = setTimeout(() => {
-          signalGroup('SIGKILL');
-          timer = setTimeout(() => {
-            abandon();
-            resolve();
-          }, LIMITS.kill_wait_ms);
-        }, grace_ms);
-        exited.then(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      });
+      if (await settlesWithin(exited, grace_ms)) return;
+      signalGroup('SIGKILL');
+      if (!(await settlesWithin(exited, kill_wait_ms))) abandon();
     },
   });
 }

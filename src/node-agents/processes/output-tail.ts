@@ -2,7 +2,7 @@
 import { StringDecoder } from 'node:string_decoder';
 import { timestamp } from '../../base/index.ts';
 import type { FlightRecorderEvent } from '../../contract/index.ts';
-import { LIMITS } from '../limits.ts';
+import { type AgentLimits, LIMITS } from '../limits.ts';
 
 export type OutputStream = 'stdout' | 'stderr';
 
@@ -11,11 +11,13 @@ const TRUNCATED = ' ... [TRUNCATED]';
 /** Cuts bytes into lines; the end of a line that is too long is dropped and marked, an unfinished one is kept apart. */
 class LineCutter {
   readonly #decoder = new StringDecoder('utf8');
+  readonly #max_chars: number;
   readonly #onLine: (line: string) => void;
   #rest = '';
   #overflowed = false;
 
-  constructor(onLine: (line: string) => void) {
+  constructor(max_chars: number, onLine: (line: string) => void) {
+    this.#max_chars = max_chars;
     this.#onLine = onLine;
   }
 
@@ -33,7 +35,7 @@ class LineCutter {
   }
 
   #append(piece: string): void {
-    const room = LIMITS.output_line_max_chars - this.#rest.length;
+    const room = this.#max_chars - this.#rest.length;
     if (piece.length > room) this.#overflowed = true;
     this.#rest += piece.slice(0, room);
   }
@@ -69,20 +71,23 @@ interface RecordedLine {
 /**
  * @param onLine called with each whole line, for showing output as it comes
  */
-export function createOutputTail(onLine: (stream: OutputStream, line: string) => void = () => {}): OutputTail {
+export function createOutputTail(
+  onLine: (stream: OutputStream, line: string) => void = () => {},
+  limits: AgentLimits = LIMITS,
+): OutputTail {
   const lines: Record<OutputStream, string[]> = { stdout: [], stderr: [] };
   const last: RecordedLine[] = [];
   let seq = 0;
 
   const record = (stream: OutputStream, line: string): void => {
-    keepLast(lines[stream], line, LIMITS.output_lines_max);
-    keepLast(last, { stream, line, seq, at_ms: Date.now() }, LIMITS.recorder_events_max);
+    keepLast(lines[stream], line, limits.output_lines_max);
+    keepLast(last, { stream, line, seq, at_ms: Date.now() }, limits.recorder_events_max);
     seq += 1;
     onLine(stream, line);
   };
   const cutters: Record<OutputStream, LineCutter> = {
-    stdout: new LineCutter((line) => record('stdout', line)),
-    stderr: new LineCutter((line) => record('stderr', line)),
+    stdout: new LineCutter(limits.output_line_max_chars, (line) => record('stdout', line)),
+    stderr: new LineCutter(limits.output_line_max_chars, (line) => record('stderr', line)),
   };
 
   return {

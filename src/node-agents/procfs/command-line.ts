@@ -4,7 +4,7 @@
  */
 import { readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
-import { PROCFS_LIMITS } from './limits.ts';
+import { PROCFS_LIMITS, type ProcfsLimits } from './limits.ts';
 import { readProcess } from './process-stat.ts';
 import { PROC_ROOT, pathOfProcess, readProcFile } from './read-proc-file.ts';
 
@@ -12,9 +12,13 @@ import { PROC_ROOT, pathOfProcess, readProcFile } from './read-proc-file.ts';
  * The arguments, the program first; `[]` when the process has none, null when there is no such process. They may hold
  * secrets: nothing of them leaves the host without `redactCommandLine`.
  */
-export function readCommandLine(pid: number, root: string = PROC_ROOT): string[] | null {
+export function readCommandLine(
+  pid: number,
+  root: string = PROC_ROOT,
+  { command_line_max_bytes }: ProcfsLimits = PROCFS_LIMITS,
+): string[] | null {
   const path = pathOfProcess(pid, 'cmdline', root);
-  const bytes = path === null ? null : readProcFile(path, PROCFS_LIMITS.command_line_max_bytes);
+  const bytes = path === null ? null : readProcFile(path, command_line_max_bytes);
   if (bytes === null) return null;
   if (bytes.length === 0) return [];
   const text = bytes.toString('utf8');

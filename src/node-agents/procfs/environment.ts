@@ -2,7 +2,7 @@
  * The two questions that are asked of a process's environment. It is full of secrets, so it is searched as bytes: no
  * other variable is decoded, kept or returned.
  */
-import { PROCFS_LIMITS } from './limits.ts';
+import { PROCFS_LIMITS, type ProcfsLimits } from './limits.ts';
 import { PROC_ROOT, pathOfProcess, readProcFile } from './read-proc-file.ts';
 
 export interface Ranks {
@@ -13,8 +13,8 @@ export interface Ranks {
 }
 
 /** The ranks a launcher gave the process; null where there is none, it is no number, or the environment is unreadable. */
-export function readRanks(pid: number, root: string = PROC_ROOT): Ranks {
-  const environment = readEnvironment(pid, root);
+export function readRanks(pid: number, root: string = PROC_ROOT, limits: ProcfsLimits = PROCFS_LIMITS): Ranks {
+  const environment = readEnvironment(pid, root, limits);
   return { rank: numberOf(environment, 'RANK'), local_rank: numberOf(environment, 'LOCAL_RANK') };
 }
 
@@ -22,13 +22,19 @@ export function readRanks(pid: number, root: string = PROC_ROOT): Ranks {
  * Whether the process was started with this variable set to this value. Children inherit it, so it finds the
  * descendants of a process whatever parent they have by now.
  */
-export function hasEnvironmentMarker(pid: number, name: string, value: string, root: string = PROC_ROOT): boolean {
-  return bytesOf(readEnvironment(pid, root), name)?.equals(Buffer.from(value)) ?? false;
+export function hasEnvironmentMarker(
+  pid: number,
+  name: string,
+  value: string,
+  root: string = PROC_ROOT,
+  limits: ProcfsLimits = PROCFS_LIMITS,
+): boolean {
+  return bytesOf(readEnvironment(pid, root, limits), name)?.equals(Buffer.from(value)) ?? false;
 }
 
-function readEnvironment(pid: number, root: string): Buffer | null {
+function readEnvironment(pid: number, root: string, { environment_max_bytes }: ProcfsLimits): Buffer | null {
   const path = pathOfProcess(pid, 'environ', root);
-  return path === null ? null : readProcFile(path, PROCFS_LIMITS.environment_max_bytes);
+  return path === null ? null : readProcFile(path, environment_max_bytes);
 }
 
 function numberOf(environment: Buffer | null, name: string): number | null {

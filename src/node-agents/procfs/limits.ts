@@ -13,3 +13,5 @@ export const PROCFS_LIMITS = {
   /** Longest argument that is shown, characters; a longer one is cut and marked. */
   argument_max_chars: 4_096,
 } as const;
+
+export type ProcfsLimits = { readonly [Name in keyof typeof PROCFS_LIMITS]: number };

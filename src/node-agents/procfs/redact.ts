@@ -12,7 +12,7 @@
  * what it is: `--revision=…`, `sha256:…`, a segment of a path. UUIDs with dashes are shown. In doubt a value is hidden:
  * a command line that says too little is a nuisance, one that says too much is an incident.
  */
-import { PROCFS_LIMITS } from './limits.ts';
+import { PROCFS_LIMITS, type ProcfsLimits } from './limits.ts';
 import { isDigestName, isSecretName } from './secret-names.ts';
 
 export const REDACTED = '[redacted]';
@@ -21,12 +21,12 @@ export const REDACTED = '[redacted]';
  * The arguments with secrets replaced by `[redacted]`, each at most 4,096 characters. Those beyond 32 KiB in all are
  * replaced by their number, so that thousands of file names do not travel with every node.
  */
-export function redactCommandLine(argv: readonly string[]): string[] {
-  const { command_line_shown_max_bytes } = PROCFS_LIMITS;
+export function redactCommandLine(argv: readonly string[], limits: ProcfsLimits = PROCFS_LIMITS): string[] {
+  const { command_line_shown_max_bytes, argument_max_chars } = limits;
   const shown: string[] = [];
   let size = 0;
   for (const [index, argument] of argv.entries()) {
-    const redacted = cut(redactArgument(argument, argv[index - 1]));
+    const redacted = cut(redactArgument(argument, argv[index - 1]), argument_max_chars);
     size += Buffer.byteLength(JSON.stringify(redacted));
     if (size > command_line_shown_max_bytes) return [...shown, `… (${argv.length - index} more)`];
     shown.push(redacted);
@@ -156,7 +156,6 @@ function isMixed(word: string, changes_min = 0.3): boolean {
   return changes.length >= classes.length * changes_min;
 }
 
-function cut(argument: string): string {
-  const { argument_max_chars } = PROCFS_LIMITS;
+function cut(argument: string, argument_max_chars: number): string {
   return argument.length <= argument_max_chars ? argument : `${argument.slice(0, argument_max_chars - 1)}…`;
 }

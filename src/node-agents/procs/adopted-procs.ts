@@ -15,9 +15,6 @@ import { procRefs, programLabel } from './identity.ts';
 import type { ProcHost } from './process-proc.ts';
 import type { ProcRegistry } from './registry.ts';
 
-/** Characters of a program's label in the name of its proc, so that a pid still fits behind it. */
-const PROGRAM_MAX_CHARS = 48;
-
 export class AdoptedProcs implements KnownProcesses {
   readonly #host: ProcHost;
   readonly #registry: ProcRegistry;
@@ -47,7 +44,7 @@ export class AdoptedProcs implements KnownProcesses {
     // What was read under a pid is the process's own only if it still has it.
     if (command === null || command.length === 0 || !isRunning(stat)) return false;
     const program = programLabel(command);
-    const name = `${program.slice(0, PROGRAM_MAX_CHARS)}-${pid}`;
+    const name = `${program.slice(0, this.#host.limits.program_name_max_chars)}-${pid}`;
     const number = hashUid('process', bootId() ?? '', pid, start_ticks);
     const proc = new AdoptedProc(this.#host, {
       refs: procRefs(this.#host.name, name, program, number),

@@ -55,10 +55,10 @@ export class Commands {
     const { name: hostName, limits } = this.#host;
     const { base_dir, run, onEnd, onOutput } = this.#options;
     const name = spec.procs === 1 ? spec.name : `${spec.name}-${place.rank}`;
-    const output = createOutputTail((stream, line) => onOutput(name, stream, line));
+    const output = createOutputTail((stream, line) => onOutput(name, stream, line), limits);
     const cwd = path.resolve(base_dir, spec.cwd ?? '.');
     const env = this.#environment(spec, place.rank);
-    const launched = await launch({ command: spec.command, cwd, env, output }, this.#guardian);
+    const launched = await launch({ command: spec.command, cwd, env, output, limits }, this.#guardian);
     if (this.#isClosed) {
       // Asked to stop meanwhile: the command itself has not run yet, and does not now.
       if (launched.ok) launched.value.kill();

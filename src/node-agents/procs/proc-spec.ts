@@ -16,8 +16,7 @@ import { programLabel } from './identity.ts';
 /** Copies of all commands of one agent together. */
 export const COPIES_MAX = LIMITS.copies_max;
 
-/** A copy's number and the hyphen in front of it must still fit into a label. */
-const NAME_MAX_CHARS = 56;
+const NAME_MAX_CHARS = LIMITS.spec_name_max_chars;
 
 /** What is said of a field that is missing or that there is not; of a value that is no object, too. */
 function fieldError(issue: v.StrictObjectIssue): string {

@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
 import { failure, type Outcome, success, type TableRows } from '../../base/index.ts';
 import { countPackedRows, EventBatch, PACKED_MAX_BYTES, pack, parseSafely, unpack } from '../../contract/index.ts';
-import { LIMITS } from '../limits.ts';
+import { type AgentLimits, LIMITS } from '../limits.ts';
 
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
@@ -25,7 +25,7 @@ export interface CountedBatch {
  * Rows as the `packed` of a batch.
  * @returns `bad_request` naming table, row and column of what does not fit; `payload_too_large` beyond the bounds
  */
-export async function encodeRows(tables: TableRows): Promise<Outcome<string>> {
+export async function encodeRows(tables: TableRows, limits: AgentLimits = LIMITS): Promise<Outcome<string>> {
   const columns = pack(tables);
   if (!columns.ok) return columns;
   if (columns.value.length > PACKED_MAX_BYTES) {
@@ -38,10 +38,10 @@ export async function encodeRows(tables: TableRows): Promise<Outcome<string>> {
   } catch (error) {
     return failure('internal_error', `a batch could not be compressed: ${(error as Error).message}`);
   }
-  if (packed.length <= LIMITS.batch_max_bytes) return success(packed);
+  if (packed.length <= limits.batch_max_bytes) return success(packed);
   return failure(
     'payload_too_large',
-    `a batch of ${packed.length} bytes, more than the ${LIMITS.batch_max_bytes} there are`,
+    `a batch of ${packed.length} bytes, more than the ${limits.batch_max_bytes} there are`,
   );
 }
 
@@ -50,7 +50,7 @@ export async function encodeRows(tables: TableRows): Promise<Outcome<string>> {
  * it was not.
  * @returns `bad_request` saying what is wrong and where; `payload_too_large` when it does not fit into a frame
  */
-export async function checkBatch(json: unknown): Promise<Outcome<CountedBatch>> {
+export async function checkBatch(json: unknown, limits: AgentLimits = LIMITS): Promise<Outcome<CountedBatch>> {
   const parsed = parseSafely(EventBatch, json);
   if (!parsed.ok) return parsed;
   const { tables, packed, ...head } = parsed.value;
@@ -61,24 +61,24 @@ export async function checkBatch(json: unknown): Promise<Outcome<CountedBatch>> 
     const rows = await countRowsOf(packed);
     if (!rows.ok) return rows;
     if (rows.value === 0) return failure('bad_request', EMPTY);
-    return fitting({ batch: { ...head, packed }, rows: rows.value });
+    return fitting({ batch: { ...head, packed }, rows: rows.value }, limits);
   }
   const rows = Object.values(tables ?? {}).reduce((sum, part) => sum + part.length, 0);
   if (rows === 0) {
     return head.lost_rows === 0 ? failure('bad_request', EMPTY) : success({ batch: { ...head, tables: {} }, rows });
   }
   // What the values are, `pack` checks.
-  const encoded = await encodeRows(tables as TableRows);
-  return encoded.ok ? fitting({ batch: { ...head, packed: encoded.value }, rows }) : encoded;
+  const encoded = await encodeRows(tables as TableRows, limits);
+  return encoded.ok ? fitting({ batch: { ...head, packed: encoded.value }, rows }, limits) : encoded;
 }
 
 const EMPTY = 'the batch is empty: give at least one row';
 
-function fitting(counted: CountedBatch): Outcome<CountedBatch> {
+function fitting(counted: CountedBatch, { batch_max_bytes }: AgentLimits): Outcome<CountedBatch> {
   // All that is not base64 in it is bounded by the schema, far below what is left of a frame.
   const bytes = counted.batch.packed?.length ?? 0;
-  if (bytes <= LIMITS.batch_max_bytes) return success(counted);
-  return failure('payload_too_large', `packed: ${bytes} characters, more than the ${LIMITS.batch_max_bytes} there are`);
+  if (bytes <= batch_max_bytes) return success(counted);
+  return failure('payload_too_large', `packed: ${bytes} characters, more than the ${batch_max_bytes} there are`);
 }
 
 async function countRowsOf(packed: string): Promise<Outcome<number>> {

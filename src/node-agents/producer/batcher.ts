@@ -2,14 +2,14 @@
  * Rows of one producer become batches.
  *
  * 1. `add` is synchronous and cheap, and never refuses: beyond the bound the oldest rows that wait go, and are counted.
- * 2. A batch is closed after LIMITS.batch_rows rows or LIMITS.batch_delay_ms, whichever comes first, and handed on; the
+ * 2. A batch is closed after `batch_rows` rows or `batch_delay_ms`, whichever comes first, and handed on; the
  *    next is closed when whoever takes them has room again.
  * 3. A value that does not fit its column costs its row, and a row that does not fit into a frame itself: both are counted.
  * 4. Batches are numbered from 1 without a gap, and each tells in `lost_rows` what was lost since the one before.
  */
 import type { Cell, TableRows } from '../../base/index.ts';
 import { type EventBatch, pack } from '../../contract/index.ts';
-import { LIMITS } from '../limits.ts';
+import { type AgentLimits, LIMITS } from '../limits.ts';
 import { type CountedBatch, encodeRows } from './batch-code.ts';
 
 interface PendingRow {
@@ -26,10 +26,13 @@ export interface BatcherOptions {
   readonly deliver: (batch: CountedBatch) => Promise<void>;
   /** Told of the first rows that were refused, with the reason. Default: nobody. */
   readonly onRefused?: (message: string) => void;
+  /** Default LIMITS. */
+  readonly limits?: AgentLimits;
 }
 
 export class Batcher {
   readonly #options: BatcherOptions;
+  readonly #limits: AgentLimits;
   #pending: PendingRow[] = [];
   /** Rows of `#pending` that are gone already; they are cut off now and then. */
   #from = 0;
@@ -44,6 +47,7 @@ export class Batcher {
 
   constructor(options: BatcherOptions) {
     this.#options = options;
+    this.#limits = options.limits ?? LIMITS;
   }
 
   /** Rows that are in no batch yet. */
@@ -59,13 +63,13 @@ export class Batcher {
   add(table: string, row: readonly Cell[]): void {
     this.#pending.push({ table, row });
     const waiting = this.#pending.length - this.#from;
-    if (waiting > LIMITS.pending_rows_max) {
+    if (waiting > this.#limits.pending_rows_max) {
       this.#from += 1;
-      if (this.#from >= LIMITS.pending_rows_max) this.#compact();
+      if (this.#from >= this.#limits.pending_rows_max) this.#compact();
       this.countLost(1);
     }
-    if (waiting >= LIMITS.batch_rows) this.#close();
-    else this.#timer ??= setTimeout(() => this.#close(), LIMITS.batch_delay_ms).unref();
+    if (waiting >= this.#limits.batch_rows) this.#close();
+    else this.#timer ??= setTimeout(() => this.#close(), this.#limits.batch_delay_ms).unref();
   }
 
   /**
@@ -100,7 +104,7 @@ export class Batcher {
   async #run(): Promise<void> {
     // Not before the caller has its promise.
     await null;
-    while (this.#isDue || this.#pending.length - this.#from >= LIMITS.batch_rows) {
+    while (this.#isDue || this.#pending.length - this.#from >= this.#limits.batch_rows) {
       this.#isDue = false;
       // What was there when the batch was due goes, in as many batches as that takes.
       for (let left = this.#pending.length - this.#from; left > 0; ) {
@@ -116,13 +120,13 @@ export class Batcher {
 
   /** The oldest rows, as many as one batch may hold; always at least one. */
   #take(count: number): PendingRow[] {
-    const end = Math.min(this.#from + Math.min(count, LIMITS.batch_rows_max), this.#pending.length);
+    const end = Math.min(this.#from + Math.min(count, this.#limits.batch_rows_max), this.#pending.length);
     let chars = 0;
     let at = this.#from;
     while (at < end) {
       const { row } = this.#pending[at] as PendingRow;
       for (const cell of row) chars += typeof cell === 'string' ? cell.length : 8;
-      if (chars > LIMITS.batch_max_chars && at > this.#from) break;
+      if (chars > this.#limits.batch_max_chars && at > this.#from) break;
       at += 1;
     }
     const rows = this.#pending.slice(this.#from, at);
@@ -138,7 +142,7 @@ export class Batcher {
   }
 
   async #encode(rows: readonly PendingRow[]): Promise<void> {
-    const encoded = await encodeRows(tablesOf(rows));
+    const encoded = await encodeRows(tablesOf(rows), this.#limits);
     if (encoded.ok) return this.#options.deliver(this.#number(encoded.value, rows.length));
     if (rows.length > 1 && encoded.failure.code === 'payload_too_large') {
       const half = rows.length >> 1;
@@ -150,7 +154,7 @@ export class Batcher {
     const rest = fitting.length < rows.length ? fitting : [];
     this.countLost(rows.length - rest.length);
     this.#refusals += 1;
-    if (this.#refusals <= LIMITS.refused_rows_told_max) {
+    if (this.#refusals <= this.#limits.refused_rows_told_max) {
       this.#options.onRefused?.(`telemetry: ${rows.length - rest.length} rows do not fit: ${encoded.failure.message}`);
     }
     if (rest.length > 0) await this.#encode(rest);

@@ -3,7 +3,7 @@
  *
  * 1. `emit` is synchronous, never blocks and never fails: rows are gathered to batches, and beyond the bound the oldest that
  *    are in no batch yet go, counted in `lost_rows` of the next.
- * 2. Up to LIMITS.client_window_batches are sent ahead of their acknowledgements, in order. When the connection breaks, or
+ * 2. Up to `client_window_batches` are sent ahead of their acknowledgements, in order. When the connection breaks, or
  *    the collector is silent for too long, the client connects anew and sends again what was not acknowledged.
  * 3. A batch that the collector refuses for good is dropped and counted; the collector ends the connection after that. One
  *    that it has no room for comes again, less often each time.
@@ -12,10 +12,10 @@
 import { randomUUID } from 'node:crypto';
 import { createConnection, type Socket } from 'node:net';
 import * as v from 'valibot';
-import type { Cell } from '../../base/index.ts';
+import { Backoff, type Cell } from '../../base/index.ts';
 import { ApiError } from '../../contract/index.ts';
 import { UInt } from '../../contract/integers.ts';
-import { LIMITS } from '../limits.ts';
+import { type AgentLimits, resolveLimits } from '../limits.ts';
 import type { CountedBatch } from './batch-code.ts';
 import { Batcher } from './batcher.ts';
 
@@ -30,6 +30,8 @@ export interface EventClientOptions {
   readonly onTrouble?: (message: string) => void;
   /** Told of each batch that is safe in the agent's spool. Default: nobody. */
   readonly onAcked?: (seq: number, rows: number) => void;
+  /** Replaces single limits. */
+  readonly limits?: Partial<AgentLimits>;
 }
 
 const Answer = v.union([
@@ -44,6 +46,8 @@ interface SentBatch extends CountedBatch {
 export class EventClient {
   readonly producer: string;
   readonly #options: EventClientOptions;
+  readonly #limits: AgentLimits;
+  readonly #backoff: Backoff;
   readonly #batcher: Batcher;
   /** Not acknowledged, by number. */
   #window: SentBatch[] = [];
@@ -52,7 +56,6 @@ export class EventClient {
   #onAnything = new Set<() => void>();
   #socket: Socket | null = null;
   #isConnected = false;
-  #failures = 0;
   #retryTimer: NodeJS.Timeout | null = null;
   #silenceTimer: NodeJS.Timeout | null = null;
   /** Whether the collector has said why it ends this connection. */
@@ -61,16 +64,21 @@ export class EventClient {
   #ackedRows = 0;
   #lastTrouble = '';
 
-  /** Throws a RangeError when there is no path. */
+  /** @throws RangeError when there is no path, or a limit makes no sense */
   constructor(options: EventClientOptions) {
     if (options.socket_path === '') throw new RangeError('socket_path: empty; MESHSCOPE_TELEMETRY_SOCKET has the path');
     this.#options = options;
+    this.#limits = resolveLimits(options.limits);
+    const { client_retry_first_ms: first_ms, client_retry_max_ms: max_ms } = this.#limits;
+    // All at one socket are on one machine: few enough to come back together.
+    this.#backoff = new Backoff({ first_ms, max_ms, jitter: 0 });
     this.producer = options.producer ?? randomUUID();
     this.#batcher = new Batcher({
       producer: this.producer,
       ...(options.source === undefined ? {} : { source: options.source }),
       deliver: (counted) => this.#deliver(counted),
       onRefused: (message) => options.onTrouble?.(message),
+      limits: this.#limits,
     });
     this.#connect();
   }
@@ -114,7 +122,7 @@ export class EventClient {
   }
 
   /** Flushes, and ends the connection. */
-  async close(wait_ms: number = LIMITS.stop_drain_ms): Promise<boolean> {
+  async close(wait_ms: number = this.#limits.stop_drain_ms): Promise<boolean> {
     const isSafe = await this.flush(wait_ms);
     this.#isClosed = true;
     this.#batcher.close();
@@ -129,7 +137,7 @@ export class EventClient {
     const sent: SentBatch = { ...counted, line: `${JSON.stringify(counted.batch)}\n` };
     this.#window.push(sent);
     this.#write(sent);
-    while (this.#window.length >= LIMITS.client_window_batches && !this.#isClosed) {
+    while (this.#window.length >= this.#limits.client_window_batches && !this.#isClosed) {
       await new Promise<void>((resolve) => {
         this.#onRoom = resolve;
       });
@@ -160,7 +168,7 @@ export class EventClient {
       const lines = text.split('\n');
       text = lines.pop() ?? '';
       for (const line of lines) this.#take(line);
-      if (text.length > LIMITS.client_answer_max_chars) socket.destroy(new Error('what answers is no collector'));
+      if (text.length > this.#limits.client_answer_max_chars) socket.destroy(new Error('what answers is no collector'));
     });
     socket.on('error', (error) => {
       trouble = error.message;
@@ -182,7 +190,7 @@ export class EventClient {
     }
     this.#stopSilence();
     if ('ack' in answer.output) {
-      this.#failures = 0;
+      this.#backoff.reset();
       this.#lastTrouble = '';
       const { seq } = answer.output.ack;
       const acked = this.#window.filter(({ batch }) => batch.seq <= seq);
@@ -214,9 +222,7 @@ export class EventClient {
     if (this.#isClosed) return;
     if (!this.#isRefused) this.#trouble(trouble);
     this.#isRefused = false;
-    const wait_ms = Math.min(LIMITS.client_retry_max_ms, LIMITS.client_retry_first_ms * 2 ** this.#failures);
-    this.#failures = Math.min(this.#failures + 1, 20);
-    this.#retryTimer = setTimeout(() => this.#connect(), wait_ms);
+    this.#retryTimer = setTimeout(() => this.#connect(), this.#backoff.next());
     if (this.waitingRows === 0) this.#retryTimer.unref();
   }
 
@@ -225,7 +231,7 @@ export class EventClient {
     this.#silenceTimer ??= setTimeout(() => {
       this.#silenceTimer = null;
       this.#socket?.destroy(new Error('the collector does not answer'));
-    }, LIMITS.client_silence_ms).unref();
+    }, this.#limits.client_silence_ms).unref();
   }
 
   #stopSilence(): void {
@@ -239,7 +245,7 @@ export class EventClient {
   }
 
   #tell(): void {
-    if (this.#window.length < LIMITS.client_window_batches) {
+    if (this.#window.length < this.#limits.client_window_batches) {
       this.#onRoom?.();
       this.#onRoom = null;
     }

@@ -5,9 +5,9 @@
  *
  * Nothing here tells of the sending itself, batch by batch: that would make more of it.
  */
-import { type LogLevel, metricRows, SelfReport, type Trace } from '../../base/index.ts';
+import { type LogLevel, metricRows, SelfReport, settlesWithin, type Trace } from '../../base/index.ts';
 import { type Collector, type CollectorCounts, startCollector } from '../collector/collector.ts';
-import { LIMITS } from '../limits.ts';
+import type { AgentLimits } from '../limits.ts';
 import { Batcher } from '../producer/batcher.ts';
 import type { Emit } from '../producer/core-rows.ts';
 import { adopt, giveUp, makeOwnFolder, type OwnFolder } from '../spool/adoption.ts';
@@ -26,6 +26,7 @@ export interface AgentTelemetryOptions {
   readonly socket_path?: string;
   /** Lines for people, which become rows as well. */
   readonly log: (level: LogLevel, message: string) => void;
+  readonly limits: AgentLimits;
 }
 
 const NO_COUNTS: CollectorCounts = { connections: 0, batches: 0, repeated_batches: 0, refused_lines: 0, lost_rows: 0 };
@@ -43,7 +44,8 @@ export class AgentTelemetry {
 
   private constructor(options: AgentTelemetryOptions) {
     this.#options = options;
-    const own = options.spool_dir === null ? null : makeOwnFolder(options.spool_dir);
+    const { limits } = options;
+    const own = options.spool_dir === null ? null : makeOwnFolder(options.spool_dir, limits);
     this.#own = own?.ok === true ? own.value : null;
     this.spool = new Spool({
       send: options.send,
@@ -51,6 +53,7 @@ export class AgentTelemetry {
       max_bytes: options.spool_max_bytes,
       onTrouble: (message) => this.log('warn', message),
       onForgottenLoss: (rows) => this.#batcher.countLost(0, rows),
+      limits,
     });
     this.#batcher = new Batcher({
       producer: options.run,
@@ -59,13 +62,14 @@ export class AgentTelemetry {
         await this.spool.keep(counted);
       },
       onRefused: (message) => this.#options.log('warn', message),
+      limits,
     });
     this.report = new SelfReport({
       part: 'agent',
       version: options.version,
       process_id: options.run,
       resource: { 'host.name': options.host_name },
-      series_max: LIMITS.metric_series_max,
+      series_max: limits.metric_series_max,
       add: this.emit,
     });
     if (own?.ok === false) this.log('warn', `${own.failure.message}; telemetry is kept in memory`);
@@ -76,8 +80,9 @@ export class AgentTelemetry {
   static async start(options: AgentTelemetryOptions): Promise<AgentTelemetry> {
     const telemetry = new AgentTelemetry(options);
     const { spool } = telemetry;
+    const { limits } = options;
     const place = options.socket_path === undefined ? {} : { socket_path: options.socket_path };
-    const collector = await startCollector({ spool, ready: telemetry.#adopting, ...place });
+    const collector = await startCollector({ spool, ready: telemetry.#adopting, limits, ...place });
     if (collector.ok) telemetry.#collector = collector.value;
     else telemetry.log('warn', `${collector.failure.message}; procs cannot hand in telemetry`);
     return telemetry;
@@ -129,17 +134,19 @@ export class AgentTelemetry {
   async stop(isLinked: boolean): Promise<void> {
     this.#isStopped = true;
     await this.#collector?.close();
-    let isFlushed = false;
+    const { log, limits } = this.#options;
+    const { stop_disk_ms, stop_drain_ms } = limits;
     const flushing = this.#adopting.then(() => this.#batcher.flush());
-    void flushing.then(() => {
-      isFlushed = true;
-    });
-    await Promise.race([flushing, timeout(LIMITS.stop_disk_ms)]);
-    if (isLinked && isFlushed) await this.spool.drain(LIMITS.stop_drain_ms);
+    const isFlushed = await settlesWithin(flushing, stop_disk_ms);
+    if (isLinked && isFlushed) await this.spool.drain(stop_drain_ms);
     this.#batcher.close();
-    const closed = await Promise.race([this.#close(), timeout(LIMITS.stop_disk_ms)]);
-    if (closed === undefined) this.#options.log('warn', 'the spool does not take its last lines: its disk hangs');
-    else if (closed > 0) this.#options.log('warn', `${closed} rows of telemetry were only in memory, and are lost`);
+    const closing = this.#close();
+    if (!(await settlesWithin(closing, stop_disk_ms))) {
+      log('warn', 'the spool does not take its last lines: its disk hangs');
+      return;
+    }
+    const rows = await closing;
+    if (rows > 0) log('warn', `${rows} rows of telemetry were only in memory, and are lost`);
   }
 
   /** @returns the rows that were only in memory */
@@ -152,15 +159,11 @@ export class AgentTelemetry {
 
   async #adopt(): Promise<readonly string[]> {
     if (this.#own === null) return [];
-    const adopted = await adopt(this.#own.parent);
+    const adopted = await adopt(this.#own.parent, undefined, this.#options.limits);
     this.spool.adopt(adopted);
     const { adopted_batches } = this.spool.counts;
     if (adopted_batches > 0)
       this.log('info', `${adopted_batches} batches of telemetry that an earlier agent left are sent now`);
     return adopted.folders;
   }
-}
-
-function timeout(wait_ms: number): Promise<undefined> {
-  return new Promise((resolve) => setTimeout(() => resolve(undefined), wait_ms).unref());
 }

@@ -5,7 +5,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { failure, type Outcome, success } from '../../base/index.ts';
-import { LIMITS } from '../limits.ts';
+import { type AgentLimits, LIMITS } from '../limits.ts';
 
 export interface MetricsAddress {
   readonly host: string;
@@ -16,6 +16,8 @@ export interface MetricsAddress {
 export interface MetricsServerOptions extends MetricsAddress {
   readonly metrics: () => string;
   readonly health: () => Readonly<Record<string, unknown>>;
+  /** Default LIMITS. */
+  readonly limits?: AgentLimits;
 }
 
 export interface MetricsServer {
@@ -29,8 +31,9 @@ export function startMetricsServer({
   port,
   metrics,
   health,
+  limits = LIMITS,
 }: MetricsServerOptions): Promise<Outcome<MetricsServer>> {
-  const server = createServer({ requestTimeout: LIMITS.metrics_request_timeout_ms }, (request, response) => {
+  const server = createServer({ requestTimeout: limits.metrics_request_timeout_ms }, (request, response) => {
     const [path] = (request.url ?? '').split('?');
     const body = { '/metrics': metrics, '/healthz': () => `${JSON.stringify(health())}\n` }[path ?? ''];
     const isRead = request.method === 'GET' || request.method === 'HEAD';
@@ -48,7 +51,7 @@ export function startMetricsServer({
     response.writeHead(200, { 'content-type': type });
     response.end(request.method === 'HEAD' ? undefined : body());
   });
-  server.maxConnections = LIMITS.metrics_connections_max;
+  server.maxConnections = limits.metrics_connections_max;
   return new Promise((resolve) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const details = { errno: error.code ?? null, host, port };

@@ -16,7 +16,7 @@ import { readdir, readFile, rename, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { failure, type Outcome, success } from '../../base/index.ts';
-import { LIMITS } from '../limits.ts';
+import { type AgentLimits, LIMITS } from '../limits.ts';
 import { readLine, type SpoolLine } from './lines.ts';
 import { type Place, type SpoolFile, weightOf } from './log.ts';
 import { isDead, nobodysName, ownName } from './owner-name.ts';
@@ -51,14 +51,11 @@ export interface OwnFolder {
   readonly parent: string;
 }
 
-/** How often a folder is made anew that another agent, which ends, has just removed as empty. */
-const MAKE_TRIES = 3;
-
 /**
  * Makes the folder of this run.
  * @returns `service_unavailable` saying why batches cannot be kept there
  */
-export function makeOwnFolder(parent: string): Outcome<OwnFolder> {
+export function makeOwnFolder(parent: string, limits: AgentLimits = LIMITS): Outcome<OwnFolder> {
   for (let tries = 1; ; tries += 1) {
     try {
       mkdirSync(parent, { recursive: true, mode: 0o700 });
@@ -69,7 +66,8 @@ export function makeOwnFolder(parent: string): Outcome<OwnFolder> {
       mkdirSync(folder, { mode: 0o700 });
       return success({ folder, parent });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT' && tries < MAKE_TRIES) continue;
+      // Another agent, which ends, has just removed it as empty.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT' && tries < limits.spool_make_tries_max) continue;
       return failure('service_unavailable', `the spool's folder ${parent} cannot be used: ${(error as Error).message}`);
     }
   }
@@ -80,11 +78,15 @@ export function makeOwnFolder(parent: string): Outcome<OwnFolder> {
  *
  * @param claimedName names of the folders as whose owner this process claims them. Default: its own
  */
-export async function adopt(parent: string, claimedName: () => string = ownName): Promise<Adopted> {
-  const collected = new Collected();
+export async function adopt(
+  parent: string,
+  claimedName: () => string = ownName,
+  limits: AgentLimits = LIMITS,
+): Promise<Adopted> {
+  const collected = new Collected(limits);
   const folders: string[] = [];
   for (const name of await namesIn(parent)) {
-    if (folders.length >= LIMITS.spool_adopted_max) break;
+    if (folders.length >= limits.spool_adopted_max) break;
     if (!isDead(name)) continue;
     const claimed = path.join(parent, claimedName());
     try {
@@ -121,12 +123,17 @@ async function namesIn(folder: string): Promise<string[]> {
 }
 
 class Collected {
+  readonly #limits: AgentLimits;
   readonly #files: SpoolFile[] = [];
   readonly #batches = new Map<string, Map<number, AdoptedBatch>>();
   readonly #acked = new Map<string, number>();
   readonly #untold: { producer: string; to: number; rows: number }[] = [];
   /** The last of the folder that is being read. */
   #lastUntold: { producer: string; to: number; rows: number }[] = [];
+
+  constructor(limits: AgentLimits) {
+    this.#limits = limits;
+  }
 
   async read(file_path: string): Promise<void> {
     const bytes = await readFile(file_path).catch(() => null);
@@ -137,7 +144,7 @@ class Collected {
       const end = bytes.indexOf(10, offset);
       if (end < 0) return;
       const place = { file, offset, length: end + 1 - offset };
-      file.weight_bytes += weightOf(place.length);
+      file.weight_bytes += weightOf(place.length, this.#limits);
       const line = readLine(bytes.toString('utf8', offset, end));
       if (line !== null) this.#take(line, place);
       offset = end + 1;

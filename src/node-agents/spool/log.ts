@@ -5,13 +5,13 @@
  *    held any more. Files are numbered, and have the owner's folder.
  * 2. `append` settles when the line is with the kernel: what it has, outlives the process. Once a second the file is synced,
  *    so a crash of the machine may lose the last second.
- * 3. A line that the disk does not take settles as null, and so do those of the next LIMITS.spool_retry_ms; then a new file
+ * 3. A line that the disk does not take settles as null, and so do those of the next `spool_retry_ms`; then a new file
  *    is tried. What a failed write left behind is cut off, so that a torn line can only be the last one of a file.
  */
 import { type FileHandle, open, rm, rmdir, truncate } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { LIMITS } from '../limits.ts';
+import { retry } from '../../base/index.ts';
+import type { AgentLimits } from '../limits.ts';
 
 /** One file. `held` counts the reasons to keep it: its lines that are still needed. */
 export interface SpoolFile {
@@ -35,8 +35,8 @@ interface WaitingLine {
 }
 
 /** What a line counts in the bound. */
-export function weightOf(line_bytes: number): number {
-  return Math.max(line_bytes, LIMITS.spool_batch_min_bytes);
+export function weightOf(line_bytes: number, { spool_batch_min_bytes }: AgentLimits): number {
+  return Math.max(line_bytes, spool_batch_min_bytes);
 }
 
 export class SpoolLog {
@@ -44,6 +44,7 @@ export class SpoolLog {
   readonly files: SpoolFile[] = [];
   readonly #folder: string;
   readonly #file_max_bytes: number;
+  readonly #limits: AgentLimits;
   readonly #onTrouble: (message: string) => void;
   readonly #waiting: WaitingLine[] = [];
   #current: { readonly file: SpoolFile; readonly handle: FileHandle } | null = null;
@@ -55,16 +56,18 @@ export class SpoolLog {
   #broken_until_ms = 0;
   #isTroubled = false;
   #isClosed = false;
+  readonly #closing = new AbortController();
   readonly #syncTimer: NodeJS.Timeout;
 
   /**
    * @param onTrouble told when the disk takes no lines, once until it does again
    */
-  constructor(folder: string, file_max_bytes: number, onTrouble: (message: string) => void) {
+  constructor(folder: string, file_max_bytes: number, limits: AgentLimits, onTrouble: (message: string) => void) {
     this.#folder = folder;
     this.#file_max_bytes = file_max_bytes;
+    this.#limits = limits;
     this.#onTrouble = onTrouble;
-    this.#syncTimer = setInterval(() => void this.#sync(), LIMITS.spool_sync_ms);
+    this.#syncTimer = setInterval(() => void this.#sync(), limits.spool_sync_ms);
     this.#syncTimer.unref();
   }
 
@@ -87,16 +90,15 @@ export class SpoolLog {
   }
 
   /** A line; null when the file is gone, or cannot be read however often it is tried. */
-  async read({ file, offset, length }: Place): Promise<string | null> {
-    for (let tries = 1; ; tries += 1) {
-      try {
-        return await readAt(file.path, offset, length);
-      } catch (error) {
-        // Anything else may pass: a want of descriptors, a disk that is away for a moment.
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT' || tries >= LIMITS.spool_reads_max) return null;
-        await sleep(LIMITS.spool_read_retry_ms, undefined, { ref: false });
-      }
-    }
+  async read(place: Place): Promise<string | null> {
+    const { spool_reads_max: tries_max, spool_read_retry_ms: first_ms } = this.#limits;
+    const read = await retry(
+      () => tryToRead(place),
+      // Anything else may pass: a want of descriptors, a disk that is away for a moment.
+      ({ text, isMissing }) => text !== null || isMissing,
+      { tries_max, first_ms, jitter: 0, signal: this.#closing.signal },
+    );
+    return read.text;
   }
 
   /** Files of an earlier owner, oldest first, which come before all of ours. */
@@ -129,6 +131,7 @@ export class SpoolLog {
   /** Finishes what waits; the files stay, unless nothing in them is held. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#closing.abort();
     clearInterval(this.#syncTimer);
     while (this.#running !== null) await this.#running;
     const last = this.#current;
@@ -183,7 +186,7 @@ export class SpoolLog {
       const places = lines.map((line): Place => {
         const place = { file, offset: file.bytes, length: line.length };
         file.bytes += line.length;
-        file.weight_bytes += weightOf(line.length);
+        file.weight_bytes += weightOf(line.length, this.#limits);
         file.held += 1;
         return place;
       });
@@ -215,7 +218,7 @@ export class SpoolLog {
   }
 
   #fail(error: Error, file: SpoolFile | null): void {
-    this.#broken_until_ms = performance.now() + LIMITS.spool_retry_ms;
+    this.#broken_until_ms = performance.now() + this.#limits.spool_retry_ms;
     if (!this.#isTroubled) this.#onTrouble(error.message);
     this.#isTroubled = true;
     if (file === null) return;
@@ -233,6 +236,21 @@ export class SpoolLog {
 async function endFile(handle: FileHandle, isNeeded: boolean): Promise<void> {
   if (isNeeded) await handle.datasync().catch(() => {});
   await handle.close().catch(() => {});
+}
+
+interface ReadText {
+  /** Null when it could not be read. */
+  readonly text: string | null;
+  /** There is no such file. */
+  readonly isMissing: boolean;
+}
+
+async function tryToRead({ file, offset, length }: Place): Promise<ReadText> {
+  try {
+    return { text: await readAt(file.path, offset, length), isMissing: false };
+  } catch (error) {
+    return { text: null, isMissing: (error as NodeJS.ErrnoException).code === 'ENOENT' };
+  }
 }
 
 async function readAt(file_path: string, offset: number, length: number): Promise<string> {

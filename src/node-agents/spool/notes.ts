@@ -3,7 +3,7 @@
  * once in a while, and the losses that it has not been told of, at every change. The last line of losses is held in its
  * file; without the others nothing is lost: batches that come again count once.
  */
-import { LIMITS } from '../limits.ts';
+import type { AgentLimits } from '../limits.ts';
 import type { UntoldLine } from './lines.ts';
 import type { SpoolFile, SpoolLog } from './log.ts';
 import type { ProducerQueue } from './queue.ts';
@@ -16,10 +16,10 @@ export class SpoolNotes {
   /** Where the last line of losses is; null when it said that there are none. */
   #lossesFile: SpoolFile | null = null;
 
-  constructor(log: SpoolLog, queues: () => Iterable<ProducerQueue>) {
+  constructor(log: SpoolLog, queues: () => Iterable<ProducerQueue>, { spool_sync_ms }: AgentLimits) {
     this.#log = log;
     this.#queues = queues;
-    this.#timer = setInterval(() => this.#writeAcked(), LIMITS.spool_sync_ms);
+    this.#timer = setInterval(() => this.#writeAcked(), spool_sync_ms);
     this.#timer.unref();
   }
 

@@ -1,13 +1,13 @@
 /**
  * Where the batches of a spool are: in its files, in memory, or in both, and what becomes of them at the bounds of either.
  *
- * 1. A batch is in memory until it is on disk, and longer while there is room beside the disk (LIMITS.spool_cache_max_bytes);
+ * 1. A batch is in memory until it is on disk, and longer while there is room beside the disk (`spool_cache_max_bytes`);
  *    otherwise it is read again when it is its turn.
  * 2. What the disk did not take stays in memory, and goes to disk when that takes batches again.
  * 3. At the bound on disk the oldest file goes, at the bound in memory the oldest batches that are nowhere else. What is
  *    under way stays: on disk it moves to another file.
  */
-import { LIMITS } from '../limits.ts';
+import type { AgentLimits } from '../limits.ts';
 import { readBatch, writeBatch } from './lines.ts';
 import { type SpoolFile, type SpoolLog, weightOf } from './log.ts';
 import type { SpoolEntry } from './queue.ts';
@@ -17,6 +17,7 @@ export interface SpoolPlacesOptions {
   readonly log: SpoolLog | null;
   readonly max_bytes: number;
   readonly memory_max_bytes: number;
+  readonly limits: AgentLimits;
   /** Told what goes at a bound; whoever is told forgets it. */
   readonly onDrop: (entries: readonly SpoolEntry[]) => void;
 }
@@ -105,16 +106,16 @@ export class SpoolPlaces {
 
   async #toDisk(entry: SpoolEntry, line: string): Promise<void> {
     const { log, max_bytes } = this.#options;
-    const weight_bytes = weightOf(entry.bytes);
+    const weight_bytes = weightOf(entry.bytes, this.#options.limits);
     if (log === null || weight_bytes > max_bytes) return;
     this.boundDisk(weight_bytes);
     await this.#append(entry, line, log);
   }
 
   async #append(entry: SpoolEntry, line: string, log: SpoolLog): Promise<void> {
-    this.#unwritten_bytes += weightOf(entry.bytes);
+    this.#unwritten_bytes += weightOf(entry.bytes, this.#options.limits);
     const place = await log.append(line);
-    this.#unwritten_bytes -= weightOf(entry.bytes);
+    this.#unwritten_bytes -= weightOf(entry.bytes, this.#options.limits);
     if (place === null) {
       if (!entry.isGone) this.#stranded.add(entry);
       return;
@@ -128,7 +129,7 @@ export class SpoolPlaces {
     this.#inMemory.delete(entry);
     this.#memory_bytes -= entry.bytes;
     this.#cached_bytes += entry.bytes;
-    if (this.#cached_bytes > LIMITS.spool_cache_max_bytes) this.#uncache(entry);
+    if (this.#cached_bytes > this.#options.limits.spool_cache_max_bytes) this.#uncache(entry);
   }
 
   /** Brings to disk what it did not take earlier. */

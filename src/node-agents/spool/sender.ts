@@ -1,31 +1,32 @@
 /**
  * What of a spool is under way to the store: of each producer one batch, of different producers up to
- * LIMITS.under_way_max, those that have waited longest first.
+ * `under_way_max`, those that have waited longest first.
  *
  * What was sent is repeated, unchanged, on every new link and for as long as its acknowledgement does not come, since the
  * gateway forgets a batch that the store did not take. One that waits there still is passed over when it comes again.
  */
 import type { EventBatch } from '../../contract/index.ts';
-import { LIMITS } from '../limits.ts';
+import type { AgentLimits } from '../limits.ts';
 import type { ProducerQueue, SpoolEntry, UnderWay } from './queue.ts';
 
-export interface SpoolSenderPorts {
+export interface SpoolSenderOptions {
   /** Sends a batch; false when there is no link to send it on. */
   readonly send: (batch: EventBatch) => boolean;
   /** Reads what is only on disk. False when it cannot be read, or is not wanted any more. */
   readonly load: (entry: SpoolEntry) => Promise<boolean>;
+  readonly limits: AgentLimits;
 }
 
 export class SpoolSender {
-  readonly #ports: SpoolSenderPorts;
+  readonly #options: SpoolSenderOptions;
   readonly #ready: ProducerQueue[] = [];
   readonly #underWay = new Set<UnderWay>();
   #isLinked = false;
   #isClosed = false;
   readonly counts = { sends: 0, resends: 0 };
 
-  constructor(ports: SpoolSenderPorts) {
-    this.#ports = ports;
+  constructor(options: SpoolSenderOptions) {
+    this.#options = options;
   }
 
   linkOpened(): void {
@@ -43,7 +44,7 @@ export class SpoolSender {
 
   /** Sends as much as may be under way. */
   pump(): void {
-    while (this.#isLinked && !this.#isClosed && this.#underWay.size < LIMITS.under_way_max) {
+    while (this.#isLinked && !this.#isClosed && this.#underWay.size < this.#options.limits.under_way_max) {
       const queue = this.#ready.shift();
       if (queue === undefined) return;
       queue.isReady = false;
@@ -72,7 +73,7 @@ export class SpoolSender {
 
   async #load(underWay: UnderWay): Promise<void> {
     const { entry } = underWay;
-    const isLoaded = await this.#ports.load(entry);
+    const isLoaded = await this.#options.load(entry);
     const isWanted = entry.queue.under_way === underWay;
     if (isLoaded && isWanted && entry.batch !== null) this.#begin(underWay, entry.batch);
     else this.pump();
@@ -88,13 +89,13 @@ export class SpoolSender {
     stopTimer(underWay);
     if (underWay.batch === null || !this.#isLinked || this.#isClosed) return;
     // Without a link there is nothing to wait for: the next one tells that it is there.
-    this.#isLinked = this.#ports.send(underWay.batch);
+    this.#isLinked = this.#options.send(underWay.batch);
     if (!this.#isLinked) return;
     const again = (): void => {
       this.counts.resends += 1;
       this.#send(underWay);
     };
-    underWay.timer = setTimeout(again, LIMITS.ack_timeout_ms).unref();
+    underWay.timer = setTimeout(again, this.#options.limits.ack_timeout_ms).unref();
   }
 }
 

@@ -4,16 +4,17 @@
  * 1. `keep` takes a batch and settles when it is on disk (spool-log.ts), or in memory where the disk does not take it. A
  *    batch whose number is not above the producer's last is one that it has: it counts as kept.
  * 2. Of each producer one batch is under way at a time, lowest number first, since the store takes a number that is not
- *    above the last for a repetition; of different producers up to LIMITS.under_way_max, in turns.
- * 3. What is under way is sent again every LIMITS.ack_timeout_ms and on a new link, and is never dropped. Its
+ *    above the last for a repetition; of different producers up to `under_way_max`, in turns.
+ * 3. What is under way is sent again every `ack_timeout_ms` and on a new link, and is never dropped. Its
  *    acknowledgement makes room for the producer's next.
  * 4. At a bound the oldest batches go (spool-places.ts), save what is under way, and a notice (spool-queue.ts) in their place
  *    tells the store how many rows they had.
  * 5. Batches that a dead agent left behind are taken over at the start (spool-adoption.ts), with their producers and
  *    numbers, and are sent before others.
  */
+import { sleep } from '../../base/index.ts';
 import type { EventBatch } from '../../contract/index.ts';
-import { LIMITS } from '../limits.ts';
+import { type AgentLimits, LIMITS } from '../limits.ts';
 import type { CountedBatch } from '../producer/batch-code.ts';
 import type { Adopted } from './adoption.ts';
 import { writeBatch } from './lines.ts';
@@ -28,14 +29,16 @@ export interface SpoolOptions {
   readonly send: (batch: EventBatch) => boolean;
   /** Folder of this run's files, which exists. Default null: batches are kept in memory. */
   readonly folder?: string | null;
-  /** Bytes on disk. Default LIMITS.spool_max_bytes. */
+  /** Bytes on disk. Default: that of the limits. */
   readonly max_bytes?: number;
-  /** Bytes in memory where there is no disk. Default LIMITS.spool_memory_max_bytes. */
+  /** Bytes in memory where there is no disk. Default: that of the limits. */
   readonly memory_max_bytes?: number;
   /** Told when the disk takes nothing, and of batches that it spoiled. Default: nobody. */
   readonly onTrouble?: (message: string) => void;
   /** Told of lost rows of producers that had to be forgotten before the store was told. Default: nobody. */
   readonly onForgottenLoss?: (rows: number) => void;
+  /** Default LIMITS. */
+  readonly limits?: AgentLimits;
 }
 
 /** `kept` and `known` are safe; `full` is not taken: there are as many producers as may be, or the spool is closed. */
@@ -43,6 +46,7 @@ export type Kept = 'kept' | 'known' | 'full';
 
 export class Spool {
   readonly #options: SpoolOptions;
+  readonly #limits: AgentLimits;
   readonly #log: SpoolLog | null;
   readonly #places: SpoolPlaces;
   /** By when they were last heard of, longest ago first. */
@@ -55,19 +59,20 @@ export class Spool {
   readonly counts = { acked_batches: 0, acked_rows: 0, lost_rows: 0, adopted_batches: 0 };
 
   constructor(options: SpoolOptions) {
+    const limits = options.limits ?? LIMITS;
     this.#options = options;
-    this.#sender = new SpoolSender({ send: options.send, load: (entry) => this.#load(entry) });
-    const max_bytes = options.max_bytes ?? LIMITS.spool_max_bytes;
-    const memory_max_bytes = options.memory_max_bytes ?? LIMITS.spool_memory_max_bytes;
-    const file_max_bytes = Math.min(LIMITS.spool_file_max_bytes, Math.ceil(max_bytes / LIMITS.spool_files));
-    const { folder = null } = options;
+    this.#limits = limits;
+    this.#sender = new SpoolSender({ send: options.send, load: (entry) => this.#load(entry), limits });
+    const { spool_max_bytes, spool_memory_max_bytes, spool_file_max_bytes, spool_files } = limits;
+    const { folder = null, max_bytes = spool_max_bytes, memory_max_bytes = spool_memory_max_bytes } = options;
+    const file_max_bytes = Math.min(spool_file_max_bytes, Math.ceil(max_bytes / spool_files));
     const onTrouble = (message: string): void => {
       this.#trouble(`the spool's disk takes no batches (${message}); they are kept in memory meanwhile`);
     };
-    this.#log = folder === null ? null : new SpoolLog(folder, file_max_bytes, onTrouble);
+    this.#log = folder === null ? null : new SpoolLog(folder, file_max_bytes, limits, onTrouble);
     const onDrop = (entries: readonly SpoolEntry[]): void => this.#drop(entries);
-    this.#places = new SpoolPlaces({ log: this.#log, max_bytes, memory_max_bytes, onDrop });
-    this.#notes = this.#log === null ? null : new SpoolNotes(this.#log, () => this.#queues.values());
+    this.#places = new SpoolPlaces({ log: this.#log, max_bytes, memory_max_bytes, limits, onDrop });
+    this.#notes = this.#log === null ? null : new SpoolNotes(this.#log, () => this.#queues.values(), limits);
   }
 
   /** Rows, batches and bytes that the store has not acknowledged. */
@@ -164,7 +169,7 @@ export class Spool {
   async drain(wait_ms: number): Promise<boolean> {
     const deadline_ms = performance.now() + wait_ms;
     while (this.#waitingBatches > 0 && performance.now() < deadline_ms) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await sleep(this.#limits.spool_drain_poll_ms);
     }
     return this.#waitingBatches === 0;
   }
@@ -186,7 +191,7 @@ export class Spool {
       this.#queues.set(producer, known);
       return known;
     }
-    if (this.#queues.size >= LIMITS.producers_max) {
+    if (this.#queues.size >= this.#limits.producers_max) {
       const idle = [...this.#queues.values()].find(isIdle);
       if (idle === undefined) return null;
       this.#forgetProducer(idle);

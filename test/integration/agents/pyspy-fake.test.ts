@@ -158,7 +158,7 @@ describe('dump at its bounds', () => {
   it('kills and reaps a program that hangs, with everything it started (PS-6)', async () => {
     const program = fake('sleep 1000 & echo $! > "$folder/grandchild"; echo $$ > "$folder/child"; wait');
     const started = performance.now();
-    const failed = failedOf(await pySpy(program.path, { dump_timeout_ms: 300 }).dump(target));
+    const failed = failedOf(await pySpy(program.path, { limits: { dump_timeout_ms: 300 } }).dump(target));
     expect(failed).toMatchObject({ exit_code: null });
     expect(failed.stderr).toMatch(/^py-spy subprocess timed out after 0s/);
     expect(performance.now() - started).toBeLessThan(PYSPY_LIMITS.dump_timeout_ms);
@@ -293,7 +293,7 @@ describe('many at once', () => {
 
   it('beyond the bound are refused at once, with the numbers', async () => {
     const gate = fake('touch "$folder/started"; while [ ! -e "$folder/open" ]; do sleep 0.02; done; echo "[]"');
-    const runner = pySpy(gate.path, { dumps_running_max: 1, dumps_waiting_max: 1 });
+    const runner = pySpy(gate.path, { limits: { dumps_running_max: 1, dumps_waiting_max: 1 } });
     const running = runner.dump(target);
     const waiting = runner.dump(target);
     const { stderr } = failedOf(await runner.dump(target));
@@ -307,7 +307,7 @@ describe('many at once', () => {
 
   it('wait no longer than their deadline', async () => {
     const gate = fake('exec sleep 1000');
-    const runner = pySpy(gate.path, { dump_timeout_ms: 300 });
+    const runner = pySpy(gate.path, { limits: { dump_timeout_ms: 300 } });
     const results = await Promise.all([runner.dump(target), runner.dump(target)]);
     for (const result of results) expect(failedOf(result).stderr).toContain('timed out');
     expect(gate.runs).toHaveLength(1);
@@ -315,7 +315,9 @@ describe('many at once', () => {
 
   it('profiles leave the turns of dumps alone (PP-5)', async () => {
     const program = fake('case $1 in record) touch "$folder/recording"; exec sleep 1000;; esac; echo "[]"');
-    const runner = pySpy(program.path, { dumps_running_max: 1, profiles_running_max: 1, profiles_waiting_max: 0 });
+    const runner = pySpy(program.path, {
+      limits: { dumps_running_max: 1, profiles_running_max: 1, profiles_waiting_max: 0 },
+    });
     const abort = new AbortController();
     const profile = runner.profile(target, PROFILE, abort.signal);
     await until(() => existsSync(join(program.folder, 'recording')), 'the start of the recording');
@@ -353,7 +355,7 @@ describe('the process that is meant (PS-1)', () => {
 describe('profile', () => {
   it('that takes too long is killed, and tells what was said before (PP-2)', async () => {
     const program = fake('echo "said before" >&2; exec sleep 1000');
-    const outcome = await pySpy(program.path, { profile_margin_ms: 200 }).profile(target, PROFILE);
+    const outcome = await pySpy(program.path, { limits: { profile_margin_ms: 200 } }).profile(target, PROFILE);
     expect(outcome).toEqual({ kind: 'timed_out', timeout_s: 1, stderr: 'said before\n' });
   });
 

@@ -159,24 +159,18 @@ describe('the spool', () => {
   });
 
   it('sends what is not acknowledged again and again, at one pace', async () => {
-    const { ack_timeout_ms } = LIMITS;
-    Object.assign(LIMITS, { ack_timeout_ms: 30 });
-    try {
-      const { spool, sent } = make();
-      await spool.keep(batch(A, 1));
-      const from_ms = performance.now();
-      spool.linkOpened();
-      await until(() => sent.length === 9, 'eight repetitions');
-      const took_ms = performance.now() - from_ms;
-      // Were each pause twice the one before, they would add up to 255 of them.
-      expect(took_ms).toBeLessThan(30 * 200);
-      expect(new Set(sent.map((each) => JSON.stringify(each))).size).toBe(1);
-      expect(spool.resends).toBe(8);
-      spool.acknowledge(A, 1);
-      expect(spool.waiting.batches).toBe(0);
-    } finally {
-      Object.assign(LIMITS, { ack_timeout_ms });
-    }
+    const { spool, sent } = make({ limits: { ...LIMITS, ack_timeout_ms: 30 } });
+    await spool.keep(batch(A, 1));
+    const from_ms = performance.now();
+    spool.linkOpened();
+    await until(() => sent.length === 9, 'eight repetitions');
+    const took_ms = performance.now() - from_ms;
+    // Were each pause twice the one before, they would add up to 255 of them.
+    expect(took_ms).toBeLessThan(30 * 200);
+    expect(new Set(sent.map((each) => JSON.stringify(each))).size).toBe(1);
+    expect(spool.resends).toBe(8);
+    spool.acknowledge(A, 1);
+    expect(spool.waiting.batches).toBe(0);
   });
 
   it('reads from disk what it did not keep in memory', async () => {

@@ -60,12 +60,14 @@ describe('argument lists', () => {
 describe('options', () => {
   it('have the documented defaults', () => {
     expect(resolveOptions({})).toMatchObject({
-      dump_timeout_ms: 10_000,
-      profile_margin_ms: 15_000,
-      dumps_running_max: 4,
-      dumps_waiting_max: 64,
-      profiles_running_max: 4,
-      profiles_waiting_max: 8,
+      limits: {
+        dump_timeout_ms: 10_000,
+        profile_margin_ms: 15_000,
+        dumps_running_max: 4,
+        dumps_waiting_max: 64,
+        profiles_running_max: 4,
+        profiles_waiting_max: 8,
+      },
       environment: {},
     });
   });
@@ -78,7 +80,7 @@ describe('options', () => {
     ['dumps_waiting_max', -1],
     ['profiles_running_max', Number.NaN],
   ])('are refused by name and value: %s %d', (name, value) => {
-    expect(() => resolveOptions({ [name]: value })).toThrow(new RegExp(`${name}.*${value}`));
+    expect(() => resolveOptions({ limits: { [name]: value } })).toThrow(new RegExp(`${name}.*${value}`));
   });
 
   it('read the configured binary anew each time', () => {

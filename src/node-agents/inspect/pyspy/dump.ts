@@ -10,13 +10,14 @@
  *     it for instance, the run is repeated after a short random pause, at most 32 times.
  *  5. "No such file" is not a failure of the dump: it makes the caller try the next binary.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { sleep } from '../../../base/index.ts';
 import type { PySpyCaptureMode } from '../../../contract/index.ts';
 import type { ProcessIdentity } from '../../procfs/index.ts';
 import { captureMode, dumpArguments, type PySpyDumpOpts } from './arguments.ts';
-import { PYSPY_LIMITS } from './limits.ts';
+import type { PySpyLimits } from './limits.ts';
 import type { NativeAllSupport } from './native-all-support.ts';
 import { parseWithoutBlocking, type Traces } from './parse-off-thread.ts';
+import { isNativeAllRefusal, isSuspendFailure } from './stderr.ts';
 import { run } from './subprocess.ts';
 import { lookAtTarget } from './target.ts';
 
@@ -45,16 +46,17 @@ export interface DumpRun {
   readonly signal?: AbortSignal | undefined;
   readonly environment: Readonly<Record<string, string>>;
   readonly support: NativeAllSupport;
+  readonly limits: PySpyLimits;
 }
 
 /** The dump, or null when there is no such binary. */
 export async function dumpWith(binary: string, request: DumpRun): Promise<Attempt | null> {
-  const { support, signal } = request;
+  const { support, signal, limits } = request;
   let opts = request.opts;
   let collisions = 0;
   let isDowngraded = opts.native_all && (await support.isKnownToLack(binary));
   if (isDowngraded) opts = { ...opts, native_all: false };
-  const attempts = opts.nonblocking ? PYSPY_LIMITS.nonblocking_attempts : 1;
+  const attempts = opts.nonblocking ? limits.nonblocking_attempts : 1;
 
   for (let attempt = 1; ; ) {
     const result = await runOnce(binary, opts, request);
@@ -62,16 +64,16 @@ export async function dumpWith(binary: string, request: DumpRun): Promise<Attemp
     if (result.kind === 'ok')
       return isDowngraded ? { ...result, warnings: [DOWNGRADE_WARNING, ...result.warnings] } : result;
     if (signal?.aborted) return result;
-    if (opts.native_all && result.exit_code === 2 && result.stderr.includes('--native-all')) {
+    if (opts.native_all && isNativeAllRefusal(result.exit_code, result.stderr)) {
       await support.remember(binary);
       opts = { ...opts, native_all: false };
       isDowngraded = true;
-    } else if (isCollision(result, request) && collisions < PYSPY_LIMITS.collision_retries) {
+    } else if (isCollision(result, request) && collisions < limits.collision_retries) {
       collisions += 1;
-      await pause(collisionPauseMs(), request);
+      await pause(collisionPauseMs(limits), request);
     } else if (attempt < attempts) {
       attempt += 1;
-      await pause(PYSPY_LIMITS.nonblocking_pause_ms, request);
+      await pause(limits.nonblocking_pause_ms, request);
     } else {
       return result;
     }
@@ -79,7 +81,7 @@ export async function dumpWith(binary: string, request: DumpRun): Promise<Attemp
 }
 
 async function runOnce(binary: string, opts: PySpyDumpOpts, request: DumpRun): Promise<Attempt | null> {
-  const { deadline_ms, signal, environment, target } = request;
+  const { deadline_ms, signal, environment, target, limits } = request;
   const failed = (stderr: string, exit_code: number | null = null): Attempt => ({
     kind: 'failed',
     binary,
@@ -87,7 +89,7 @@ async function runOnce(binary: string, opts: PySpyDumpOpts, request: DumpRun): P
     stderr,
   });
   const args = dumpArguments(target.pid, opts);
-  const outcome = await run({ program: binary, args, deadline_ms, signal, stdout: true, environment });
+  const outcome = await run({ program: binary, args, deadline_ms, signal, stdout: true, environment, limits });
   switch (outcome.kind) {
     case 'not_found':
       return null;
@@ -98,12 +100,13 @@ async function runOnce(binary: string, opts: PySpyDumpOpts, request: DumpRun): P
     case 'aborted':
       return failed(CANCELLED);
     case 'too_much_output':
-      return failed(`py-spy wrote more than ${PYSPY_LIMITS.stdout_max_bytes} bytes, the most that is read of one dump`);
+      return failed(`py-spy wrote more than ${limits.stdout_max_bytes} bytes, the most that is read of one dump`);
     case 'exited':
       break;
   }
   if (outcome.code !== 0) return failed(outcome.stderr, outcome.code);
-  const parsed = await parseWithoutBlocking(outcome.stdout, opts.locals === true, deadline_ms, signal);
+  const task = { bytes: outcome.stdout, locals: opts.locals === true, limits };
+  const parsed = await parseWithoutBlocking(task, deadline_ms, signal);
   switch (parsed.kind) {
     case 'unparsable':
       return failed(`failed to parse py-spy JSON output: ${parsed.reason}`);
@@ -122,18 +125,16 @@ export function timedOutText(allowed_ms: number): string {
 
 /** A stopped process refuses every tracer alike, however often. */
 function isCollision(result: Attempt, { target, opts }: DumpRun): boolean {
-  if (result.kind !== 'failed' || opts.nonblocking || !result.stderr.includes('Failed to suspend process'))
-    return false;
+  if (result.kind !== 'failed' || opts.nonblocking || !isSuspendFailure(result.stderr)) return false;
   return lookAtTarget(target).kind === 'running';
 }
 
-function collisionPauseMs(): number {
-  const { collision_pause_min_ms: min, collision_pause_max_ms: max } = PYSPY_LIMITS;
+function collisionPauseMs({ collision_pause_min_ms: min, collision_pause_max_ms: max }: PySpyLimits): number {
   return min + Math.random() * (max - min);
 }
 
 async function pause(duration_ms: number, { deadline_ms, signal }: DumpRun): Promise<void> {
   const left_ms = Math.max(0, Math.min(duration_ms, deadline_ms - performance.now()));
   // An abort ends the pause; the next run then finds it out.
-  await sleep(left_ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+  await sleep(left_ms, signal);
 }

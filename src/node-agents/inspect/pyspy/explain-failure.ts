@@ -2,11 +2,9 @@
 import { readlinkSync } from 'node:fs';
 import path from 'node:path';
 import type { ProcessIdentity } from '../../procfs/index.ts';
-import { diagnosePtrace, gatherPtraceFacts, isPermissionFailure } from './ptrace.ts';
+import { diagnosePtrace, gatherPtraceFacts } from './ptrace.ts';
+import { isPermissionFailure, isWithoutPython } from './stderr.ts';
 import { lookAtTarget } from './target.ts';
-
-/** What py-spy says of a process that is no Python, or one that it does not know. */
-const NO_PYTHON = 'Failed to find python version';
 
 /** py-spy's text, and a line saying why it was not allowed or not able to look at the process, when that can be told. */
 export function explainFailure(stderr: string, target: ProcessIdentity): string {
@@ -19,7 +17,7 @@ export function explainFailure(stderr: string, target: ProcessIdentity): string 
     );
   }
   if (isPermissionFailure(stderr)) return joinLines(stderr, diagnosePtrace(gatherPtraceFacts(target.pid)));
-  if (!stderr.includes(NO_PYTHON)) return stderr;
+  if (!isWithoutPython(stderr)) return stderr;
   return joinLines(stderr, `no Python was found in process ${target.pid}${programOf(target.pid)}`);
 }
 

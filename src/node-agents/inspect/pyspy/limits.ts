@@ -47,3 +47,24 @@ export const PYSPY_LIMITS = {
   /** How long it is remembered. A wrapper's file stays the same when the py-spy behind it changes. */
   downgrade_memory_ms: 10 * 60_000,
 } as const;
+
+export type PySpyLimits = { readonly [Name in keyof typeof PYSPY_LIMITS]: number };
+
+/** What may be 0: that nobody waits. */
+const MIN: Partial<PySpyLimits> = { dumps_waiting_max: 0, profiles_waiting_max: 0 };
+/** Timers of the runtime hold 31 bits of milliseconds. */
+const MAX = 2 ** 31 - 1;
+
+/**
+ * The limits with some replaced.
+ *
+ * @throws RangeError naming the limit and its value, when it is out of range
+ */
+export function resolveLimits(changes: Partial<PySpyLimits> = {}): PySpyLimits {
+  for (const [name, value] of Object.entries(changes)) {
+    const min = MIN[name as keyof PySpyLimits] ?? 1;
+    if (Number.isSafeInteger(value) && value >= min && value <= MAX) continue;
+    throw new RangeError(`${name} must be a whole number from ${min} to ${MAX}, got ${value}`);
+  }
+  return { ...PYSPY_LIMITS, ...changes };
+}

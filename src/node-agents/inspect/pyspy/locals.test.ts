@@ -40,8 +40,8 @@ describe('locals', () => {
 
   it('up to the bound are all there, the one beyond it is not, and a warning tells both numbers', () => {
     const given = [trace([local('a'), local('b')], null), trace([local('c')])];
-    expect(boundLocals(given, true, { locals_max: 3 })).toEqual({ traces: given, warnings: [] });
-    const { traces, warnings } = boundLocals(given, true, { locals_max: 2 });
+    expect(boundLocals(given, true, { ...PYSPY_LIMITS, locals_max: 3 })).toEqual({ traces: given, warnings: [] });
+    const { traces, warnings } = boundLocals(given, true, { ...PYSPY_LIMITS, locals_max: 2 });
     expect(namesOf(traces)).toEqual([[['a', 'b'], null], [[]]]);
     expect(warnings).toEqual(['locals: 2 of 3 are shown, the most of one dump; the others were left out']);
   });
@@ -49,6 +49,7 @@ describe('locals', () => {
   it('with values up to the bound are whole, longer ones are cut, and a warning counts them', () => {
     const [fits, long] = ['x'.repeat(10), 'y'.repeat(11)];
     const { traces, warnings } = boundLocals([trace([local('a', fits), local('b', long), local('c', null)])], true, {
+      ...PYSPY_LIMITS,
       local_repr_max_chars: 10,
     });
     const [frame] = traces[0]?.frames ?? [];
@@ -61,7 +62,10 @@ describe('locals', () => {
     const bytes = Buffer.from(JSON.stringify([trace(Array.from({ length: count }, (_, i) => local(`v${i}`)))]));
     expect(bytes.length).toBeGreaterThan(PYSPY_LIMITS.parse_inline_max_bytes);
     for (const isAsked of [true, false]) {
-      const parsed = await parseWithoutBlocking(Buffer.from(bytes), isAsked, performance.now() + 30_000);
+      const parsed = await parseWithoutBlocking(
+        { bytes: Buffer.from(bytes), locals: isAsked, limits: PYSPY_LIMITS },
+        performance.now() + 30_000,
+      );
       if (parsed.kind !== 'parsed') throw new Error(parsed.kind);
       const shown = parsed.traces.toValue()[0]?.frames[0]?.locals?.length ?? 0;
       expect([shown, parsed.warnings.length]).toEqual([isAsked ? count - 1 : 0, 1]);

@@ -7,19 +7,14 @@
  *  3. Nothing is left out in silence: a warning of the dump tells each kind of cut, with its numbers.
  */
 import type { PySpyLocalVariable, PySpyStackTrace } from '../../../contract/index.ts';
-import { PYSPY_LIMITS } from './limits.ts';
+import { PYSPY_LIMITS, type PySpyLimits } from './limits.ts';
 
 export interface BoundedTraces {
   readonly traces: PySpyStackTrace[];
   readonly warnings: readonly string[];
 }
 
-export interface LocalsBounds {
-  /** Default 10,000. */
-  readonly locals_max?: number;
-  /** Default 512. */
-  readonly local_repr_max_chars?: number;
-}
+export type LocalsBounds = Pick<PySpyLimits, 'locals_max' | 'local_repr_max_chars'>;
 
 export const UNASKED_WARNING = 'locals: py-spy gave some though none were asked for; they were left out';
 
@@ -27,9 +22,8 @@ export const UNASKED_WARNING = 'locals: py-spy gave some though none were asked 
 export function boundLocals(
   traces: readonly PySpyStackTrace[],
   isAsked: boolean,
-  bounds: LocalsBounds = {},
+  { locals_max, local_repr_max_chars }: LocalsBounds = PYSPY_LIMITS,
 ): BoundedTraces {
-  const { locals_max = PYSPY_LIMITS.locals_max, local_repr_max_chars = PYSPY_LIMITS.local_repr_max_chars } = bounds;
   let [seen, left, cut] = [0, locals_max, 0];
   const shorten = (local: PySpyLocalVariable): PySpyLocalVariable => {
     if (local.repr === null || local.repr.length <= local_repr_max_chars) return local;

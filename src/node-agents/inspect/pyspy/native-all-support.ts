@@ -5,17 +5,22 @@
  */
 import { stat } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { PYSPY_LIMITS } from './limits.ts';
+import type { PySpyLimits } from './limits.ts';
 
 export class NativeAllSupport {
+  readonly #limits: PySpyLimits;
   readonly #refused_at_ms = new Map<string, number>();
 
-  /** Whether this program, as it is now, refused the flag within the last ten minutes. */
+  constructor(limits: PySpyLimits) {
+    this.#limits = limits;
+  }
+
+  /** Whether this program, as it is now, refused the flag within the time that this is remembered. */
   async isKnownToLack(program: string): Promise<boolean> {
     if (this.#refused_at_ms.size === 0) return false;
     const key = await keyOf(program);
     const refused_at_ms = key === null ? undefined : this.#refused_at_ms.get(key);
-    return refused_at_ms !== undefined && performance.now() - refused_at_ms < PYSPY_LIMITS.downgrade_memory_ms;
+    return refused_at_ms !== undefined && performance.now() - refused_at_ms < this.#limits.downgrade_memory_ms;
   }
 
   async remember(program: string): Promise<void> {
@@ -24,7 +29,7 @@ export class NativeAllSupport {
     this.#refused_at_ms.delete(key);
     this.#refused_at_ms.set(key, performance.now());
     const [oldest] = this.#refused_at_ms.keys();
-    if (this.#refused_at_ms.size > PYSPY_LIMITS.downgrades_max && oldest !== undefined) {
+    if (this.#refused_at_ms.size > this.#limits.downgrades_max && oldest !== undefined) {
       this.#refused_at_ms.delete(oldest);
     }
   }

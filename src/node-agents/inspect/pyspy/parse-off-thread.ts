@@ -5,7 +5,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { PySpyStackTrace } from '../../../contract/index.ts';
-import { PYSPY_LIMITS } from './limits.ts';
+import type { PySpyLimits } from './limits.ts';
 import { boundLocals } from './locals.ts';
 import { parseOutput } from './parse-output.ts';
 
@@ -29,6 +29,7 @@ export interface WorkerTask {
   readonly bytes: Uint8Array;
   /** Whether locals were asked for. */
   readonly locals: boolean;
+  readonly limits: PySpyLimits;
 }
 
 /** What a worker answers. */
@@ -37,30 +38,27 @@ export type WorkerAnswer =
   | { readonly reason: string };
 
 /** Parses on this thread. */
-export function answerOf({ bytes, locals }: WorkerTask): WorkerAnswer {
+export function answerOf({ bytes, locals, limits }: WorkerTask): WorkerAnswer {
   const parsed = parseOutput(bytes);
   if (!parsed.ok) return { reason: parsed.reason };
-  const { traces, warnings } = boundLocals(parsed.traces, locals);
+  const { traces, warnings } = boundLocals(parsed.traces, locals, limits);
   return { json: JSON.stringify(traces), warnings };
 }
 
 /**
  * Parses until `deadline_ms` by the clock of `performance.now()`. Never rejects.
- *
- * @param locals whether locals were asked for
  */
 export async function parseWithoutBlocking(
-  bytes: Uint8Array,
-  locals: boolean,
+  task: WorkerTask,
   deadline_ms: number,
   signal?: AbortSignal,
 ): Promise<ParsedTraces> {
   if (signal?.aborted) return { kind: 'aborted' };
-  if (bytes.length > PYSPY_LIMITS.parse_inline_max_bytes)
-    return await parseInWorker(bytes, locals, deadline_ms, signal);
+  const { bytes, locals, limits } = task;
+  if (bytes.length > limits.parse_inline_max_bytes) return await parseInWorker(task, deadline_ms, signal);
   const parsed = parseOutput(bytes);
   if (!parsed.ok) return { kind: 'unparsable', reason: parsed.reason };
-  const { traces, warnings } = boundLocals(parsed.traces, locals);
+  const { traces, warnings } = boundLocals(parsed.traces, locals, limits);
   return {
     kind: 'parsed',
     traces: { is_large: false, toValue: () => traces, toJson: () => JSON.stringify(traces) },
@@ -68,19 +66,15 @@ export async function parseWithoutBlocking(
   };
 }
 
-function parseInWorker(
-  bytes: Uint8Array,
-  locals: boolean,
-  deadline_ms: number,
-  signal?: AbortSignal,
-): Promise<ParsedTraces> {
+function parseInWorker(task: WorkerTask, deadline_ms: number, signal?: AbortSignal): Promise<ParsedTraces> {
+  const { bytes, locals, limits } = task;
   // The published package holds this file and the worker's as `.js`.
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const own = ownsItsMemory(bytes) ? bytes : new Uint8Array(bytes);
   const worker = new Worker(new URL(`./parse-worker.${extension}`, import.meta.url), {
-    workerData: { bytes: own, locals } satisfies WorkerTask,
+    workerData: { bytes: own, locals, limits } satisfies WorkerTask,
     transferList: [own.buffer as ArrayBuffer],
-    resourceLimits: { maxOldGenerationSizeMb: PYSPY_LIMITS.parse_heap_max_mb },
+    resourceLimits: { maxOldGenerationSizeMb: limits.parse_heap_max_mb },
     env: {},
     execArgv: [],
   });

@@ -74,13 +74,15 @@ function outputOf(bytes: number): Buffer {
 
 describe('parseWithoutBlocking', () => {
   const later = () => performance.now() + 30_000;
+  const parse = (bytes: Uint8Array, deadline_ms: number, signal?: AbortSignal) =>
+    parseWithoutBlocking({ bytes, locals: false, limits: PYSPY_LIMITS }, deadline_ms, signal);
 
   it('uses a worker above the bound only, and gives the same in both forms either way', async () => {
     for (const [excess, is_large] of [
       [0, false],
       [1, true],
     ] as const) {
-      const parsed = await parseWithoutBlocking(outputOf(PYSPY_LIMITS.parse_inline_max_bytes + excess), false, later());
+      const parsed = await parse(outputOf(PYSPY_LIMITS.parse_inline_max_bytes + excess), later());
       if (parsed.kind !== 'parsed') throw new Error(parsed.kind);
       expect(parsed.traces.is_large).toBe(is_large);
       expect(parsed.traces.toValue()).toEqual([FULL_TRACE]);
@@ -90,17 +92,17 @@ describe('parseWithoutBlocking', () => {
 
   it('says what is wrong in large output too', async () => {
     const bytes = Buffer.from(' '.repeat(PYSPY_LIMITS.parse_inline_max_bytes + 1));
-    expect(await parseWithoutBlocking(bytes, false, later())).toMatchObject({ kind: 'unparsable' });
+    expect(await parse(bytes, later())).toMatchObject({ kind: 'unparsable' });
   });
 
   it('ends at its deadline and at an abort', async () => {
     const bytes = () => outputOf(8 * 1024 * 1024);
-    expect(await parseWithoutBlocking(bytes(), false, performance.now())).toEqual({ kind: 'timed_out' });
+    expect(await parse(bytes(), performance.now())).toEqual({ kind: 'timed_out' });
     const abort = new AbortController();
-    const parsing = parseWithoutBlocking(bytes(), false, later(), abort.signal);
+    const parsing = parse(bytes(), later(), abort.signal);
     abort.abort();
     expect(await parsing).toEqual({ kind: 'aborted' });
-    expect(await parseWithoutBlocking(bytes(), false, later(), abort.signal)).toEqual({ kind: 'aborted' });
+    expect(await parse(bytes(), later(), abort.signal)).toEqual({ kind: 'aborted' });
   });
 
   it('leaves the event loop free while tens of megabytes are parsed', async () => {
@@ -118,7 +120,7 @@ describe('parseWithoutBlocking', () => {
       last = performance.now();
       turns += 1;
     }, 5);
-    const parsed = await parseWithoutBlocking(bytes, false, later());
+    const parsed = await parse(bytes, later());
     clearInterval(ticker);
     expect(parsed.kind).toBe('parsed');
     expect(turns).toBeGreaterThan(5);

@@ -14,7 +14,8 @@ import type { PySpyProfileOpts, PySpyProfileOutcome } from '../../../contract/in
 import type { ProcessIdentity } from '../../procfs/index.ts';
 import { profileArguments } from './arguments.ts';
 import { CANCELLED } from './dump.ts';
-import { PYSPY_LIMITS } from './limits.ts';
+import type { PySpyLimits } from './limits.ts';
+import { isWithoutSamples } from './stderr.ts';
 import { describeSystemError, run } from './subprocess.ts';
 
 export interface ProfileRun {
@@ -25,6 +26,7 @@ export interface ProfileRun {
   readonly budget_ms: number;
   readonly signal?: AbortSignal | undefined;
   readonly environment: Readonly<Record<string, string>>;
+  readonly limits: PySpyLimits;
 }
 
 /** The outcome, or null when there is no such binary. */
@@ -43,9 +45,9 @@ export async function profileWith(binary: string, request: ProfileRun): Promise<
 }
 
 async function record(binary: string, output: string, request: ProfileRun): Promise<PySpyProfileOutcome | null> {
-  const { target, opts, deadline_ms, signal, environment } = request;
+  const { target, opts, deadline_ms, signal, environment, limits } = request;
   const args = profileArguments(target.pid, opts, output);
-  const outcome = await run({ program: binary, args, deadline_ms, signal, stdout: false, environment });
+  const outcome = await run({ program: binary, args, deadline_ms, signal, stdout: false, environment, limits });
   switch (outcome.kind) {
     case 'not_found':
       return null;
@@ -59,20 +61,23 @@ async function record(binary: string, output: string, request: ProfileRun): Prom
     case 'exited':
       break;
   }
-  if (outcome.code === 0) return await readFlameGraph(output, target.pid, binary);
-  if (outcome.stderr.includes('No stack counts found')) return { kind: 'no_samples', duration_s: opts.duration_s };
+  if (outcome.code === 0) return await readFlameGraph(output, target.pid, binary, limits);
+  if (isWithoutSamples(outcome.stderr)) return { kind: 'no_samples', duration_s: opts.duration_s };
   return { kind: 'exit_failure', exit_code: outcome.code, stderr: outcome.stderr };
 }
 
-async function readFlameGraph(path: string, pid: number, binary: string): Promise<PySpyProfileOutcome> {
+async function readFlameGraph(
+  path: string,
+  pid: number,
+  binary: string,
+  { svg_max_bytes: limit_bytes }: PySpyLimits,
+): Promise<PySpyProfileOutcome> {
   try {
     const file = await open(path);
     try {
       const { size } = await file.stat();
       if (size === 0) return { kind: 'output_empty', pid, binary };
-      if (size > PYSPY_LIMITS.svg_max_bytes) {
-        return { kind: 'output_too_large', size_bytes: size, limit_bytes: PYSPY_LIMITS.svg_max_bytes };
-      }
+      if (size > limit_bytes) return { kind: 'output_too_large', size_bytes: size, limit_bytes };
       return { kind: 'ok', svg: await file.readFile('utf8') };
     } finally {
       await file.close();

@@ -1,6 +1,6 @@
 /** What is said when looking into a process was not permitted: one row per reason. */
 import { describe, expect, it } from 'vitest';
-import { diagnosePtrace, gatherPtraceFacts, isPermissionFailure, type PtraceFacts } from './ptrace.ts';
+import { diagnosePtrace, gatherPtraceFacts, type PtraceFacts } from './ptrace.ts';
 
 /** An agent that nothing hinders. */
 const FREE: PtraceFacts = {
@@ -69,15 +69,6 @@ describe('diagnosePtrace', () => {
     });
     expect(line).toContain('no setting that is known');
   });
-});
-
-describe('isPermissionFailure', () => {
-  it.each([
-    ['Permission Denied: Try running again with elevated permissions', true],
-    ['1: EPERM: Operation not permitted', true],
-    ['Error: Failed to find python version from target process', false],
-    ['', false],
-  ])('of %j is %s', (stderr, expected) => expect(isPermissionFailure(stderr)).toBe(expected));
 });
 
 describe('gatherPtraceFacts', () => {

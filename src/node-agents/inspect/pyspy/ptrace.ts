@@ -37,10 +37,6 @@ export interface PtraceFacts {
 
 const CAP_SYS_PTRACE = 1n << 19n;
 
-export function isPermissionFailure(stderr: string): boolean {
-  return /permission denied|operation not permitted|\bEPERM\b|\bEACCES\b/i.test(stderr);
-}
-
 /** One line: what is in the way, and what to change. */
 export function diagnosePtrace(facts: PtraceFacts): string {
   const causes = causesOf(facts);

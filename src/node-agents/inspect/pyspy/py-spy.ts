@@ -16,7 +16,6 @@ import { HTTP_DUMP_OPTS, type PySpyDumpOpts } from './arguments.ts';
 import { candidates, firstPresent } from './candidates.ts';
 import { CANCELLED, type DumpOutcome, dumpWith, timedOutText } from './dump.ts';
 import { explainFailure } from './explain-failure.ts';
-import { PYSPY_LIMITS } from './limits.ts';
 import { NativeAllSupport } from './native-all-support.ts';
 import { type PySpyOptions, type ResolvedPySpyOptions, resolveOptions } from './options.ts';
 import { profileWith } from './profile.ts';
@@ -46,9 +45,10 @@ export interface PySpy {
 /** Throws a RangeError when an option is out of range. */
 export function createPySpy(options: PySpyOptions = {}): PySpy {
   const settings = resolveOptions(options);
-  const dumps = new TurnQueue(settings.dumps_running_max, settings.dumps_waiting_max);
-  const profiles = new TurnQueue(settings.profiles_running_max, settings.profiles_waiting_max);
-  const support = new NativeAllSupport();
+  const { limits } = settings;
+  const dumps = new TurnQueue(limits.dumps_running_max, limits.dumps_waiting_max);
+  const profiles = new TurnQueue(limits.profiles_running_max, limits.profiles_waiting_max);
+  const support = new NativeAllSupport(limits);
   const closing = new AbortController();
   const underway = new Set<Promise<unknown>>();
 
@@ -81,7 +81,8 @@ async function dumpInTurn(
   signal: AbortSignal,
 ): Promise<DumpOutcome> {
   const pyspy_bin = settings.pyspy_bin();
-  const { dump_timeout_ms: budget_ms, environment } = settings;
+  const { environment, limits } = settings;
+  const { dump_timeout_ms: budget_ms } = limits;
   const deadline_ms = performance.now() + budget_ms;
   const failed = (stderr: string): DumpOutcome => ({
     kind: 'failed',
@@ -96,7 +97,7 @@ async function dumpInTurn(
   try {
     const before = lookAtTarget(target);
     if (before.kind === 'gone') return failed(before.reason);
-    const request = { target, opts, deadline_ms, budget_ms, signal, environment, support };
+    const request = { target, opts, deadline_ms, budget_ms, signal, environment, support, limits };
     const tried = await firstPresent(pyspy_bin, (program) => dumpWith(program, request));
     if ('searched' in tried) return { kind: 'binary_not_found', searched: tried.searched };
     return verified(tried.found, target);
@@ -123,11 +124,12 @@ async function profileInTurn(
   opts: PySpyProfileOpts,
   signal: AbortSignal,
 ): Promise<PySpyProfileOutcome> {
-  const { profile_margin_ms, environment } = settings;
+  const { environment, limits } = settings;
+  const { profile_margin_ms, profile_wait_max_ms } = limits;
   const started_ms = performance.now();
   const budget_ms = opts.duration_s * 1000 + profile_margin_ms;
   const failed = (stderr: string): PySpyProfileOutcome => ({ kind: 'exit_failure', exit_code: null, stderr });
-  const wait_ms = Math.min(PYSPY_LIMITS.profile_wait_max_ms, profile_margin_ms);
+  const wait_ms = Math.min(profile_wait_max_ms, profile_margin_ms);
   // A key of its own: profiles of one process share it, at the price of a few samples.
   const turn = await turns.enter({}, started_ms + wait_ms, signal);
   if (turn.kind === 'full') return failed(tooMany('profiles', turn.running, turn.waiting));
@@ -137,7 +139,7 @@ async function profileInTurn(
   try {
     const before = lookAtTarget(target);
     if (before.kind === 'gone') return failed(before.reason);
-    const request = { target, opts, deadline_ms: started_ms + budget_ms, budget_ms, signal, environment };
+    const request = { target, opts, deadline_ms: started_ms + budget_ms, budget_ms, signal, environment, limits };
     const tried = await firstPresent(settings.pyspy_bin(), (program) => profileWith(program, request));
     if ('searched' in tried) return { kind: 'binary_not_found', searched: tried.searched };
     return verifiedProfile(tried.found, target);

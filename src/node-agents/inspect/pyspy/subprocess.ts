@@ -13,7 +13,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { getSystemErrorMap } from 'node:util';
-import { PYSPY_LIMITS } from './limits.ts';
+import type { PySpyLimits } from './limits.ts';
 import { TailBuffer } from './tail-buffer.ts';
 
 export interface RunRequest {
@@ -25,6 +25,7 @@ export interface RunRequest {
   /** Whether standard output is wanted; otherwise it goes nowhere. */
   readonly stdout: boolean;
   readonly environment: Readonly<Record<string, string>>;
+  readonly limits: PySpyLimits;
 }
 
 export type RunOutcome =
@@ -55,9 +56,10 @@ export async function run(request: RunRequest): Promise<RunOutcome> {
 }
 
 function finish(child: ChildProcess, request: RunRequest, allowed_ms: number): Promise<RunOutcome> {
+  const { stderr_max_bytes, stdout_max_bytes, drain_ms } = request.limits;
   return new Promise((resolve) => {
     const stdout: Buffer[] = [];
-    const stderr = new TailBuffer(PYSPY_LIMITS.stderr_max_bytes);
+    const stderr = new TailBuffer(stderr_max_bytes);
     let stdout_bytes = 0;
     let reason: 'timed_out' | 'aborted' | 'too_much_output' | null = null;
     let drain: NodeJS.Timeout | undefined;
@@ -79,7 +81,7 @@ function finish(child: ChildProcess, request: RunRequest, allowed_ms: number): P
 
     child.stdout?.on('data', (chunk: Buffer) => {
       stdout_bytes += chunk.length;
-      if (stdout_bytes <= PYSPY_LIMITS.stdout_max_bytes) stdout.push(chunk);
+      if (stdout_bytes <= stdout_max_bytes) stdout.push(chunk);
       else stop('too_much_output');
     });
     child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
@@ -98,7 +100,7 @@ function finish(child: ChildProcess, request: RunRequest, allowed_ms: number): P
       drain = setTimeout(() => {
         child.stdout?.destroy();
         child.stderr?.destroy();
-      }, PYSPY_LIMITS.drain_ms);
+      }, drain_ms);
     });
     child.on('close', (code) => {
       if (child.pid === undefined) return;
