@@ -6,24 +6,25 @@ import type { AgentFrame, GatewayFrame, HelloFrame, NodePayload } from '../../co
 import { type Connection, type Dialler, type DialTarget, keepDialling } from '../../link/dialling/index.ts';
 import { AGENT_LINK } from '../../link/index.ts';
 import type { AgentLimits } from '../limits.ts';
+import type { Spool } from '../spool/spool.ts';
+import type { Calls } from './calls.ts';
+import type { LinkReport } from './link-report.ts';
 
 export interface GatewayLinkOptions extends DialTarget {
   readonly hello: HelloFrame;
   readonly agent_limits: AgentLimits;
 }
 
-/** Whoever uses the link. */
-export interface LinkOwner {
+/** Who is on this side of the link, by what each has to do with it. */
+export interface LinkUsers {
   /** The nodes of the whole host, as they are now. */
   readonly state: () => NodePayload[];
-  /** Is called when the link is open and synchronized. */
-  readonly onOpen: () => void;
-  /** Is called when an open link is over. */
-  readonly onClosed: () => void;
-  /** Is called with why a link ended or a dial failed; once for each different reason. */
-  readonly onTrouble: (message: string, refused: boolean) => void;
-  /** The frames that the link itself does not answer: calls, cancels and acknowledgements. */
-  readonly onFrame: (frame: GatewayFrame) => void;
+  /** Answers the gateway's calls. */
+  readonly calls: Pick<Calls, 'answer' | 'cancel' | 'cancelAll'>;
+  /** Sends telemetry, which the gateway acknowledges. */
+  readonly spool: Pick<Spool, 'linkOpened' | 'acknowledge'>;
+  /** Says how the link is doing. */
+  readonly report: LinkReport;
 }
 
 /** Until it is started, and whenever there is no connection, what is sent goes nowhere. */
@@ -52,7 +53,8 @@ export class GatewayLink {
   }
 
   /** Dials from now on, until it is stopped. To be called once. */
-  start({ state, onOpen, onClosed, onTrouble, onFrame }: LinkOwner): void {
+  start(users: LinkUsers): void {
+    const { state, calls, spool, report } = users;
     const { hello, agent_limits: _, ...target } = this.#options;
     this.#dialler = keepDialling(
       { ...target, grammar: AGENT_LINK, hello, query: { host: hello.host } },
@@ -60,15 +62,17 @@ export class GatewayLink {
         onOpen: (connection) => {
           this.#connection = connection;
           this.#seq = 0;
-          connection.listen((frame) => (frame.type === 'resync' ? this.#sync(state()) : onFrame(frame)));
+          connection.listen((frame) => this.#receive(frame, users));
           this.#sync(state());
-          onOpen();
+          spool.linkOpened();
+          report.opened();
         },
         onClosed: () => {
           this.#connection = null;
-          onClosed();
+          calls.cancelAll();
+          report.closed();
         },
-        onTrouble,
+        onTrouble: (message, isRefused) => report.trouble(message, isRefused),
       },
     );
   }
@@ -90,6 +94,28 @@ export class GatewayLink {
   /** Says `bye` and ends the link; settles when nothing is under way any more. */
   async stop(reason: string): Promise<void> {
     await this.#dialler?.stop({ type: 'bye', reason }, reason);
+  }
+
+  #receive(frame: GatewayFrame, { state, calls, spool }: LinkUsers): void {
+    switch (frame.type) {
+      case 'call':
+        void calls.answer(frame.call, frame.request, frame.deadline_ms);
+        return;
+      case 'cancel':
+        calls.cancel(frame.call);
+        return;
+      case 'ack':
+        spool.acknowledge(frame.producer, frame.seq);
+        return;
+      case 'resync':
+        this.#sync(state());
+        return;
+      // What the dialling side has dealt with.
+      case 'welcome':
+      case 'refuse':
+      case 'heartbeat':
+        return;
+    }
   }
 
   #sync(state: readonly NodePayload[]): void {

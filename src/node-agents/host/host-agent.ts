@@ -7,7 +7,6 @@
  * to the proc that they are about.
  */
 import { failure, type Outcome, success, type Trace } from '../../base/index.ts';
-import type { GatewayFrame } from '../../contract/index.ts';
 import { identify, type ProcessIdentity } from '../procfs/index.ts';
 import type { Commands } from '../procs/commands.ts';
 import type { ProcSpec } from '../procs/proc-spec.ts';
@@ -114,23 +113,15 @@ function start(options: HostAgentOptions, parts: HostAgentParts): Run {
   const { log, trace } = telemetry;
   const { gateway_url, host_name, metrics_interval_ms = limits.metrics_interval_ms } = options;
   const rows = new HostRows(telemetry.emit, parts.run, host_name, parts.refs, registry);
-  const linkReport = new LinkReport({ gateway_url, host_name, trace, log });
-  const onReady = once(options.onReady);
-  link.start({
-    state: () => nodes.all(),
-    onOpen() {
-      linkReport.opened();
-      metrics.linkOpens.add();
-      telemetry.spool.linkOpened();
-      onReady();
-    },
-    onClosed() {
-      calls.cancelAll();
-      linkReport.closed();
-    },
-    onTrouble: (message, isRefused) => linkReport.trouble(message, isRefused),
-    onFrame: (frame) => onFrame(frame, parts),
+  const linkReport = new LinkReport({
+    gateway_url,
+    host_name,
+    trace,
+    log,
+    opens: metrics.linkOpens,
+    onReady: options.onReady ?? (() => {}),
   });
+  link.start({ state: () => nodes.all(), calls, spool: telemetry.spool, report: linkReport });
   const scan = (): Promise<void> =>
     traceScan(
       parts.run,
@@ -179,34 +170,4 @@ async function startAll(commands: Commands, specs: readonly ProcSpec[], trace: T
     const { name, procs } = spec;
     await trace.within('command.start', { name, procs }, () => commands.start(spec));
   }
-}
-
-function onFrame(frame: GatewayFrame, { calls, telemetry }: HostAgentParts): void {
-  switch (frame.type) {
-    case 'call':
-      void calls.answer(frame.call, frame.request, frame.deadline_ms);
-      return;
-    case 'cancel':
-      calls.cancel(frame.call);
-      return;
-    case 'ack':
-      telemetry.spool.acknowledge(frame.producer, frame.seq);
-      return;
-    // What the link itself is about, it has dealt with.
-    case 'welcome':
-    case 'refuse':
-    case 'resync':
-    case 'heartbeat':
-      return;
-  }
-}
-
-/** Calls it the first time only. */
-function once(work: () => void = () => {}): () => void {
-  let isDone = false;
-  return () => {
-    if (isDone) return;
-    isDone = true;
-    work();
-  };
 }

@@ -67,9 +67,11 @@ export class Publisher {
 
   #flush(): void {
     this.#timer = null;
-    const nodes = [...this.#changed].flatMap((proc) => proc.pushedNodes());
+    const changes = [...this.#changed].map((proc) => proc.takeChanges());
+    const nodes = changes.flatMap((change) => change.nodes);
     if (this.#hostChanged) nodes.push(this.#nodes.host());
-    const removed = [...this.#removed].flatMap((proc) => proc.references());
+    const dropped = [...this.#removed].flatMap((proc) => proc.references());
+    const removed = [...changes.flatMap((change) => change.removed), ...dropped];
     this.#changed.clear();
     this.#removed.clear();
     this.#hostChanged = false;

@@ -22,6 +22,12 @@ export interface StacksRequest {
   readonly locals: boolean;
 }
 
+export interface NodeChanges {
+  readonly nodes: readonly NodePayload[];
+  /** References of nodes that the proc has no longer. */
+  readonly removed: readonly string[];
+}
+
 /** What can be asked of a proc. Each question ends early when its signal is aborted. */
 export interface AnsweringProc {
   readonly ref: ProcRef;
@@ -54,7 +60,9 @@ export interface HostedProc extends AnsweringProc {
   procNode(): NodePayload;
   /** All its nodes as they are pushed, its own first. */
   pushedNodes(): readonly NodePayload[];
-  /** The references of those nodes, as text. */
+  /** Those of them that may have changed since it was asked last, and what went. Is called after a change, to publish it. */
+  takeChanges(): NodeChanges;
+  /** The references of all its nodes, as text. */
   references(): readonly string[];
 
   /** Adds the rows that say what became of it since it was asked last; the first time, who it is. */

@@ -14,7 +14,7 @@ import type { PySpy } from '../inspect/pyspy/index.ts';
 import type { AgentLimits } from '../limits.ts';
 import type { ProcessIdentity } from '../procfs/index.ts';
 import type { CoreRows } from '../producer/core-rows.ts';
-import type { HostedProc, StacksRequest } from './hosted-proc.ts';
+import type { HostedProc, NodeChanges, StacksRequest } from './hosted-proc.ts';
 import type { HostRefs } from './identity.ts';
 import { endOf, Lifecycle, type ProcState } from './lifecycle.ts';
 import { type ProcessFacts, ProcessNodes } from './process-nodes.ts';
@@ -78,6 +78,11 @@ export abstract class ProcessProc implements HostedProc {
   pushedNodes(): readonly NodePayload[] {
     const { pushed_recorder_max_bytes } = this.#host.limits;
     return [this.procNode(), this.#nodes.procAgent(), this.#nodes.command(this.state, pushed_recorder_max_bytes)];
+  }
+
+  /** A process has the same few nodes for as long as it is shown, and all of them follow its state. */
+  takeChanges(): NodeChanges {
+    return { nodes: this.pushedNodes(), removed: [] };
   }
 
   references(): readonly string[] {
