@@ -1,5 +1,5 @@
 /**
- * The collector: a unix socket at which the procs of a host hand their telemetry to their agent.
+ * The collector: a unix socket to which the procs of a host send their telemetry.
  *
  * 1. A proc connects to the path in MESHSCOPE_TELEMETRY_SOCKET and writes event batches (contract/events.ts), one line of
  *    JSON each, at most `collector_line_max_bytes`, as `tables` or `packed`.
@@ -9,8 +9,8 @@
  * 3. What is not a batch (no JSON, a wrong shape, an unknown table, values that do not fit, nothing in it, a line that is too
  *    long) is answered by `{"error":{"code","message"}}` and the end of that connection. Lines before it are kept; other
  *    connections go on.
- * 4. With `service_unavailable` nothing is wrong with the batch: too many connections, producers or bytes are there. Later
- *    it will do.
+ * 4. `service_unavailable` means that the batch is fine but there are too many connections, producers or bytes. The proc
+ *    can send it again later.
  *
  * The socket is for the agent's own user (socket-place.ts says where it is).
  */
@@ -28,7 +28,7 @@ export interface CollectorOptions {
   readonly spool: Spool;
   /** Batches are taken from when this settles: by then it is known what dead agents left of the same producers. */
   readonly ready: Promise<unknown>;
-  /** Where to listen. Default: `telemetry.sock` in a new folder of the system's for temporary files. */
+  /** Path to listen on. Default: `telemetry.sock` in a new temporary folder. */
   readonly socket_path?: string;
   /** Default LIMITS. */
   readonly limits?: AgentLimits;
@@ -113,7 +113,7 @@ async function serve(
     }
     socket.end();
   } catch {
-    // The proc broke the connection off: what it had no answer to, it sends again.
+    // The proc closed the connection. It sends again what was not answered.
     socket.destroy();
   }
 }
@@ -188,7 +188,7 @@ function tooLong(line_max_bytes: number): Outcome<string> {
 }
 
 function refuse(socket: Socket, { code, message }: Failure, { collector_refused_ms }: AgentLimits): void {
-  // What else it sends is read and forgotten, since a socket that is closed over unread bytes takes the answer with it.
+  // Further bytes are read and dropped, because closing a socket with unread bytes would discard the answer.
   socket.resume();
   socket.end(`${JSON.stringify({ error: { code, message } })}\n`);
   const cut = setTimeout(() => socket.destroy(), collector_refused_ms);
@@ -211,7 +211,7 @@ function listen(server: Server, socket_path: string): Promise<Outcome<null>> {
     });
     server.listen(socket_path, () => {
       try {
-        // Rows can be forged by whoever may connect: the owner alone.
+        // Anyone who can connect can forge rows, so only the owner may.
         chmodSync(socket_path, 0o600);
       } catch (error) {
         server.close();

@@ -1,5 +1,5 @@
 /**
- * Where a collector's socket is: at the path that was asked for, or in a new folder of the system's for temporary files.
+ * The place of a collector's socket: the path that was asked for, or a new temporary folder.
  *
  * A socket whose owner was killed stays, and so does the folder around it. Nobody answers there, and the next collector
  * removes it: the socket at its own path, and the folders of others of the same user.
@@ -40,7 +40,7 @@ export async function socketPlace(asked: string | undefined, limits: AgentLimits
   return place;
 }
 
-/** Removes the folders of collectors that were killed: ours, not new, with a socket at which nobody answers, or with nothing. */
+/** Removes old folders of this user that killed collectors left: empty, or with a socket on which nothing listens. */
 export async function removeStale(parent: string, limits: AgentLimits = LIMITS): Promise<void> {
   for (const folder of foldersIn(parent, limits)) {
     const socket_path = path.join(folder, SOCKET_NAME);
@@ -85,7 +85,7 @@ async function placeAt(socket_path: string, remove: () => void): Promise<Outcome
     const isTaken = await isAnswering(socket_path);
     const now = lstatSync(socket_path, { throwIfNoEntry: false });
     if (now === undefined) return success(place);
-    // Another that starts at the same time may have been faster: what is there now is its.
+    // Another agent that starts at the same time may have replaced the socket.
     if (isTaken || !isSame(before, now)) {
       return failure('service_unavailable', `telemetry socket ${socket_path}: another agent listens there`);
     }
@@ -96,7 +96,7 @@ async function placeAt(socket_path: string, remove: () => void): Promise<Outcome
   }
 }
 
-/** Inodes are given anew, and then at another time. */
+/** An inode can be reused, but then the time of change differs. */
 function isSame(before: Stats, now: Stats): boolean {
   return before.ino === now.ino && before.ctimeMs === now.ctimeMs;
 }

@@ -27,7 +27,7 @@ import { Publisher } from './publisher.ts';
 import { ServiceProc } from './service-proc.ts';
 import { traceCall } from './traced.ts';
 
-/** What is the agent's own: access to the gateway is no business of a command, and its Node settings are not ours. */
+/** Variables that commands do not inherit: the agent's access to the gateway, and its Node settings. */
 const WITHHELD_ENV = ['MESHSCOPE_TOKEN', 'MESHSCOPE_PARENT_FD', 'NODE_COMPILE_CACHE'];
 
 export type HostAgentParts = Awaited<ReturnType<typeof assemble>>;

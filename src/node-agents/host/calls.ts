@@ -1,6 +1,6 @@
 /**
- * Answering the gateway's calls. Each is passed on to the proc that it is about, and runs by itself, within the bounds of
- * the link (link/calls/answerer.ts); nothing here waits in the agent's way.
+ * Answers the gateway's calls by passing each one on to the proc that it names. Calls run concurrently, within the bounds of
+ * the link (link/calls/answerer.ts).
  */
 import { failure, type Outcome, success } from '../../base/index.ts';
 import {
@@ -18,15 +18,15 @@ import type { AgentLimits } from '../limits.ts';
 import type { AnsweringProc } from '../procs/hosted-proc.ts';
 
 export interface CallsOptions {
-  /** The host's own node, by its reference as it is at the moment. */
+  /** The host's own node: its reference, and a function that makes it. */
   readonly host: { readonly ref: NodeRef; readonly node: () => NodePayload };
   /** The proc of a reference; undefined when the host has none. */
   readonly findProc: (ref: ProcRef) => AnsweringProc | undefined;
   readonly link: AnsweringLink;
   readonly limits: AgentLimits;
-  /** Around each call. Default: nobody looks on. */
+  /** Wraps each call. Default: the call alone. */
   readonly observe?: (request: CallRequest, work: () => Promise<Outcome<string>>) => Promise<Outcome<string>>;
-  /** Is called with a call that is refused for want of room. Default: nobody wants to know. */
+  /** Is called with each call that is refused because too many are running. Default: ignored. */
   readonly onRefused?: (request: CallRequest) => void;
 }
 
@@ -60,17 +60,17 @@ export class Calls {
     this.#answerer.cancel(call);
   }
 
-  /** Ends everything that is under way: the link it came by is gone, and with it whoever asked. */
+  /** Cancels all calls, because the link on which they came is gone. */
   cancelAll(): void {
     this.#answerer.cancelAll();
   }
 
-  /** Takes no more; settles when what was under way has come to its end. */
+  /** Accepts no more calls; settles when the running ones have ended. */
   close(): Promise<void> {
     return this.#answerer.close();
   }
 
-  /** Does what is asked; the value is JSON text, since a large dump is better never a value in this thread. */
+  /** Performs a call. The result is JSON text, so that a large dump is never parsed in this thread. */
   async #perform(request: CallRequest, signal: AbortSignal): Promise<Outcome<string>> {
     const { reference } = request;
     const parsed = parseNodeRef(reference);

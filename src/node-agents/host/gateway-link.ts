@@ -1,6 +1,6 @@
 /**
- * The link of an agent to its gateway: the stream of state on top of a dialler (src/link/dialling). When it is open, the whole
- * state goes out as `sync`, then every change as `delta`, all with one running number.
+ * The link of an agent to its gateway: the stream of state on top of a dialler (src/link/dialling). When the link opens, it
+ * sends the whole state as `sync` frames, then every change as `delta` frames, all numbered in one sequence.
  */
 import type { AgentFrame, GatewayFrame, HelloFrame, NodePayload } from '../../contract/index.ts';
 import { type Connection, type Dialler, type DialTarget, keepDialling } from '../../link/dialling/index.ts';
@@ -15,7 +15,7 @@ export interface GatewayLinkOptions extends DialTarget {
   readonly agent_limits: AgentLimits;
 }
 
-/** Who is on this side of the link, by what each has to do with it. */
+/** The parts of the agent that use the link. */
 export interface LinkUsers {
   /** The nodes of the whole host, as they are now. */
   readonly state: () => NodePayload[];
@@ -27,7 +27,7 @@ export interface LinkUsers {
   readonly report: LinkReport;
 }
 
-/** Until it is started, and whenever there is no connection, what is sent goes nowhere. */
+/** Frames are dropped until it is started, and whenever there is no connection. */
 export class GatewayLink {
   readonly #options: GatewayLinkOptions;
   #dialler: Dialler<AgentFrame> | null = null;
@@ -42,7 +42,7 @@ export class GatewayLink {
     return this.#connection !== null;
   }
 
-  /** How often the gateway wants to hear something, milliseconds; 0 without an open link. */
+  /** The gateway's heartbeat interval, milliseconds; 0 without an open link. */
   get heartbeat_ms(): number {
     return this.#connection?.heartbeat_ms ?? 0;
   }
@@ -91,7 +91,7 @@ export class GatewayLink {
     return this.#connection?.send(frame) ?? false;
   }
 
-  /** Says `bye` and ends the link; settles when nothing is under way any more. */
+  /** Sends `bye` and closes the link; settles when it is closed. */
   async stop(reason: string): Promise<void> {
     await this.#dialler?.stop({ type: 'bye', reason }, reason);
   }
@@ -110,7 +110,7 @@ export class GatewayLink {
       case 'resync':
         this.#sync(state());
         return;
-      // What the dialling side has dealt with.
+      // The dialling side has handled these.
       case 'welcome':
       case 'refuse':
       case 'heartbeat':

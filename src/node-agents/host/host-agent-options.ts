@@ -1,4 +1,4 @@
-/** What an agent is started with, and what of it makes no sense. */
+/** The options of an agent, and their validation. */
 
 import type { LogLevel } from '../../base/index.ts';
 import { HostName, parseSafely } from '../../contract/index.ts';
@@ -11,32 +11,32 @@ import type { MetricsAddress } from '../report/metrics-server.ts';
 export interface HostAgentOptions {
   /** Base URL of the gateway, `http(s)://…`. */
   readonly gateway_url: string;
-  /** The token, or what gives it, asked at every dial. */
+  /** The token, or a function that returns it, which is called at every dial. */
   readonly token: string | (() => string);
   /** PEM texts for an https gateway: the CA to trust, certificate and key to show. Default: the CAs of the runtime, none. */
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
-  /** What the host is called; two agents of one gateway must differ in it. */
+  /** Name of the host. No two agents of one gateway may share it. */
   readonly host_name: string;
   readonly version: string;
   /** Commands to start, default none. */
   readonly specs?: readonly ProcSpec[];
-  /** Folder that the specs' relative folders start from, default the current one. */
+  /** Folder against which relative folders in specs are resolved. Default: the current one. */
   readonly base_dir?: string;
-  /** Command lines to watch for, default none. */
+  /** Patterns of command lines to watch. Default: none. */
   readonly watch?: readonly RegExp[];
-  /** Processes to watch, default none. */
+  /** Pids of processes to watch. Default: none. */
   readonly pids?: readonly number[];
-  /** From TERM to KILL, default 10 s. */
+  /** Time between TERM and KILL, milliseconds. Default: 10 s. */
   readonly terminate_grace_ms?: number;
-  /** Folder in which telemetry waits for the store and outlives the agent. Default: it waits in memory. */
+  /** Folder in which telemetry waits for the store and survives the agent. Default: it waits in memory. */
   readonly spool_dir?: string;
-  /** Bytes of it, default 256 MiB. */
+  /** Most bytes in that folder. Default: 256 MiB. */
   readonly spool_max_bytes?: number;
-  /** Path of the socket at which procs hand in telemetry. Default: a new place of the system's for temporary files. */
+  /** Path of the socket to which procs send telemetry. Default: in a new temporary folder. */
   readonly telemetry_socket?: string;
-  /** From one set of rows of the agent's own metrics to the next, default 10 s. */
+  /** Interval between two sets of rows of the agent's own metrics, milliseconds. Default: 10 s. */
   readonly metrics_interval_ms?: number;
-  /** Where `/metrics` is listened for. Default: nowhere. */
+  /** Address on which `/metrics` is served. Default: it is not served. */
   readonly metrics_listen?: MetricsAddress;
   /** Environment of the agent, default `process.env`. */
   readonly env?: NodeJS.ProcessEnv;
@@ -45,13 +45,13 @@ export interface HostAgentOptions {
   /** The same of py-spy. */
   readonly pyspy_limits?: Partial<PySpyLimits>;
   readonly log: (level: LogLevel, message: string) => void;
-  /** Each line that a command writes. */
+  /** Is called with each line that a command writes. */
   readonly onOutput?: (name: string, stream: OutputStream, line: string) => void;
-  /** Told once, when the gateway shows this host for the first time. */
+  /** Is called once, when the gateway shows this host for the first time. */
   readonly onReady?: () => void;
 }
 
-/** @returns what is wrong, naming the option and its value; null when nothing is */
+/** @returns what is wrong, naming the option and its value; null when all options are valid */
 export function optionsError(options: HostAgentOptions): string | null {
   const name = parseSafely(HostName, options.host_name);
   if (!name.ok) return `host name "${options.host_name}": ${name.failure.message}`;

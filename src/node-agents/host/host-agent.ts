@@ -1,10 +1,10 @@
 /**
  * The host agent: what runs on one machine and answers for it.
  *
- * It starts and follows commands, finds other processes, keeps the registry of procs, and is the one writer of the
- * host's nodes. Changes flow one way: a process ends or is found → its proc moves → the registry's listeners hear of it:
- * the publisher sends its nodes on the link, and its rows go to the spool. Questions come in as calls, and are passed on
- * to the proc that they are about.
+ * It starts and follows commands, finds other processes, keeps the registry of procs, and is the only writer of the
+ * host's nodes. Changes flow one way: a process ends or is found, its proc changes state, and the registry calls its
+ * listeners. The publisher then sends the proc's nodes on the link, and the proc's rows go to the spool. Questions arrive as
+ * calls, and are passed on to the proc that they name.
  */
 import { failure, type Outcome, success, type Trace } from '../../base/index.ts';
 import { identify, type ProcessIdentity } from '../procfs/index.ts';
@@ -99,7 +99,7 @@ async function discard({ metrics, guardian, telemetry }: HostAgentParts): Promis
   await telemetry.stop(false);
 }
 
-/** What is there only once an agent runs. */
+/** What exists only while the agent runs. */
 interface Run {
   readonly rows: HostRows;
   readonly linkReport: LinkReport;
@@ -151,7 +151,7 @@ async function stop(
   commands.close();
   await Promise.all([stopper.stop(grace_ms), starting]);
   rows.stopping(reason);
-  // What was under way tells of its end as well.
+  // Calls that end now still produce rows.
   await Promise.all([calls.close(), pyspy.close()]);
   linkReport.closed();
   metrics.emitRows(telemetry);

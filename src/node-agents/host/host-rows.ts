@@ -1,4 +1,4 @@
-/** What a host tells the store: its own mesh, which holds the agent, and what each proc has to report after each change. */
+/** The rows that a host sends to the store: its own mesh with the agent, and the rows of each proc after each change. */
 import { renderRef } from '../../contract/index.ts';
 import type { HostRefs } from '../procs/identity.ts';
 import type { ProcRegistry } from '../procs/registry.ts';

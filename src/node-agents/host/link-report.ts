@@ -1,6 +1,6 @@
 /**
  * What the agent reports of its link: log lines for the people who run it, a span for as long as each link lasts, and the
- * number of links. Whoever started the agent is told once, when the gateway shows this host for the first time.
+ * number of links. `onReady` is called once, when the gateway shows this host for the first time.
  */
 import type { LogLevel, Span, Trace } from '../../base/index.ts';
 import { LINK_LIMITS } from '../../link/index.ts';

@@ -1,13 +1,13 @@
-/** Gathers changes of procs for a moment and sends them as one frame, so that a burst of them costs one. */
+/** Collects changes of procs for a moment and publishes them together, so that a burst becomes one frame. */
 import type { NodePayload } from '../../contract/index.ts';
 import type { AgentLimits } from '../limits.ts';
 import type { HostedProc } from '../procs/hosted-proc.ts';
 import type { ProcRegistry } from '../procs/registry.ts';
 import type { HostNodes } from './host-nodes.ts';
 
-/** An open link or none, as far as publishing needs it. */
+/** The part of the link that publishing needs. */
 export interface PublishingLink {
-  /** How often the gateway wants to hear something, milliseconds; 0 without an open link. */
+  /** The gateway's heartbeat interval, milliseconds; 0 without an open link. */
   readonly heartbeat_ms: number;
   publish(nodes: readonly NodePayload[], removed: readonly string[]): void;
 }
@@ -22,7 +22,7 @@ export class Publisher {
   #timer: NodeJS.Timeout | null = null;
   #memory_sent_ms = 0;
 
-  /** From here on, what changes in the registry goes to the link. */
+  /** Publishes every change in the registry from now on. */
   constructor(nodes: HostNodes, registry: ProcRegistry, link: PublishingLink, limits: AgentLimits) {
     this.#nodes = nodes;
     this.#link = link;
@@ -30,9 +30,9 @@ export class Publisher {
     registry.listen({
       added: (proc) => {
         this.#hostChanged = true;
-        this.#gather(proc);
+        this.#collect(proc);
       },
-      changed: (proc) => this.#gather(proc),
+      changed: (proc) => this.#collect(proc),
       removed: (proc) => {
         this.#hostChanged = true;
         this.#changed.delete(proc);
@@ -42,10 +42,10 @@ export class Publisher {
     });
   }
 
-  /** Sends the memory of the host and its procs; not more often than the gateway wants to hear something. */
+  /** Publishes the memory of the host and its procs, at most once per heartbeat of the gateway. */
   refreshMemory(): void {
     const now_ms = performance.now();
-    // For a gateway that sleeps between frames, each costs.
+    // Each frame wakes a gateway that sleeps between frames.
     const next_ms = this.#memory_sent_ms + this.#link.heartbeat_ms - this.#limits.memory_interval_ms / 2;
     if (now_ms < next_ms) return;
     this.#memory_sent_ms = now_ms;
@@ -56,7 +56,7 @@ export class Publisher {
     if (this.#timer !== null) clearTimeout(this.#timer);
   }
 
-  #gather(proc: HostedProc): void {
+  #collect(proc: HostedProc): void {
     this.#changed.add(proc);
     this.#schedule();
   }

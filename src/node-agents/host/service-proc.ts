@@ -1,4 +1,4 @@
-/** The agent's own proc, `service`, with the actor `host_agent`: asked like any other, but not one of the host's procs. */
+/** The agent's own proc, `service`, with the actor `host_agent`: answers like any other, but is not in the registry. */
 import { type Outcome, success, timestamp, uuidV7 } from '../../base/index.ts';
 import {
   type ConfigDumpResult,

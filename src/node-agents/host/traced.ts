@@ -1,12 +1,12 @@
-/** Spans around what an agent does for others, and around what it finds by itself. */
+/** Spans around calls and scans. */
 import { type Cell, type Outcome, Trace } from '../../base/index.ts';
 import type { CallRequest } from '../../contract/index.ts';
 import type { Emit } from '../producer/core-rows.ts';
 
-/** What the rows of the agent's own traces say of where they come from. */
+/** The source of the agent's own traces, as their rows name it. */
 export const TARGET = 'meshscope.agent';
 
-/** A call in a span; reading a node has none, since a dashboard does so all the time. */
+/** Runs a call in a span. Reading a node gets none, since a dashboard reads nodes all the time. */
 export function traceCall<T extends Outcome<unknown>>(
   trace: Trace,
   { method, reference }: CallRequest,
@@ -15,7 +15,7 @@ export function traceCall<T extends Outcome<unknown>>(
   return method === 'introspect' ? work() : trace.within(method, { reference }, work);
 }
 
-/** A look for processes in a span, when it found any: there is one every second. */
+/** Runs a scan for processes. It gets a span only if it found any, since there is a scan every second. */
 export async function traceScan(
   process_id: string,
   emit: Emit,

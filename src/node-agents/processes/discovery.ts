@@ -1,11 +1,11 @@
 /**
- * Finding processes that the agent did not start: those it was told to watch for, and the children of procs.
+ * Finds processes that the agent did not start: those it watches for, and the children of procs.
  *
- * Looking is all that is done to them: procfs is read, nothing is sent and nothing attached. A process is known by pid
- * and start time, so a pid that is given out again is a new process. What `--watch` matches is shown when it is first
- * seen, or a look later, since a process has the command line of its parent until it executes its own program; a child is
- * shown when it has been there for two looks, so that what comes and goes at once makes no procs. A
- * process that daemonized away from a command is still recognized by the marker in its environment.
+ * It only reads procfs; it sends them nothing and attaches to nothing. A process is known by pid
+ * and start time, so a pid that is reused is a new process. A process that `--watch` matches is
+ * shown in the first or second scan that sees it, because it has its parent's command line until it executes its own program.
+ * A child is shown when two scans have seen it, so that short-lived children make no procs. A process that
+ * daemonized away from a command is still recognized by the marker in its environment.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AgentLimits } from '../limits.ts';
@@ -28,7 +28,7 @@ export interface FoundProcess {
   readonly ancestor: ProcessIdentity | null;
 }
 
-/** The processes that the host shows already, and who takes further ones. */
+/** The processes that the host shows already. Further ones are added to it. */
 export interface KnownProcesses {
   has(identity: ProcessIdentity): boolean;
   /** How many more may be shown now. */
@@ -55,7 +55,7 @@ export class Discovery {
   readonly #known: KnownProcesses;
   readonly #options: DiscoveryOptions;
   readonly #single: ReadonlySet<string>;
-  /** Processes seen in the last look, by identity, with the name under which they were judged and in how many looks. */
+  /** Processes of the last scan, by identity: the name under which they were matched, and in how many scans. */
   #seen = new Map<string, { readonly comm: string; readonly looks: number }>();
   #scanning = false;
 
@@ -65,20 +65,20 @@ export class Discovery {
     this.#single = new Set(options.processes.map(identityKey));
   }
 
-  /** One look at all processes. A look that is still under way is not overtaken by another. */
+  /** Scans all processes, unless a scan is still running. */
   async scan(): Promise<void> {
     if (this.#scanning) return;
     this.#scanning = true;
     try {
       const processes = new Map<number, ProcessStat>();
       for await (const stat of scanProcesses()) if (isAlive(stat)) processes.set(stat.pid, stat);
-      await this.#judge(processes);
+      await this.#match(processes);
     } finally {
       this.#scanning = false;
     }
   }
 
-  async #judge(processes: ReadonlyMap<number, ProcessStat>): Promise<void> {
+  async #match(processes: ReadonlyMap<number, ProcessStat>): Promise<void> {
     const ours = ancestorsOf(process.pid, processes);
     const seen = new Map<string, { readonly comm: string; readonly looks: number }>();
     let room = this.#known.room();
@@ -86,7 +86,7 @@ export class Discovery {
     for (const stat of processes.values()) {
       const key = identityKey(stat);
       const before = this.#seen.get(key);
-      // A process that executes another program keeps its identity and changes its name: it is judged anew.
+      // A process that executes another program keeps its identity and changes its name: it is matched again.
       const looks = before?.comm === stat.comm ? before.looks + 1 : 1;
       seen.set(key, { comm: stat.comm, looks });
       // What the agent itself started becomes a proc where it is started, or is a tool of the agent's.
@@ -106,7 +106,7 @@ export class Discovery {
     this.#seen = seen;
   }
 
-  /** How the process would be shown; null when it is none of ours. */
+  /** The origin under which the process is shown; null when it is not shown. */
   #originOf(
     stat: ProcessStat,
     isNew: boolean,
@@ -136,7 +136,7 @@ export class Discovery {
     return this.#options.watch.some((pattern) => pattern.test(line));
   }
 
-  /** A process that left its parent but carries this run's marker. It is not asked at every look: reading is not free. */
+  /** A process that left its parent but carries this run's marker. It is not checked in every scan, because reading the environment takes time. */
   #isStray(stat: ProcessStat, isNew: boolean): boolean {
     return isNew && stat.ppid <= 1 && hasEnvironmentMarker(stat.pid, RUN_MARKER, this.#options.run);
   }

@@ -58,7 +58,7 @@ export interface Guardian {
 
 /**
  * @param run the marker's value, unique to this run of the agent
- * @param onLoss called when the guardian itself was killed; it is started again and told all groups
+ * @param onLoss is called when the guardian itself was killed; it is started again and given all groups
  */
 export function startGuardian(run: string, onLoss: (message: string) => void, limits: AgentLimits = LIMITS): Guardian {
   const groups = new Set<number>();
@@ -112,14 +112,14 @@ export function startGuardian(run: string, onLoss: (message: string) => void, li
     watch(group) {
       groups.add(group);
       return new Promise((resolve) => {
-        const told = child;
+        const asked = child;
         const settle = (error?: Error | null): void => {
-          // The guardian that comes after one that died is told all groups when it starts.
-          const isGuarded = child !== null && (!error || child !== told);
+          // The guardian that comes after one that died gets all groups when it starts.
+          const isGuarded = child !== null && (!error || child !== asked);
           if (isGuarded) resolve();
           else waiting.push(resolve);
         };
-        if (told?.stdin) told.stdin.write(`watch ${group}\n`, settle);
+        if (asked?.stdin) asked.stdin.write(`watch ${group}\n`, settle);
         else settle();
       });
     },

@@ -1,5 +1,5 @@
 /**
- * Starting and ending one command as a process group of its own.
+ * Starts and ends one command in a process group of its own.
  *
  * The command is started behind a gate: a shell that waits for one line on descriptor 3 and then becomes the command, so
  * that pid and start time stay. The line is written once the guardian answers for the group; if the agent dies before,
@@ -65,7 +65,7 @@ export async function launch(options: Launch, guardian: Guardian): Promise<Outco
       env: options.env,
     });
   } catch (error) {
-    // A command line or environment that is too long, or holds a zero byte, is not told by an event.
+    // A command line or environment that is too long, or holds a zero byte, is thrown and not reported by an event.
     return failure('bad_request', `cannot start a process: ${(error as Error).message}`);
   }
   let ended = false;
@@ -96,10 +96,10 @@ export async function launch(options: Launch, guardian: Guardian): Promise<Outco
     try {
       process.kill(-pid, signal);
     } catch {
-      // Nobody is left in it, or it is another user's by now (sudo); then only its own end ends it.
+      // The group is empty, or belongs to another user by now (sudo) and cannot be signalled.
     }
   };
-  /** Lets go of a process that KILL did not end, so that the agent can. */
+  /** Lets go of a process that KILL did not end, so that the agent itself can end. */
   const abandon = (): void => {
     child.unref();
     for (const stream of child.stdio) stream?.destroy();
@@ -120,7 +120,7 @@ export async function launch(options: Launch, guardian: Guardian): Promise<Outco
   });
 }
 
-/** Takes one piece a turn of the event loop: whoever floods its output waits for the agent, and the agent for nobody. */
+/** Reads one chunk per turn of the event loop, so that a command that floods its output cannot hold up the agent. */
 function readTail(stream: Readable | null, push: (bytes: Buffer) => void): void {
   stream?.on('data', (bytes: Buffer) => {
     push(bytes);
@@ -144,7 +144,7 @@ function openGate(gate: Writable): Promise<void> {
   });
 }
 
-/** Looks for the program as `execvp` would, so that a wrong name is told before anything is started. */
+/** Looks for the program as `execvp` would, so that a wrong name is reported before anything is started. */
 async function findProgram(options: Launch): Promise<Outcome<string>> {
   const [name = ''] = options.command;
   const isFolder = await stat(options.cwd).then(

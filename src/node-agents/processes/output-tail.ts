@@ -69,7 +69,7 @@ interface RecordedLine {
 }
 
 /**
- * @param onLine called with each whole line, for showing output as it comes
+ * @param onLine is called with each whole line as it arrives
  */
 export function createOutputTail(
   onLine: (stream: OutputStream, line: string) => void = () => {},
@@ -101,7 +101,7 @@ export function createOutputTail(
   };
 }
 
-/** Made when somebody asks: of most lines nobody does, and a command may write a million of them a second. */
+/** Made only on request, because a command may write a million lines a second and few of them are ever read. */
 function eventOf({ stream, line, seq, at_ms }: RecordedLine): FlightRecorderEvent {
   return {
     timestamp: timestamp(at_ms),

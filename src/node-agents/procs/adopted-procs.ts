@@ -1,4 +1,4 @@
-/** The procs of processes that the agent found: what discovery finds becomes a proc here, and ends when it is gone. */
+/** Turns the processes that discovery finds into procs, and ends those whose process is gone. */
 import type { FoundProcess, KnownProcesses } from '../processes/discovery.ts';
 import {
   bootId,
@@ -63,7 +63,7 @@ export class AdoptedProcs implements KnownProcesses {
     return true;
   }
 
-  /** Ends the procs whose processes are gone. Those that the agent started hear of their end themselves. */
+  /** Ends the procs whose processes are gone. Commands notice their own end. */
   checkLiveness(): void {
     for (const proc of this.#live) if (!proc.checkLiveness()) this.#live.delete(proc);
   }

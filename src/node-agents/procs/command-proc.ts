@@ -9,7 +9,7 @@ export class CommandProc extends ProcessProc {
   readonly #process: Launched | null;
   #isStopRequested = false;
 
-  /** @param start the process, waiting at its gate; or why it could not be started, which makes the proc a failed one */
+  /** @param start the process, waiting at its gate; or why it could not be started, and then the proc has failed */
   constructor(host: ProcHost, facts: ProcessFacts, place: GroupPlace, start: Launched | { readonly reason: string }) {
     const isStarted = 'run' in start;
     super(host, facts, place, isStarted ? { kind: 'starting' } : startFailure(start.reason));

@@ -46,7 +46,7 @@ export class Commands {
     for (let rank = 0; rank < spec.procs && !this.#isClosed; rank += 1) await this.#startCopy(spec, { group, rank });
   }
 
-  /** Starts no more. */
+  /** Starts no further commands. */
   close(): void {
     this.#isClosed = true;
   }
@@ -60,7 +60,7 @@ export class Commands {
     const env = this.#environment(spec, place.rank);
     const launched = await launch({ command: spec.command, cwd, env, output, limits }, this.#guardian);
     if (this.#isClosed) {
-      // Asked to stop meanwhile: the command itself has not run yet, and does not now.
+      // The agent was stopped in the meantime. The command is still at its gate and never runs.
       if (launched.ok) launched.value.kill();
       return;
     }

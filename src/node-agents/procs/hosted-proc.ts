@@ -1,6 +1,6 @@
 /**
- * The proc as a port: everything that a host agent knows of a proc, of whatever kind it is. The registry, the publisher,
- * the calls and the rows know procs only by this.
+ * The proc as a port: everything that a host agent knows about a proc of any kind. The registry, the publisher, the
+ * calls and the rows know procs only through it.
  *
  * Kinds: a command that the agent started (command-proc.ts) and a process that it found (adopted-proc.ts).
  */
@@ -24,11 +24,11 @@ export interface StacksRequest {
 
 export interface NodeChanges {
   readonly nodes: readonly NodePayload[];
-  /** References of nodes that the proc has no longer. */
+  /** References of nodes that are gone. */
   readonly removed: readonly string[];
 }
 
-/** What can be asked of a proc. Each question ends early when its signal is aborted. */
+/** The questions that a proc answers. Each one ends early when its signal is aborted. */
 export interface AnsweringProc {
   readonly ref: ProcRef;
   /**
@@ -38,17 +38,17 @@ export interface AnsweringProc {
    * @returns null when the proc has no such node
    */
   node(ref: NodeRef, signal: AbortSignal): Promise<NodePayload | null>;
-  /** The stacks of its threads: a `PySpyResult` as JSON text, since a large one is better never a value in this thread. */
+  /** The stacks of its threads: a `PySpyResult` as JSON text, so that a large one is never parsed in this thread. */
   stacks(request: StacksRequest, signal: AbortSignal): Promise<Outcome<string>>;
-  /** A flame graph of it. */
+  /** A flame graph of the proc. */
   profile(opts: PySpyProfileOpts, signal: AbortSignal): Promise<Outcome<PySpyProfileOutcome>>;
-  /** The settings in force in it. */
+  /** Its settings, as they are in force. */
   config(signal: AbortSignal): Promise<Outcome<ConfigDumpResult>>;
 }
 
 /** A proc that a host shows. */
 export interface HostedProc extends AnsweringProc {
-  /** What people call it. */
+  /** Its name, for people. */
   readonly name: string;
   /** Its process on this machine; null when there never was one. */
   readonly identity: ProcessIdentity | null;
@@ -60,18 +60,18 @@ export interface HostedProc extends AnsweringProc {
   procNode(): NodePayload;
   /** All its nodes as they are pushed, its own first. */
   pushedNodes(): readonly NodePayload[];
-  /** Those of them that may have changed since it was asked last, and what went. Is called after a change, to publish it. */
+  /** The pushed nodes that may have changed since the last call, and the references of those that are gone. */
   takeChanges(): NodeChanges;
   /** The references of all its nodes, as text. */
   references(): readonly string[];
 
-  /** Adds the rows that say what became of it since it was asked last; the first time, who it is. */
+  /** Adds the rows for everything that has happened since the last call. The first call introduces the proc. */
   report(rows: CoreRows): void;
 
-  /** The process group that ends with the proc; null when the proc is not the host's to end, or has no process. */
+  /** The process group that ends with the proc; null if it has no process, or if this host must not end it. */
   readonly group: number | null;
-  /** Asks it to end, and ends it after `grace_ms`; settles when it has ended, or could not be ended. */
+  /** Asks it to end, and kills it after `grace_ms`; settles when it has ended, or cannot be killed. */
   stop(grace_ms: number): Promise<void>;
-  /** Ends it at once. */
+  /** Kills it at once. */
   kill(): void;
 }

@@ -1,5 +1,5 @@
 /**
- * The states of a proc, and the ways from one to the next.
+ * The states of a proc and the transitions between them.
  *
  *     starting → running → stopping → stopped | failed       (any of the first three may end at once)
  *
@@ -26,12 +26,12 @@ export type ProcState =
   | { readonly kind: 'stopping' }
   | EndState;
 
-/** @returns how it ended; null as long as it lives */
+/** @returns the terminal state; null while the proc lives */
 export function endOf(state: ProcState): EndState | null {
   return state.kind === 'stopped' || state.kind === 'failed' ? state : null;
 }
 
-/** Where one proc is on that way, and who wants to know when it moves. */
+/** The state of one proc, and the listeners to its changes. */
 export class Lifecycle {
   readonly #listeners: (() => void)[] = [];
   #state: ProcState;
@@ -55,7 +55,7 @@ export class Lifecycle {
     this.touch();
   }
 
-  /** Reports a change that is none of state, such as output that came late. */
+  /** Reports a change other than of state, such as output that arrived late. */
   touch(): void {
     for (const listener of this.#listeners) listener();
   }

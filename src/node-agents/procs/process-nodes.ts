@@ -19,10 +19,10 @@ import { actorNode, NO_QUEUES } from './actor-node.ts';
 import type { ProcRefs } from './identity.ts';
 import { endOf, type ProcState } from './lifecycle.ts';
 
-/** Who started the process: the agent itself (`started`), or somebody else, above whom there is no proc, or there is. */
+/** `started`: by this agent. `watched`: matched by a pattern or pid. `child`: descends from another proc. */
 export type ProcOrigin = 'started' | 'watched' | 'child';
 
-/** What does not change about a process and its proc. */
+/** The facts about a process that do not change. */
 export interface ProcessFacts {
   readonly refs: ProcRefs;
   readonly name: string;
@@ -32,7 +32,7 @@ export interface ProcessFacts {
   /** The command line with what looks like a secret redacted. */
   readonly command: readonly string[];
   readonly parent_pid: number | null;
-  /** The proc of the nearest ancestor that is one. */
+  /** The nearest ancestor that is a proc; null when there is none. */
   readonly parent: ProcRef | null;
   readonly rank: number | null;
   readonly local_rank: number | null;

@@ -26,7 +26,7 @@ export interface ProcHost {
   readonly name: string;
   readonly refs: HostRefs;
   readonly pyspy: PySpy;
-  /** The settings of the agent, which are those of a process that has none of its own. */
+  /** The agent's settings, which a process's proc shows as its own. */
   readonly config: () => ConfigDumpResult;
   readonly limits: AgentLimits;
 }
@@ -80,7 +80,7 @@ export abstract class ProcessProc implements HostedProc {
     return [this.procNode(), this.#nodes.procAgent(), this.#nodes.command(this.state, pushed_recorder_max_bytes)];
   }
 
-  /** A process has the same few nodes for as long as it is shown, and all of them follow its state. */
+  /** All nodes: a process has only three, and each of them follows its state. */
   takeChanges(): NodeChanges {
     return { nodes: this.pushedNodes(), removed: [] };
   }

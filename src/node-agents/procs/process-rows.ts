@@ -1,9 +1,9 @@
 /**
- * What the store is told of a proc that is a process: its meshes, its two actors and their changes of status, as rows of
- * the core tables (producer/core-rows.ts).
+ * The rows that a process's proc adds to the core tables (producer/core-rows.ts): its meshes, its two actors and their changes
+ * of status.
  *
- * The copies of a spec are a proc mesh of as many ranks, and an actor mesh on it for the commands; a process that was found
- * is a mesh of its own. The actor of a command is `Processing` from its start to its end, since its main program is its one
+ * The copies of a spec form one proc mesh, with an actor mesh on it for the commands. A discovered process is a mesh of its
+ * own. The actor of a command is `Processing` from its start to its end, since its main program is its one
  * handler.
  */
 import { renderRef } from '../../contract/index.ts';
@@ -11,7 +11,7 @@ import { type ActorStatus, actorId, type CoreRows, type Extent, meshId, wholeOf 
 import type { ProcRefs } from './identity.ts';
 import { endOf, type ProcState } from './lifecycle.ts';
 
-/** The status that a state of a command is. */
+/** The status of a command's actor in each state. */
 const STATUS: Readonly<Record<ProcState['kind'], ActorStatus>> = {
   starting: 'Initializing',
   running: 'Processing',
@@ -20,7 +20,7 @@ const STATUS: Readonly<Record<ProcState['kind'], ActorStatus>> = {
   failed: 'Failed',
 };
 
-/** A group of procs on one host, and the meshes that it is to the store. */
+/** A group of procs on one host, which is a proc mesh and an actor mesh to the store. */
 export class ProcGroup {
   readonly proc_mesh_id: bigint;
   readonly actor_mesh_id: bigint;
@@ -76,7 +76,7 @@ export class ProcessRows {
     this.#place = place;
   }
 
-  /** Adds the rows of what is new; a state that needs no row, or has its row already, adds none. */
+  /** Adds rows for what is new. A state that needs no row, or already has one, adds none. */
   report(rows: CoreRows, state: ProcState): void {
     const statuses = this.#reported ?? this.#introduce(rows);
     this.#reported = statuses;
@@ -88,7 +88,7 @@ export class ProcessRows {
     }
     const stopping = rows.actorStatus(command, statuses.command, 'Stopping');
     statuses.command = rows.actorStatus(command, stopping, STATUS[end.kind], end.reason);
-    // With its process, what answered for it is over as well.
+    // The proc agent ends with the process.
     statuses.agent = rows.actorEnd(actorId(renderRef(this.#refs.proc_agent)), statuses.agent, end.reason);
   }
 

@@ -1,4 +1,4 @@
-/** Stacks and profiles of the process behind a proc. The pid is the one that the host knows, never one that was sent (PS-1). */
+/** Stacks and profiles of the process behind a proc. The pid is the one that the host knows, never one from a request (PS-1). */
 import { type Outcome, success } from '../../base/index.ts';
 import type { PySpyProfileOpts, PySpyProfileOutcome } from '../../contract/index.ts';
 import { HTTP_DUMP_OPTS, type PySpy } from '../inspect/pyspy/index.ts';

@@ -1,4 +1,4 @@
-/** The procs of a host, by identity. Its listeners hear of every change; ended procs are kept within a bound. */
+/** The procs of a host, by identity. It reports every change to its listeners, and keeps a bounded number of ended procs. */
 import { type ProcRef, refKey } from '../../contract/index.ts';
 import type { AgentLimits } from '../limits.ts';
 import type { ProcessIdentity } from '../procfs/index.ts';
@@ -9,7 +9,7 @@ export interface RegistryListener {
   added?(proc: HostedProc): void;
   changed?(proc: HostedProc): void;
   removed?(proc: HostedProc): void;
-  /** Is called with a process that is not shown, and the number of those until now. */
+  /** Is called for each process that cannot be shown, with their number so far. */
   refused?(count: number): void;
 }
 
@@ -25,7 +25,7 @@ export class ProcRegistry {
     this.#limits = limits;
   }
 
-  /** From now on the listener hears of changes, after those who listen already. */
+  /** Adds a listener. Listeners are called in the order in which they were added. */
   listen(listener: RegistryListener): void {
     this.#listeners.push(listener);
   }
@@ -39,7 +39,7 @@ export class ProcRegistry {
     return this.procs().filter((proc) => !isEnded(proc));
   }
 
-  /** Procs that were added until now, those included that were dropped since. */
+  /** Procs added so far, including those that were dropped since. */
   get addedCount(): number {
     return this.#added;
   }
@@ -48,13 +48,13 @@ export class ProcRegistry {
     return this.#byKey.get(refKey(ref));
   }
 
-  /** The live proc of a process. A process that got the pid of an earlier one is not that one's proc. */
+  /** The live proc of a process. A process that reuses a pid does not match the earlier one's proc. */
   findLive(identity: ProcessIdentity): HostedProc | undefined {
     const proc = this.#byPid.get(identity.pid);
     return proc?.identity?.start_ticks === identity.start_ticks ? proc : undefined;
   }
 
-  /** True when the proc is shown; false when the host shows as many as it may. */
+  /** @returns false when the host shows as many procs as it may */
   add(proc: HostedProc): boolean {
     const { procs_max } = this.#limits;
     if (this.#byKey.size >= procs_max) this.#evict(procs_max - 1);
@@ -79,7 +79,7 @@ export class ProcRegistry {
   #procChanged(proc: HostedProc): void {
     if (this.#byKey.get(refKey(proc.ref)) !== proc) return;
     const pid = proc.identity?.pid ?? 0;
-    // The pid may be that of another proc by now.
+    // Another proc may have the pid by now.
     if (isEnded(proc) && this.#byPid.get(pid) === proc) this.#byPid.delete(pid);
     for (const listener of this.#listeners) listener.changed?.(proc);
     if (isEnded(proc)) this.#evict(this.#limits.procs_max);

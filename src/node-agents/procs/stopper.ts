@@ -1,4 +1,4 @@
-/** The end of all procs that are the host's to end, and of what their processes started. */
+/** Ends the procs that this host may end, and whatever their processes started. */
 import { sleep } from '../../base/index.ts';
 import type { AgentLimits } from '../limits.ts';
 import { isAlive, isRunning, type ProcessIdentity, type ProcessStat, scanProcesses } from '../procfs/index.ts';
@@ -16,7 +16,7 @@ export class ProcStopper {
 
   /**
    * Ends all procs: TERM, then KILL after `grace_ms`. Settles when all have ended, and with them what they started in
-   * their groups: a shell dies of TERM at once, and the program it runs has the whole grace all the same.
+   * their groups: a shell dies of TERM at once, but the program that it runs still gets the whole grace period.
    */
   async stop(grace_ms: number): Promise<void> {
     const deadline_ms = performance.now() + grace_ms;
@@ -27,7 +27,7 @@ export class ProcStopper {
     while (!this.#isHurried && performance.now() < deadline_ms && (await isAnyLeft(groups))) {
       await sleep(this.#limits.group_poll_ms);
     }
-    // What left its group and cleared its environment, as sudo does, is out of the guardian's sight.
+    // The guardian cannot see a process that left its group and cleared its environment, as sudo does.
     for (const descendant of family) killProcess(descendant);
   }
 

@@ -5,7 +5,7 @@
  * 2. A batch is closed after `batch_rows` rows or `batch_delay_ms`, whichever comes first, and handed on; the
  *    next is closed when whoever takes them has room again.
  * 3. A value that does not fit its column costs its row, and a row that does not fit into a frame itself: both are counted.
- * 4. Batches are numbered from 1 without a gap, and each tells in `lost_rows` what was lost since the one before.
+ * 4. Batches are numbered from 1 without a gap, and each says in `lost_rows` how many rows were lost since the one before.
  */
 import type { Cell, TableRows } from '../../base/index.ts';
 import { type EventBatch, pack } from '../../contract/index.ts';
@@ -18,13 +18,13 @@ interface PendingRow {
 }
 
 export interface BatcherOptions {
-  /** This run's identity, by which the store tells batches apart. */
+  /** This run's identity, by which the store distinguishes its batches. */
   readonly producer: string;
   /** What the producer is, for people. */
   readonly source?: string;
   /** Takes a batch; settles when there is room for the next. Must not reject. */
   readonly deliver: (batch: CountedBatch) => Promise<void>;
-  /** Told of the first rows that were refused, with the reason. Default: nobody. */
+  /** Is called with the reason when rows are refused, the first few times. Default: nothing is called. */
   readonly onRefused?: (message: string) => void;
   /** Default LIMITS. */
   readonly limits?: AgentLimits;
@@ -73,8 +73,8 @@ export class Batcher {
   }
 
   /**
-   * Counts rows that were lost elsewhere, to be told in the next batch.
-   * @param again rows that were counted before, and whose batch did not tell of them. Default 0
+   * Counts rows that were lost elsewhere, to be reported in the next batch.
+   * @param again rows that were counted before, and whose batch did not report them. Default 0
    */
   countLost(rows: number, again = 0): void {
     this.#lostRows += rows;

@@ -1,5 +1,5 @@
 /**
- * Rows of the core tables: one function for each event that a host or a proc can tell of.
+ * Rows of the core tables: one function for each event that a host or a proc can report.
  *
  * Ids are the first 64 bits of a SHA-256 over what they are of: kind and full name for meshes and actors, so that they are
  * the same wherever they are computed and differ between hosts; owner, run and a running number for events, so that none
@@ -99,8 +99,8 @@ export class CoreRows {
   }
 
   /**
-   * A change of status. Told are all but the changes between `Idle` and `Processing`, which come with every message,
-   * repetitions, and whatever would follow a terminal status: those give no row.
+   * A change of status. It adds a row, except for changes between `Idle` and `Processing`, which come with every message,
+   * for repetitions, and for anything after a terminal status.
    *
    * @param before the actor's last status that was applied, null when there is none
    * @param reason why it failed or stopped; of other statuses there is none
@@ -115,8 +115,8 @@ export class CoreRows {
   ): ActorStatus {
     if (before !== null && (before === after || TERMINAL.has(before))) return before;
     if (before !== null && FLIPS.has(`${before} ${after}`)) return after;
-    const told = TERMINAL.has(after) || after === 'Stopping' ? reason : null;
-    this.#emit('actor_status_events', [this.#eventId('status', actor_id), now_us, actor_id, after, told]);
+    const shownReason = TERMINAL.has(after) || after === 'Stopping' ? reason : null;
+    this.#emit('actor_status_events', [this.#eventId('status', actor_id), now_us, actor_id, after, shownReason]);
     return after;
   }
 

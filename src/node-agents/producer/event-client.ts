@@ -1,5 +1,5 @@
 /**
- * The client of a collector (collector.ts): what a proc tells its telemetry with.
+ * The client of a collector (collector/collector.ts), with which a proc sends its telemetry.
  *
  * 1. `emit` is synchronous, never blocks and never fails: rows are gathered to batches, and beyond the bound the oldest that
  *    are in no batch yet go, counted in `lost_rows` of the next.
@@ -22,13 +22,13 @@ import { Batcher } from './batcher.ts';
 export interface EventClientOptions {
   /** Path of the collector's socket, as MESHSCOPE_TELEMETRY_SOCKET gives it. */
   readonly socket_path: string;
-  /** What this producer is, for people. Default: nothing is told. */
+  /** What this producer is, for people. Default: nothing. */
   readonly source?: string;
   /** This run's identity. Default: a new one. */
   readonly producer?: string;
-  /** Told why rows were refused, and why there is no connection. Default: nobody. */
+  /** Is called with why rows were refused, and why there is no connection. Default: nothing is called. */
   readonly onTrouble?: (message: string) => void;
-  /** Told of each batch that is safe in the agent's spool. Default: nobody. */
+  /** Is called with each batch that is safe in the agent's spool. Default: nothing is called. */
   readonly onAcked?: (seq: number, rows: number) => void;
   /** Replaces single limits. */
   readonly limits?: Partial<AgentLimits>;
@@ -51,7 +51,7 @@ export class EventClient {
   readonly #batcher: Batcher;
   /** Not acknowledged, by number. */
   #window: SentBatch[] = [];
-  /** Told when there is room in the window. */
+  /** Is called when there is room in the window. */
   #onRoom: (() => void) | null = null;
   #onAnything = new Set<() => void>();
   #socket: Socket | null = null;
@@ -70,7 +70,7 @@ export class EventClient {
     this.#options = options;
     this.#limits = resolveLimits(options.limits);
     const { client_retry_first_ms: first_ms, client_retry_max_ms: max_ms } = this.#limits;
-    // All at one socket are on one machine: few enough to come back together.
+    // No jitter: the few clients of one socket may reconnect at the same time.
     this.#backoff = new Backoff({ first_ms, max_ms, jitter: 0 });
     this.producer = options.producer ?? randomUUID();
     this.#batcher = new Batcher({
@@ -107,12 +107,12 @@ export class EventClient {
     let isOver = false;
     const timer = setTimeout(() => {
       isOver = true;
-      this.#tell();
+      this.#notify();
     }, wait_ms);
     let isFlushed = false;
     void this.#batcher.flush().then(() => {
       isFlushed = true;
-      this.#tell();
+      this.#notify();
     });
     while (!isOver && !(isFlushed && this.#window.length === 0)) {
       await new Promise<void>((resolve) => this.#onAnything.add(resolve));
@@ -181,7 +181,7 @@ export class EventClient {
     try {
       json = JSON.parse(line);
     } catch {
-      // Told below.
+      // Reported below.
     }
     const answer = v.safeParse(Answer, json);
     if (!answer.success) {
@@ -204,7 +204,7 @@ export class EventClient {
     }
     if (this.#window.length > 0) this.#startSilence();
     else this.#socket?.unref();
-    this.#tell();
+    this.#notify();
   }
 
   /** Answers come in the order of the lines, so it is the first batch that was refused. */
@@ -244,7 +244,7 @@ export class EventClient {
     this.#lastTrouble = message;
   }
 
-  #tell(): void {
+  #notify(): void {
     if (this.#window.length < this.#limits.client_window_batches) {
       this.#onRoom?.();
       this.#onRoom = null;

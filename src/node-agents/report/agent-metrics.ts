@@ -8,6 +8,9 @@ import type { HostedProc } from '../procs/hosted-proc.ts';
 import { endOf } from '../procs/lifecycle.ts';
 import type { AgentTelemetry } from './agent-telemetry.ts';
 
+/** How often the delay of the event loop is sampled. */
+const RESOLUTION_MS = 20;
+
 export interface AgentMetricsOptions {
   /** Reference of the agent's own proc. */
   readonly service: string;
@@ -99,7 +102,7 @@ export class AgentMetrics {
       bounds: DURATION_BOUNDS_MS,
     });
 
-    this.#delay = monitorEventLoopDelay({ resolution: 20 });
+    this.#delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
     this.#delay.enable();
     registry.gauge(
       'event_loop.delay_ms',
@@ -107,8 +110,8 @@ export class AgentMetrics {
       () => {
         const readings = [0.5, 0.99].map((quantile): [Attributes, number] => [
           { quantile },
-          // The histogram counts the resolution in, and is not a number while nothing was seen.
-          Math.max(0, (this.#delay.percentile(quantile * 100) || 0) / 1e6 - 20),
+          // The histogram includes the resolution, and is NaN while it is empty.
+          Math.max(0, (this.#delay.percentile(quantile * 100) || 0) / 1e6 - RESOLUTION_MS),
         ]);
         return readings;
       },

@@ -1,9 +1,8 @@
 /**
- * The telemetry of one agent, put together: its rows become batches (batcher.ts) of a producer of its own, those of its
- * procs come in at the collector, both are kept in the spool until the store has them, and what the agent does is told in
- * the metric and trace tables.
+ * The telemetry of one agent. Its own rows become batches (producer/batcher.ts); the batches of its procs arrive at the
+ * collector; the spool keeps both until the store has them. The agent reports its own work in the metric and trace tables.
  *
- * Nothing here tells of the sending itself, batch by batch: that would make more of it.
+ * Sending a batch is not reported, because the report would itself have to be sent.
  */
 import { type LogLevel, metricRows, SelfReport, settlesWithin, type Trace } from '../../base/index.ts';
 import { type Collector, type CollectorCounts, startCollector } from '../collector/collector.ts';
@@ -128,7 +127,7 @@ export class AgentTelemetry {
   }
 
   /**
-   * Takes no more, and waits a little for the store to have everything.
+   * Accepts no more rows, and waits briefly until the store has everything.
    * @param isLinked whether there is a link to wait for
    */
   async stop(isLinked: boolean): Promise<void> {

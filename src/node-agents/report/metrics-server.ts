@@ -1,6 +1,6 @@
 /**
- * The agent's listener for whoever watches it: `GET /metrics` in Prometheus text, `GET /healthz` as JSON. Neither shows what
- * a proc is or does, so neither asks for a token; it listens only where it was asked to.
+ * The agent's HTTP listener for monitoring: `GET /metrics` in Prometheus text, `GET /healthz` as JSON. Neither shows what a
+ * proc is or does, so neither needs a token. It listens only if an address was given.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -6,7 +6,7 @@
  * 2. At its end an agent gives its folder up, when there is anything left in it. At its start it looks for folders that
  *    were given up or whose owner is dead, and claims each by renaming it to a name of its own: of
  *    two that try, one succeeds. Claimed and killed, it is the next one's to claim. A folder goes with its last file.
- * 3. What was claimed is read file by file; a line that is torn or spoiled is skipped, since it was never told to be safe.
+ * 3. What was claimed is read file by file; a torn or corrupt line is skipped, since its producer never got an acknowledgement.
  *    Batches of one producer, which may have outlived several agents, are sorted by their numbers.
  *
  * Folders are not to be shared between machines or pid namespaces: whose process is not to be seen is taken for dead.
@@ -33,7 +33,7 @@ export interface AdoptedProducer {
   readonly acked: number;
   /** By number, each once. */
   readonly batches: readonly AdoptedBatch[];
-  /** Losses to be told of by notices of the numbers `to`. */
+  /** Losses to be reported by notices of the numbers `to`. */
   readonly untold: readonly { readonly to: number; readonly rows: number }[];
 }
 

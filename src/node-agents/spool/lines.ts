@@ -5,7 +5,7 @@
  *     {"acked": {PRODUCER: SEQ, …}}                            the store has these, and what is before them
  *     {"untold": [{"producer", "to", "rows"}, …]}              all that was dropped and that the store does not know of: the
  *                                                              last such line counts. A notice of the number `to`
- *                                                              tells of the rows
+ *                                                              reports the rows
  */
 import * as v from 'valibot';
 import { EventBatch } from '../../contract/index.ts';

@@ -60,7 +60,7 @@ export class SpoolLog {
   readonly #syncTimer: NodeJS.Timeout;
 
   /**
-   * @param onTrouble told when the disk takes no lines, once until it does again
+   * @param onTrouble is called when the disk accepts no lines, once until it accepts lines again
    */
   constructor(folder: string, file_max_bytes: number, limits: AgentLimits, onTrouble: (message: string) => void) {
     this.#folder = folder;

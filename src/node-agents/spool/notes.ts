@@ -1,7 +1,7 @@
 /**
- * What a spool writes down beside its batches, for the agent that comes after this one: what the store has acknowledged,
- * once in a while, and the losses that it has not been told of, at every change. The last line of losses is held in its
- * file; without the others nothing is lost: batches that come again count once.
+ * What a spool notes beside its batches for the next agent: periodically, what the store has acknowledged; at every change,
+ * the losses that the store does not know of. Only the last line of losses must survive, so its file is held. The other
+ * lines can go without harm, because the store counts a batch that arrives again once.
  */
 import type { AgentLimits } from '../limits.ts';
 import type { UntoldLine } from './lines.ts';
@@ -27,12 +27,12 @@ export class SpoolNotes {
     this.#acked.set(producer, seq);
   }
 
-  /** Losses were added, or told. */
+  /** Losses were added or reported. */
   async lossesChanged(): Promise<void> {
     const untold: UntoldLine['untold'] = [];
     for (const { producer, notice, under_way } of this.#queues()) {
-      const told = under_way?.entry.isNotice === true ? under_way.entry : null;
-      for (const each of [told, notice]) {
+      const inFlight = under_way?.entry.isNotice === true ? under_way.entry : null;
+      for (const each of [inFlight, notice]) {
         if (each !== null) untold.push({ producer, to: each.seq, rows: each.lost_rows });
       }
     }

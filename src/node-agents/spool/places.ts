@@ -18,7 +18,7 @@ export interface SpoolPlacesOptions {
   readonly max_bytes: number;
   readonly memory_max_bytes: number;
   readonly limits: AgentLimits;
-  /** Told what goes at a bound; whoever is told forgets it. */
+  /** Is called with the batches that are dropped at a bound. The callee forgets them. */
   readonly onDrop: (entries: readonly SpoolEntry[]) => void;
 }
 

@@ -2,7 +2,7 @@
  * What a spool knows of one producer: its batches that are not acknowledged, in the order of their numbers.
  *
  * A notice is an entry without rows, in the place of batches that were dropped: it has the highest number of theirs, which
- * the store never got, and tells the store in `lost_rows` what was in them. Told again, after a crash for instance, it
+ * the store never got, and says in `lost_rows` how many rows were in them. Sent again, after a crash for instance, it
  * counts once, like any other batch.
  */
 import type { EventBatch } from '../../contract/index.ts';

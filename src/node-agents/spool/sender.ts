@@ -88,7 +88,7 @@ export class SpoolSender {
   #send(underWay: UnderWay): void {
     stopTimer(underWay);
     if (underWay.batch === null || !this.#isLinked || this.#isClosed) return;
-    // Without a link there is nothing to wait for: the next one tells that it is there.
+    // Without a link there is nothing to wait for: `linkOpened` is called for the next one.
     this.#isLinked = this.#options.send(underWay.batch);
     if (!this.#isLinked) return;
     const again = (): void => {

@@ -1,15 +1,15 @@
 /**
  * The spool: batches of all producers of an agent are kept until the store has acknowledged them.
  *
- * 1. `keep` takes a batch and settles when it is on disk (spool-log.ts), or in memory where the disk does not take it. A
+ * 1. `keep` takes a batch and settles when it is on disk (log.ts), or in memory where the disk does not take it. A
  *    batch whose number is not above the producer's last is one that it has: it counts as kept.
  * 2. Of each producer one batch is under way at a time, lowest number first, since the store takes a number that is not
  *    above the last for a repetition; of different producers up to `under_way_max`, in turns.
  * 3. What is under way is sent again every `ack_timeout_ms` and on a new link, and is never dropped. Its
  *    acknowledgement makes room for the producer's next.
- * 4. At a bound the oldest batches go (spool-places.ts), save what is under way, and a notice (spool-queue.ts) in their place
- *    tells the store how many rows they had.
- * 5. Batches that a dead agent left behind are taken over at the start (spool-adoption.ts), with their producers and
+ * 4. At a bound the oldest batches go (places.ts), save what is under way, and a notice (queue.ts) in their place
+ *    says how many rows they had.
+ * 5. Batches that a dead agent left behind are taken over at the start (adoption.ts), with their producers and
  *    numbers, and are sent before others.
  */
 import { sleep } from '../../base/index.ts';
@@ -33,9 +33,9 @@ export interface SpoolOptions {
   readonly max_bytes?: number;
   /** Bytes in memory where there is no disk. Default: that of the limits. */
   readonly memory_max_bytes?: number;
-  /** Told when the disk takes nothing, and of batches that it spoiled. Default: nobody. */
+  /** Is called when the disk accepts nothing, and with batches that it corrupted. Default: nothing is called. */
   readonly onTrouble?: (message: string) => void;
-  /** Told of lost rows of producers that had to be forgotten before the store was told. Default: nobody. */
+  /** Is called with the lost rows of producers that were forgotten before the loss was reported. Default: ignored. */
   readonly onForgottenLoss?: (rows: number) => void;
   /** Default LIMITS. */
   readonly limits?: AgentLimits;
@@ -260,7 +260,7 @@ export class Spool {
   }
 }
 
-/** Nothing but a loss to tell of. */
+/** Has nothing but a loss to report. */
 function isIdle({ entries, notice, under_way }: ProducerQueue): boolean {
   return under_way === null && entries.every((entry) => entry === notice);
 }

@@ -6,7 +6,7 @@ import { diagnosePtrace, gatherPtraceFacts } from './ptrace.ts';
 import { isPermissionFailure, isWithoutPython } from './stderr.ts';
 import { lookAtTarget } from './target.ts';
 
-/** py-spy's text, and a line saying why it was not allowed or not able to look at the process, when that can be told. */
+/** py-spy's text, followed by a line that says why it could not look at the process, when the reason is known. */
 export function explainFailure(stderr: string, target: ProcessIdentity): string {
   const state = lookAtTarget(target);
   if (state.kind === 'gone') return joinLines(stderr, state.reason);

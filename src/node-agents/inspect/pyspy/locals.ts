@@ -4,7 +4,7 @@
  *  1. There are none unless they were asked for, whatever py-spy gave.
  *  2. What was asked for is bounded in number and in the length of each value. Innermost frames come first, thread by
  *     thread, in the order of py-spy.
- *  3. Nothing is left out in silence: a warning of the dump tells each kind of cut, with its numbers.
+ *  3. Nothing is left out in silence: a warning in the dump reports each kind of cut, with its numbers.
  */
 import type { PySpyLocalVariable, PySpyStackTrace } from '../../../contract/index.ts';
 import { PYSPY_LIMITS, type PySpyLimits } from './limits.ts';

@@ -1,4 +1,4 @@
-/** What a runner of py-spy can be told, with defaults, checked once. */
+/** The options of a py-spy runner, with defaults, validated once. */
 import { type PySpyLimits, resolveLimits } from './limits.ts';
 
 export interface PySpyOptions {

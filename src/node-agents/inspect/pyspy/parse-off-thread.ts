@@ -83,7 +83,7 @@ function parseInWorker(task: WorkerTask, deadline_ms: number, signal?: AbortSign
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
       worker.removeAllListeners();
-      // Ending a worker may report one more error, which has nobody to tell.
+      // Ending a worker may report one more error, which no one needs.
       worker.on('error', () => undefined);
       void worker.terminate();
       resolve(parsed);

@@ -28,7 +28,7 @@ export interface PtraceFacts {
   /** Real, effective and saved user ids of the process; empty when unknown. */
   readonly target_uids: readonly number[];
   readonly target_capabilities: bigint;
-  /** Null when it cannot be told, as for processes of root. */
+  /** Null when it cannot be read, as for processes of root. */
   readonly target_dumpable: boolean | null;
   /** Name and pid of the process that traces it already. */
   readonly tracer: string | null;

@@ -8,7 +8,7 @@
  *  4. What the program leaves behind in its group is killed when it ends. A pipe that somebody else still holds open is
  *     closed a second later.
  *
- * Traps: a missing program is told by an `error` event and most other failures to start too, but some are thrown. An
+ * Traps: a missing program and most other failures to start are reported by an `error` event, but some are thrown. An
  * environment with RUST_BACKTRACE set makes py-spy end each message with pages of addresses, so it is switched off.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
