@@ -1,16 +1,16 @@
-/** Every bound of procfs reading, in one place. */
+/** Every bound of reading procfs, with its number. */
 export const PROCFS_LIMITS = {
-  /** Longest command line that is read; what lies beyond is left out, and its last argument may be cut. */
+  /** Bytes of a command line that are read. The rest is left out, and the last argument may be cut. */
   command_line_max_bytes: 64 * 1024,
-  /** Longest environment that is searched: the kernel's own bound under the default stack size. */
+  /** Bytes of an environment that are searched: the kernel's own limit with the default stack size. */
   environment_max_bytes: 2 * 1024 * 1024,
-  /** Longest of all other files. */
+  /** Bytes that are read of any other file. The rest is left out. */
   file_max_bytes: 64 * 1024,
-  /** Processes that one slice of a scan reads before the event loop has its turn. */
+  /** Processes that a scan reads before it yields to the event loop. */
   scan_slice_processes: 64,
-  /** Longest command line that is shown, as JSON text; the arguments beyond it are counted. */
+  /** Bytes of a command line that are shown, as JSON text. The arguments beyond it are only counted. */
   command_line_shown_max_bytes: 32 * 1024,
-  /** Longest argument that is shown, characters; a longer one is cut and marked. */
+  /** Characters of one argument that are shown. A longer one is cut and marked. */
   argument_max_chars: 4_096,
 } as const;
 

@@ -1,6 +1,6 @@
 /**
- * A process that the agent did not start. It is `running` from the time it is found, and `stopped` when it is gone. Only its
- * parent learns how it ended, so it never becomes `failed`. The agent never sends it a signal.
+ * A process that the agent did not start. It is `running` from the time it is found, and `stopped` when it is gone. The
+ * agent does not learn how it ended, so it never becomes `failed`. The agent never sends it a signal.
  */
 import { isRunning, type ProcessIdentity } from '../procfs/index.ts';
 import { UNKNOWN_EXIT } from './lifecycle.ts';

@@ -1,7 +1,7 @@
 /**
  * Folders of running agents carry their owner in their name, `PID-TICKS-BOOT-RANDOM`: its process by pid and start time, and
- * the boot of the machine in which those mean something. So a pid that is given anew, or a clock that is set, makes nobody's
- * folder somebody else's.
+ * the boot of the machine in which those mean something. So neither a reused pid nor a changed clock gives a
+ * folder another owner.
  */
 import { randomBytes } from 'node:crypto';
 import { bootId, identify, isRunning } from '../procfs/index.ts';

@@ -1,5 +1,5 @@
 /**
- * Where the batches of a spool are: in its files, in memory, or in both, and what becomes of them at the bounds of either.
+ * Where the batches of a spool are: in its files, in memory, or in both. It enforces the bounds of both.
  *
  * 1. A batch is in memory until it is on disk, and longer while there is room beside the disk (`spool_cache_max_bytes`);
  *    otherwise it is read again when it is its turn.
@@ -64,7 +64,7 @@ export class SpoolPlaces {
     this.#filed(entry, file);
   }
 
-  /** The entry is over, wherever it is. */
+  /** Forgets an entry, wherever it is. */
   forget(entry: SpoolEntry): void {
     const { place } = entry;
     entry.isGone = true;
@@ -170,7 +170,7 @@ export class SpoolPlaces {
     this.#options.onDrop(dropped);
   }
 
-  /** To another file: this one goes. */
+  /** Moves an entry to another file, because its own is removed. */
   #move(entry: SpoolEntry, log: SpoolLog): void {
     if (entry.batch === null) return;
     entry.place = null;

@@ -57,7 +57,7 @@ export function newQueue(producer: string): ProducerQueue {
   };
 }
 
-/** Puts rows that were lost into the queue's notice. */
+/** Adds lost rows to the queue's notice. */
 export function addLoss(queue: ProducerQueue, seq: number, rows: number): void {
   const { producer, notice: before } = queue;
   const to = Math.max(seq, before?.seq ?? 0);

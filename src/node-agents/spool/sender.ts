@@ -1,9 +1,9 @@
 /**
- * What of a spool is under way to the store: of each producer one batch, of different producers up to
- * `under_way_max`, those that have waited longest first.
+ * Sends the batches of a spool: one at a time of each producer, up to `under_way_max` in all, those that have waited longest
+ * first.
  *
- * What was sent is repeated, unchanged, on every new link and for as long as its acknowledgement does not come, since the
- * gateway forgets a batch that the store did not take. One that waits there still is passed over when it comes again.
+ * A batch is sent again, unchanged, on every new link and until it is acknowledged, because the gateway forgets a batch that
+ * the store did not accept. If the batch is still queued there, the gateway ignores the repetition.
  */
 import type { EventBatch } from '../../contract/index.ts';
 import type { AgentLimits } from '../limits.ts';
@@ -35,7 +35,7 @@ export class SpoolSender {
     this.pump();
   }
 
-  /** A producer that may have something to send. */
+  /** Queues a producer that may have something to send. */
   ready(queue: ProducerQueue): void {
     if (queue.isReady || queue.under_way !== null || queue.entries.length === 0) return;
     queue.isReady = true;
@@ -59,7 +59,7 @@ export class SpoolSender {
     }
   }
 
-  /** It is acknowledged, or dropped. */
+  /** The batch is acknowledged or dropped. */
   end(underWay: UnderWay): void {
     stopTimer(underWay);
     this.#underWay.delete(underWay);

@@ -113,7 +113,7 @@ export class Spool {
     return 'kept';
   }
 
-  /** What dead agents left behind. Before any batch of theirs is kept again. */
+  /** Takes over what dead agents left behind. To be called before `keep` is called for any of their producers. */
   adopt(adopted: Adopted): void {
     this.#log?.adopt(adopted.files);
     for (const { producer, acked, batches, untold } of adopted.producers) {
@@ -134,7 +134,7 @@ export class Spool {
         this.#waitingBatches += 1;
         this.counts.adopted_batches += 1;
       }
-      for (const { to, rows } of untold) this.#tellLoss(queue, to, rows);
+      for (const { to, rows } of untold) this.#reportLoss(queue, to, rows);
       this.#sender.ready(queue);
     }
     void this.#notes?.lossesChanged().then(() => {
@@ -144,7 +144,7 @@ export class Spool {
     this.#sender.pump();
   }
 
-  /** The link is there, again perhaps: what was under way may have been lost with the old one. */
+  /** A link is open. Batches that were in flight on the one before may be lost, and are sent again. */
   linkOpened(): void {
     this.#sender.linkOpened();
   }
@@ -174,7 +174,7 @@ export class Spool {
     return this.#waitingBatches === 0;
   }
 
-  /** What is not acknowledged stays on disk for the next agent; resolves to the rows that were only in memory. */
+  /** Leaves unacknowledged batches on disk for the next agent. @returns the rows that were only in memory */
   async close(): Promise<number> {
     this.#isClosed = true;
     this.#sender.close();
@@ -227,20 +227,20 @@ export class Spool {
     }
     for (const [queue, { seq, rows }] of losses) {
       queue.entries = queue.entries.filter(({ isGone }) => !isGone);
-      this.#tellLoss(queue, seq, rows);
+      this.#reportLoss(queue, seq, rows);
       this.#sender.ready(queue);
     }
     // The note of earlier ones may have gone with its file.
     void this.#notes?.lossesChanged();
   }
 
-  #tellLoss(queue: ProducerQueue, seq: number, rows: number): void {
+  #reportLoss(queue: ProducerQueue, seq: number, rows: number): void {
     if (queue.notice === null) this.#waitingBatches += 1;
     addLoss(queue, seq, rows);
     queue.last_seq = Math.max(queue.last_seq, seq);
   }
 
-  /** The entry, which its queue has no more, is over: it is acknowledged or dropped. */
+  /** Forgets an entry that was acknowledged or dropped, and that its queue no longer has. */
   #forget(entry: SpoolEntry): void {
     this.#waitingRows -= entry.rows;
     this.#waitingBatches -= 1;

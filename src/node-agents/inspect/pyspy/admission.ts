@@ -1,10 +1,10 @@
 /**
- * Whose turn it is. At most `running_max` jobs run at once; up to `waiting_max` wait, first come first served; the next
+ * A queue for jobs that must take turns. At most `running_max` jobs run at once; up to `waiting_max` wait, first come first served; the next
  * is refused. Jobs of the same key never run together, and one that waits for its key does not stand in the way of
  * others. Waiting ends at the caller's deadline or abort, and leaves the queue at once.
  *
- * `p-limit` has neither keys nor a bound on those who wait, and cannot take one of them out of its queue: with it, all of
- * this would stand around it.
+ * `p-limit` has no keys, no bound on its queue, and no way to take a single job out of it, so all of this code would still
+ * be needed around it.
  */
 
 export type Admission =

@@ -1,5 +1,5 @@
 /**
- * Which programs are tried (PS-3): the configured one, if any, then `py-spy` on `PATH`. Only "no such file" moves on to
+ * The programs that are tried (PS-3): the configured one, if any, then `py-spy` on `PATH`. Only "no such file" moves on to
  * the next; a candidate that starts and fails, or that may not be executed, ends the search. Nothing is looked up
  * beforehand and nothing remembered: each request resolves afresh.
  */

@@ -1,4 +1,4 @@
-/** What is added to py-spy's own words when it failed, so that the reader knows what to change. */
+/** Adds to py-spy's own error message what the reader can do about it. */
 import { readlinkSync } from 'node:fs';
 import path from 'node:path';
 import type { ProcessIdentity } from '../../procfs/index.ts';

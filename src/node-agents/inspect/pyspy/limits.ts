@@ -1,50 +1,50 @@
-/** Every bound of running py-spy, in one place. Times in milliseconds, sizes as their names say. */
+/** Every bound of running py-spy, with its number. Times are in milliseconds; sizes are in the unit that ends the name. */
 export const PYSPY_LIMITS = {
-  /** From the request of a dump to its answer, waiting and every retry included (PS-6). */
+  /** Time from the request of a dump to its answer, including waiting and every retry (PS-6). */
   dump_timeout_ms: 10_000,
-  /** What a profile may take beyond its duration (PP-2). */
+  /** Time that a profile may take beyond its duration (PP-2). */
   profile_margin_ms: 15_000,
   /** How long a profile may wait for its turn, so that enough of the margin is left for py-spy itself. */
   profile_wait_max_ms: 10_000,
 
-  /** Dumps of one host that run at once, and that wait for their turn; the next one is refused. */
+  /** Dumps of one host that run at once, and dumps that wait. Beyond both, a dump is refused. */
   dumps_running_max: 4,
   dumps_waiting_max: 64,
-  /** The same for profiles, which last for minutes and so are counted apart (PP-5). */
+  /** The same for profiles, which are counted separately because they last for minutes (PP-5). */
   profiles_running_max: 4,
   profiles_waiting_max: 8,
 
-  /** Attempts at a nonblocking dump, which may fail on memory that changes while it is read (PS-10). */
+  /** Attempts at a nonblocking dump, which fails when memory changes while it is read (PS-10), and the pause between them. */
   nonblocking_attempts: 3,
   nonblocking_pause_ms: 100,
-  /** Further attempts when another tracer held the process at the wrong moment, about three seconds in all. */
+  /** Further attempts when another tracer holds the process: about three seconds in all. */
   collision_retries: 32,
-  /** Each pause is random between these, so that two that collided do not collide again in step. */
+  /** Each pause between those attempts is a random time in this range, so that two tracers do not collide in step. */
   collision_pause_min_ms: 10,
   collision_pause_max_ms: 70,
 
-  /** Output of a dump; beyond it the dump has failed. */
+  /** Output of one dump. Beyond it, the dump fails. */
   stdout_max_bytes: 64 * 1024 * 1024,
-  /** Of standard error the end is kept, since that is where the reason stands. */
+  /** Standard error that is kept. Only its end is kept, because the reason is there. */
   stderr_max_bytes: 256 * 1024,
-  /** Largest flame graph; beyond it the outcome is `output_too_large`. */
+  /** Size of one flame graph. Beyond it, the outcome is `output_too_large`. */
   svg_max_bytes: 16 * 1024 * 1024,
-  /** From the end of the subprocess to closing pipes that something else still holds open. */
+  /** Time after the end of the subprocess until pipes that something else holds open are closed. */
   drain_ms: 1_000,
 
-  /** Locals of one dump, innermost frames of the first threads first; the others are left out, and a warning says so. */
+  /** Local variables in one dump, innermost frames of the first threads first. The others are left out, with a warning. */
   locals_max: 10_000,
-  /** Of a local's value this much is kept, which py-spy has shortened before; a warning says how many were cut. */
+  /** Characters of one value. Longer ones are cut, with a warning that says how many; py-spy itself shortens values before. */
   local_repr_max_chars: 512,
 
-  /** Output up to this size is parsed at once, in a few milliseconds; above it, in a worker thread. */
+  /** Output up to this size is parsed in the main thread, in a few milliseconds. Larger output is parsed in a worker thread. */
   parse_inline_max_bytes: 256 * 1024,
-  /** Memory of such a worker. */
+  /** Heap of such a worker. Beyond it, the dump fails. */
   parse_heap_max_mb: 1_024,
 
-  /** Binaries that are remembered as not knowing `--native-all`; the oldest is forgotten first. */
+  /** Binaries that are remembered to lack `--native-all`. Beyond it, the oldest is forgotten. */
   downgrades_max: 16,
-  /** How long it is remembered. A wrapper's file stays the same when the py-spy behind it changes. */
+  /** How long that is remembered. The file of a wrapper script stays the same when the py-spy behind it changes. */
   downgrade_memory_ms: 10 * 60_000,
 } as const;
 

@@ -1,7 +1,7 @@
 /**
- * Which binaries are known not to take `--native-all`. The released py-spy does not, so without this memory every dump
- * would start it twice, the first time in vain. A binary is known by path, time of change and size: another py-spy put
- * in its place is tried again.
+ * Remembers which binaries do not support `--native-all`. The released py-spy does not, so without this every dump would
+ * start it twice, the first time in vain. A binary is identified by path, time of change and size, so a py-spy that replaces
+ * it is tried again.
  */
 import { stat } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';

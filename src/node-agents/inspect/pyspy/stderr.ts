@@ -1,6 +1,6 @@
 /**
- * What py-spy says on standard error when it fails. It has an exit code for wrong usage and one for everything else, so
- * which failure it was can only be read; its phrases are known here and nowhere else.
+ * The phrases that py-spy writes to standard error when it fails. It has one exit code for wrong usage and one for everything
+ * else, so the text is the only way to recognize a failure. No other file looks at it.
  */
 
 /** Whether it refused `--native-all`, which released versions do not have. */

@@ -1,6 +1,6 @@
 /**
- * Whether the process that is meant is still the one that has the pid (PS-1, PP-4). Asked before and after every run:
- * nobody is ever shown the stack of another process.
+ * Whether the pid still belongs to the intended process (PS-1, PP-4). This is checked before and after every run, so that
+ * the stack of another process is never shown.
  */
 import { isAlive, type ProcessIdentity, readProcess } from '../../procfs/index.ts';
 
