@@ -33,6 +33,7 @@ export interface HostAgent {
  *
  * @returns the agent, or `bad_request` naming the option that is wrong; `service_unavailable` when metrics cannot be
  *          listened for
+ * @throws RangeError naming the limit and its value, when one of the given limits is out of range
  */
 export async function startHostAgent(options: HostAgentOptions): Promise<Outcome<HostAgent>> {
   const wrong = optionsError(options);

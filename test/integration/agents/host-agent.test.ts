@@ -402,6 +402,22 @@ describe('calls', () => {
     expect(names).toEqual([...names].sort());
   });
 
+  it('are held to the limits that the agent is given, which its configuration shows', async () => {
+    await startAgent({ ...run('sleep 1000', { procs: 2 }), limits: { procs_max: 1 } });
+    await gateway.until(() => proc('job-0'));
+    await until(() => logged.some((line) => line.includes('this host shows 1 procs')), 'the refusal of the second');
+    expect(proc('job-1')).toBeUndefined();
+    const config = (await gateway.call({ method: 'config_dump', reference: 'service@ipc://test-host' })) as {
+      entries: { name: string }[];
+    };
+    expect(config.entries.find(({ name }) => name === 'meshscope::agent::procs_max')).toMatchObject({
+      value: '1',
+      default_value: String(LIMITS.procs_max),
+      source: 'Runtime',
+      changed_from_default: true,
+    });
+  });
+
   it('about a proc that has ended say how it ended', async () => {
     await startAgent(run('exit 7'));
     await gateway.until(() => ended('job'));
